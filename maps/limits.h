@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every fixed number that BPF programs and userspace must agree on, once.
+ * Table sizes are defaults: the agent may set others before load (see
+ * docs/limits.md for bytes per entry).
+ */
+#ifndef TOPOLB_LIMITS_H
+#define TOPOLB_LIMITS_H
+
+/* The layout of layout.h. An agent that finds pins of another version builds
+ * the new state beside the old one and switches the programs by link update. */
+#define TOPOLB_LAYOUT_VERSION 1
+
+/* design.md 3.2: at most 16 topology keys. Each can appear twice in the kernel:
+ * once with its ready, once with its serving-terminating backends. */
+#define TOPOLB_MAX_TOPOLOGY_KEYS 16
+#define TOPOLB_MAX_TIERS (2 * TOPOLB_MAX_TOPOLOGY_KEYS)
+
+/* A set is one cache line: a head and four tiers, chained when there are more. */
+#define TOPOLB_TIERS_PER_SET 4
+#define TOPOLB_MAX_SET_CHAIN (TOPOLB_MAX_TIERS / TOPOLB_TIERS_PER_SET)
+
+/* A slot line is one cache line of backend ids. */
+#define TOPOLB_SLOTS_PER_LINE 16
+
+/* Largest tier: its binary search takes at most TOPOLB_MAX_SEARCH_STEPS steps. */
+#define TOPOLB_MAX_TIER_BACKENDS 65536
+#define TOPOLB_MAX_SEARCH_STEPS 17
+
+/* Random probes for a usable backend before the tier is walked from end to end. */
+#define TOPOLB_RANDOM_PROBES 4
+
+#define TOPOLB_NAME_LENGTH 64 /* DNS label (63) and the terminating NUL */
+#define TOPOLB_TOPOLOGY_KEY_LENGTH 320 /* prefix (253), "/", name (63), NUL, padding */
+
+/* Default max_entries. */
+#define TOPOLB_DEFAULT_FRONTENDS 65536
+#define TOPOLB_DEFAULT_SERVICES 32768
+#define TOPOLB_DEFAULT_SETS 65536
+#define TOPOLB_DEFAULT_SLOT_LINES 65536
+#define TOPOLB_DEFAULT_BACKENDS 131072
+#define TOPOLB_DEFAULT_AFFINITIES 65536
+#define TOPOLB_DEFAULT_COUNTERS 131072
+#define TOPOLB_DEFAULT_TOPOLOGY_KEYS 1024
+#define TOPOLB_DEFAULT_NODE_ADDRESSES 1024
+
+#endif

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// The plan of one Service on one node: which backends, in which order of tiers, for which
+// kind of traffic. Pure; depends on that Service, its slices and Node labels only.
+// Source: design.md 3, kube-proxy pkg/proxy/topology.go (CategorizeEndpoints), KEP-536, KEP-1669.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/model.h"
+#include "core/topology_keys.h"
+
+namespace topolb::core {
+
+enum class FrontendKind : std::uint8_t { ClusterIP = 1, NodePort, ExternalIP, LoadBalancer };
+std::string_view to_string(FrontendKind kind);
+
+/// What clients dial. A NodePort has the unspecified address of its family.
+struct Frontend {
+  FrontendKind kind = FrontendKind::ClusterIP;
+  IpAddress address;
+  std::uint16_t port = 0;
+  auto operator<=>(const Frontend&) const = default;
+};
+
+enum class Verdict : std::uint8_t { Forward = 1, Reject, Drop };
+std::string_view to_string(Verdict verdict);  // "forward", "reject", "drop"
+
+/// Backends that match one topology key; sorted, without duplicates; may be empty.
+struct Tier {
+  std::string key;  // "" without topology keys
+  std::vector<SocketAddress> backends;
+  bool operator==(const Tier&) const = default;
+};
+
+/// What one kind of traffic gets.
+struct TrafficPlan {
+  /// What the tiers below come to now: forward if one has a backend.
+  Verdict verdict = Verdict::Reject;
+  /// In order of preference, a tier per topology key; one tier with key "" without keys;
+  /// none when the verdict is fixed (invalid keys, drop, nothing usable).
+  std::vector<Tier> tiers;
+  /// The same for serving-terminating backends, asked only after every tier above is empty.
+  std::vector<Tier> terminating_tiers;
+  /// Keys are in force (so `tier` is shown).
+  bool has_keys = false;
+
+  bool operator==(const TrafficPlan&) const = default;
+
+  /// The first tier with a backend, ready ones first; null if the verdict is not forward.
+  [[nodiscard]] const Tier* effective() const;
+};
+
+/// Names one Service port in one family: one service id in the kernel.
+struct ServicePortKey {
+  ObjectKey service;
+  std::uint16_t port = 0;
+  Protocol protocol = Protocol::TCP;
+  Family family = Family::IPv4;
+  auto operator<=>(const ServicePortKey&) const = default;
+};
+
+struct ServicePortPlan {
+  ServicePortKey key;
+  std::string port_name;
+  std::vector<Frontend> frontends;       // sorted
+  std::uint32_t affinity_timeout_s = 0;  // 0: no affinity
+  TrafficPlan internal;
+  /// From outside, through an external frontend; none without such a frontend.
+  std::optional<TrafficPlan> external;
+  /// From this node's sockets to an external frontend: Cluster policy whatever the policies
+  /// say (kube-proxy's short circuit); none without such a frontend.
+  std::optional<TrafficPlan> node_external;
+  bool operator==(const ServicePortPlan&) const = default;
+};
+
+/// What the planner must know of the cluster beside the Service and its slices.
+struct NodeView {
+  std::string node_name;
+  /// The labels of a node, or null when there is no such Node object. The pointer must stay
+  /// valid during the call.
+  std::function<const Labels*(const std::string& node_name)> labels_of;
+};
+
+struct ServicePlan {
+  std::vector<ServicePortPlan> ports;  // sorted by key
+  std::vector<Problem> problems;
+  bool operator==(const ServicePlan&) const = default;
+};
+
+/// `slices` are all slices of the Service, of both families. Total: an invalid Service yields
+/// a reject plan and a problem, never an error.
+ServicePlan plan_service(const Service& service, const std::vector<const EndpointSlice*>& slices,
+                         const NodeView& node);
+
+/// An endpoint of a Service port as the planner sees it, after merging all slices.
+struct PortEndpoint {
+  SocketAddress backend;
+  const Endpoint* endpoint = nullptr;  // into the slices given
+  [[nodiscard]] bool ready() const { return endpoint->ready; }
+  /// The KEP-1669 fallback: not ready, but still serving while it terminates.
+  [[nodiscard]] bool serving_terminating() const {
+    return !endpoint->ready && endpoint->serving && endpoint->terminating;
+  }
+};
+
+/// The merged endpoints of one port and family, sorted by backend, one per address and port.
+std::vector<PortEndpoint> endpoints_of(const ServicePort& port, Family family,
+                                       const std::vector<const EndpointSlice*>& slices);
+
+/// Whether an endpoint matches a topology key on this node (design.md 3.2).
+bool matches_key(const Endpoint& endpoint, std::string_view key, const NodeView& node);
+
+}  // namespace topolb::core

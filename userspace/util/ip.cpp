@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "util/ip.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+namespace topolb {
+namespace {
+
+constexpr std::array<std::uint8_t, 12> kMappedPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+// Kubernetes reads "010.1.2.3" as decimal 10.1.2.3, where inet_pton refuses it.
+std::optional<IpAddress> parse_ipv4(std::string_view text) {
+  std::array<std::uint8_t, 16> bytes{};
+  std::copy(kMappedPrefix.begin(), kMappedPrefix.end(), bytes.begin());
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (std::size_t i = 12; i < 16; ++i) {
+    if (i > 12 && (at == end || *at++ != '.')) return std::nullopt;
+    const auto [next, failed] = std::from_chars(at, end, bytes[i]);
+    if (failed != std::errc{} || next == at) return std::nullopt;
+    at = next;
+  }
+  if (at != end) return std::nullopt;
+  return IpAddress(bytes);
+}
+
+std::size_t hash_bytes(const std::array<std::uint8_t, 16>& bytes) {
+  return std::hash<std::string_view>{}(
+      std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+}  // namespace
+
+std::string_view to_string(Family family) { return family == Family::IPv4 ? "IPv4" : "IPv6"; }
+
+std::string_view to_string(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::TCP:
+      return "TCP";
+    case Protocol::UDP:
+      return "UDP";
+    case Protocol::SCTP:
+      return "SCTP";
+  }
+  return "?";
+}
+
+std::optional<Protocol> parse_protocol(std::string_view text) {
+  for (const auto protocol : {Protocol::TCP, Protocol::UDP, Protocol::SCTP}) {
+    if (text == to_string(protocol)) return protocol;
+  }
+  return std::nullopt;
+}
+
+std::optional<IpAddress> IpAddress::parse(std::string_view text) {
+  if (text.find(':') == std::string_view::npos) return parse_ipv4(text);
+  std::array<std::uint8_t, 16> bytes{};
+  if (::inet_pton(AF_INET6, std::string(text).c_str(), bytes.data()) != 1) return std::nullopt;
+  return IpAddress(bytes);
+}
+
+IpAddress IpAddress::unspecified(Family family) {
+  IpAddress address;
+  if (family == Family::IPv4) {
+    std::copy(kMappedPrefix.begin(), kMappedPrefix.end(), address.bytes_.begin());
+  }
+  return address;
+}
+
+Family IpAddress::family() const {
+  return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes_.begin()) ? Family::IPv4
+                                                                                : Family::IPv6;
+}
+
+bool IpAddress::is_unspecified() const { return *this == unspecified(family()); }
+
+std::string IpAddress::to_string() const {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (family() == Family::IPv4) {
+    ::inet_ntop(AF_INET, bytes_.data() + kMappedPrefix.size(), text.data(), text.size());
+  } else {
+    ::inet_ntop(AF_INET6, bytes_.data(), text.data(), text.size());
+  }
+  return text.data();
+}
+
+std::string SocketAddress::to_string() const {
+  return fmt::format(address.family() == Family::IPv4 ? "{}:{}" : "[{}]:{}", address.to_string(),
+                     port);
+}
+
+}  // namespace topolb
+
+std::size_t std::hash<topolb::IpAddress>::operator()(
+    const topolb::IpAddress& address) const noexcept {
+  return topolb::hash_bytes(address.bytes());
+}
+
+std::size_t std::hash<topolb::SocketAddress>::operator()(
+    const topolb::SocketAddress& socket_address) const noexcept {
+  return topolb::hash_bytes(socket_address.address.bytes()) * 31 + socket_address.port;
+}

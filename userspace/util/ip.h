@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// IP addresses, protocols and sockets' addresses as strong types.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace topolb {
+
+enum class Family : std::uint8_t { IPv4 = 4, IPv6 = 6 };
+enum class Protocol : std::uint8_t { TCP = 6, UDP = 17, SCTP = 132 };  // IPPROTO_*
+
+std::string_view to_string(Family family);      // "IPv4", "IPv6"
+std::string_view to_string(Protocol protocol);  // "TCP", "UDP", "SCTP"
+/// Exactly "TCP", "UDP" or "SCTP"; anything else is none.
+std::optional<Protocol> parse_protocol(std::string_view text);
+
+/// 16 bytes in network order; IPv4 is v4-mapped (::ffff:a.b.c.d), as in maps/layout.h.
+/// Ordered by bytes, so every IPv4 address sorts together.
+class IpAddress {
+ public:
+  IpAddress() = default;  // ::
+  explicit IpAddress(const std::array<std::uint8_t, 16>& bytes) : bytes_(bytes) {}
+
+  /// Dotted quad (leading zeros are decimal, as Kubernetes' ParseIPSloppy reads
+  /// them) or IPv6 text without zone; "::ffff:1.2.3.4" is the IPv4 address.
+  static std::optional<IpAddress> parse(std::string_view text);
+  /// 0.0.0.0 or ::
+  static IpAddress unspecified(Family family);
+
+  [[nodiscard]] Family family() const;
+  [[nodiscard]] bool is_unspecified() const;
+  [[nodiscard]] const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }
+  /// RFC 5952 for IPv6.
+  [[nodiscard]] std::string to_string() const;
+
+  auto operator<=>(const IpAddress&) const = default;
+
+ private:
+  std::array<std::uint8_t, 16> bytes_{};
+};
+
+/// Address and port; the port in host order.
+struct SocketAddress {
+  IpAddress address;
+  std::uint16_t port = 0;
+
+  /// "10.1.0.5:8080", "[2001:db8::1]:8080"
+  [[nodiscard]] std::string to_string() const;
+  auto operator<=>(const SocketAddress&) const = default;
+};
+
+}  // namespace topolb
+
+template <>
+struct std::hash<topolb::IpAddress> {
+  std::size_t operator()(const topolb::IpAddress& address) const noexcept;
+};
+template <>
+struct std::hash<topolb::SocketAddress> {
+  std::size_t operator()(const topolb::SocketAddress& address) const noexcept;
+};
