@@ -90,8 +90,8 @@ std::string IpAddress::to_string() const {
 }
 
 std::string SocketAddress::to_string() const {
-  return fmt::format(address.family() == Family::IPv4 ? "{}:{}" : "[{}]:{}", address.to_string(),
-                     port);
+  return address.family() == Family::IPv4 ? fmt::format("{}:{}", address.to_string(), port)
+                                          : fmt::format("[{}]:{}", address.to_string(), port);
 }
 
 }  // namespace topolb
