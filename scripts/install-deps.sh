@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs by apt what building, testing and the demo need: Debian 12 and 13, as root.
+# Does nothing when all of it is there. Exit 2: cannot install here, one line says why.
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+build_packages=(
+  meson ninja-build pkg-config cmake ccache g++
+  clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev linux-libc-dev
+  libfmt-dev libspdlog-dev libsimdjson-dev libyaml-cpp-dev libcli11-dev
+  libcpprest-dev libssl-dev prometheus-cpp-dev
+)
+test_packages=(
+  libgtest-dev libgmock-dev clang-format clang-tidy shellcheck
+  iproute2 nftables procps python3 util-linux
+)
+packages=("${build_packages[@]}" "${test_packages[@]}")
+log=$topolb_root/build-logs/install-deps.log
+
+# Prints the packages that are not installed.
+absent_packages() {
+  local installed package
+  installed=" $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null |
+    awk '$1 == "installed" { printf "%s ", $2 }') "
+  for package in "${packages[@]}"; do
+    [[ $installed == *" $package "* ]] || printf '%s\n' "$package"
+  done
+}
+
+require_debian() {
+  local id='' version=''
+  if [ -r /etc/os-release ]; then
+    id=$(. /etc/os-release && echo "${ID:-}")
+    version=$(. /etc/os-release && echo "${VERSION_ID:-}")
+  fi
+  [ "$id" = debian ] ||
+    missing "unknown distribution '${id:-?}': packages are known for Debian 12 and 13; install by hand what $0 lists"
+  case $version in
+    12 | 13) ;;
+    *) missing "Debian '${version:-?}' is not supported: packages are known for Debian 12 and 13" ;;
+  esac
+  command -v apt-get >/dev/null || missing "apt-get is missing"
+}
+
+apt() {
+  DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@"
+}
+
+install_failed() {
+  if grep -Eq 'Could not resolve|Could not connect|Cannot initiate|Failed to fetch|Unable to connect|Unable to locate' "$log"; then
+    missing "no package mirror in reach: check the network and /etc/apt (log: $log)"
+  fi
+  missing "apt-get could not install the packages (log: $log)"
+}
+
+require_debian
+mapfile -t absent < <(absent_packages)
+if ((${#absent[@]} == 0)); then
+  say "dependencies: all there"
+  exit 0
+fi
+[ "$(id -u)" -eq 0 ] ||
+  missing "needs root to install ${absent[*]}: run 'sudo scripts/install-deps.sh'"
+
+say "dependencies: installing ${#absent[@]} packages and what they need"
+# A source that cannot be read is no reason to stop: the install tells whether it mattered.
+mkdir -p -- "$(dirname -- "$log")"
+apt update >"$log" 2>&1 </dev/null || note "apt-get update: $(tail -n 1 -- "$log")"
+run_logged "$log" apt install --no-install-recommends "${absent[@]}" || install_failed
+mapfile -t absent < <(absent_packages)
+((${#absent[@]} == 0)) || missing "still missing after the install: ${absent[*]}"
+say "dependencies: installed in $SECONDS s"
