@@ -8,6 +8,7 @@
 
 set -euo pipefail
 
+# shellcheck disable=SC2034  # used by those who source this
 topolb_root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." >/dev/null && pwd)
 script_name=${0##*/}
 
@@ -78,11 +79,11 @@ require_btf() {
 
 # Prints where cgroup2 is mounted (hybrid set-ups have it beside version 1); nothing if nowhere.
 find_cgroup2() {
-  awk '$3 == "cgroup2" { print $2; exit }' "${1:-/proc/mounts}"
+  awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts
 }
 
 require_cgroup2() {
-  [ -n "$(find_cgroup2 "$@")" ] ||
+  [ -n "$(find_cgroup2)" ] ||
     missing "no cgroup2 is mounted: try 'mount -t cgroup2 none /sys/fs/cgroup'"
 }
 
