@@ -29,12 +29,14 @@
 #else
 #define TOPOLB_ASSERT(condition) _Static_assert(condition, #condition)
 #endif
-#define TOPOLB_ASSERT_OFFSET(type, field, offset) \
+#define TOPOLB_ASSERT_OFFSET(type, field, offset)                                                  \
 	TOPOLB_ASSERT(__builtin_offsetof(struct type, field) == (offset))
 
+/* Aligned so that compilers copy it by words. */
 struct topolb_address {
 	__u8 bytes[16];
-};
+} __attribute__((aligned(4)));
+TOPOLB_ASSERT(sizeof(struct topolb_address) == 16);
 
 /* frontends: what clients dial. Hash; live entries only. A NodePort is one
  * entry per family with the unspecified address (0.0.0.0 as ::ffff:0.0.0.0). */
@@ -66,14 +68,14 @@ TOPOLB_ASSERT(sizeof(struct topolb_frontend_target) == 8);
 struct topolb_service {
 	__u32 internal_set; /* clients of the ClusterIP */
 	__u32 external_set; /* packets from outside to an external frontend */
-	__u32 node_set;     /* sockets of this node that dial an external frontend */
+	__u32 node_set;	    /* sockets of this node that dial an external frontend */
 	__u32 pad;
 };
 TOPOLB_ASSERT(sizeof(struct topolb_service) == 16);
 TOPOLB_ASSERT_OFFSET(topolb_service, node_set, 8);
 
 enum {
-	TOPOLB_VERDICT_NONE = 0,    /* a free row */
+	TOPOLB_VERDICT_NONE = 0, /* a free row */
 	TOPOLB_VERDICT_FORWARD = 1,
 	TOPOLB_VERDICT_REJECT = 2,
 	TOPOLB_VERDICT_DROP = 3,
@@ -89,7 +91,7 @@ struct topolb_tier {
 	__u32 first_line;
 	__u32 backend_count;
 	__u16 topology_key_id; /* topology_keys; 0: the Service has no keys */
-	__u8 counter;          /* counters[set.first_counter + counter] */
+	__u8 counter;	       /* counters[set.first_counter + counter] */
 	__u8 terminating;      /* 1: serving-terminating backends (KEP-1669) */
 };
 TOPOLB_ASSERT(sizeof(struct topolb_tier) == 12);
@@ -97,13 +99,13 @@ TOPOLB_ASSERT_OFFSET(topolb_tier, topology_key_id, 8);
 
 /* sets: array by set id. The head counts in the first set of a chain only. */
 struct topolb_set {
-	__u8 verdict;    /* TOPOLB_VERDICT_* */
-	__u8 flags;      /* TOPOLB_SET_* */
+	__u8 verdict;	 /* TOPOLB_VERDICT_* */
+	__u8 flags;	 /* TOPOLB_SET_* */
 	__u8 tier_count; /* tiers in this set, without the chained ones */
 	__u8 pad;
 	__u32 affinity_timeout_s;
 	__u32 first_counter; /* counters[first_counter]: refused; +1..: by tier */
-	__u32 next_set;      /* 0: the last of the chain */
+	__u32 next_set;	     /* 0: the last of the chain */
 	struct topolb_tier tiers[TOPOLB_TIERS_PER_SET];
 };
 TOPOLB_ASSERT(sizeof(struct topolb_set) == 64);
@@ -116,7 +118,7 @@ struct topolb_slot_line {
 TOPOLB_ASSERT(sizeof(struct topolb_slot_line) == 64);
 
 enum {
-	TOPOLB_BACKEND_FREE = 0,     /* a free row */
+	TOPOLB_BACKEND_FREE = 0, /* a free row */
 	TOPOLB_BACKEND_USABLE = 1,
 	TOPOLB_BACKEND_UNUSABLE = 2, /* skipped by every tier, at once */
 };
@@ -134,7 +136,7 @@ TOPOLB_ASSERT_OFFSET(topolb_backend, state, 19);
 
 /* affinities: LRU hash, ClientIP session affinity. */
 struct topolb_affinity_key {
-	__u64 client_netns_cookie;            /* socket hook; else 0 */
+	__u64 client_netns_cookie;	      /* socket hook; else 0 */
 	struct topolb_address client_address; /* per-packet path; else 0 */
 	__u32 service_id;
 	__u32 pad;
@@ -184,14 +186,14 @@ struct topolb_settings {
 	__u16 node_port_min; /* host order; no NodePort at all: min > max */
 	__u16 node_port_max;
 	__u64 node_netns_cookie; /* NodePorts answer on loopback only here */
-	__u64 published_ns;      /* CLOCK_REALTIME of the last complete publication */
-	__u64 publications;      /* how many there were */
+	__u64 published_ns;	 /* CLOCK_REALTIME of the last complete publication */
+	__u64 publications;	 /* how many there were */
 	char node_name[256];
 };
 TOPOLB_ASSERT(sizeof(struct topolb_settings) == 288);
 
-/* Socket-local storage: made at a connect or send that hits a Service. */
-struct topolb_socket {
+/* One frontend that a socket dialled, and the backend it got for it. */
+struct topolb_peer {
 	struct topolb_address frontend_address;
 	struct topolb_address backend_address;
 	__be16 frontend_port_be;
@@ -200,6 +202,14 @@ struct topolb_socket {
 	__u32 backend_id;
 	__u32 slot; /* where the backend stood in its tier: a hint */
 };
-TOPOLB_ASSERT(sizeof(struct topolb_socket) == 48);
+TOPOLB_ASSERT(sizeof(struct topolb_peer) == 48);
+
+/* udp_sockets: socket-local storage of an unconnected UDP socket: the last
+ * frontends it sent to. (sockets, of connected ones, is one topolb_peer.) */
+struct topolb_udp_socket {
+	__u32 newest; /* index of the peer made last */
+	__u32 pad;
+	struct topolb_peer peers[TOPOLB_PEERS_PER_UDP_SOCKET];
+};
 
 #endif

@@ -30,7 +30,11 @@
 /* Random probes for a usable backend before the tier is walked from end to end. */
 #define TOPOLB_RANDOM_PROBES 4
 
-#define TOPOLB_NAME_LENGTH 64 /* DNS label (63) and the terminating NUL */
+/* Frontends that one unconnected UDP socket is remembered to talk to at a time
+ * (musl's resolver uses three on one socket). A power of two. */
+#define TOPOLB_PEERS_PER_UDP_SOCKET 4
+
+#define TOPOLB_NAME_LENGTH 64	       /* DNS label (63) and the terminating NUL */
 #define TOPOLB_TOPOLOGY_KEY_LENGTH 320 /* prefix (253), "/", name (63), NUL, padding */
 
 /* Default max_entries. */

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The only place that defines maps. Who reads and writes which, and what a row
+ * means, is in maps/layout.h. Userspace sizes every map before load, except
+ * settings; the agent pins all but the socket-local storages, which live as
+ * long as a program that uses them.
+ */
+#ifndef TOPOLB_LB_MAPS_BPF_H
+#define TOPOLB_LB_MAPS_BPF_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "layout.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TOPOLB_DEFAULT_FRONTENDS);
+	__type(key, struct topolb_frontend);
+	__type(value, struct topolb_frontend_target);
+} frontends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TOPOLB_DEFAULT_SERVICES);
+	__type(key, __u32);
+	__type(value, struct topolb_service);
+} services SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TOPOLB_DEFAULT_SETS);
+	__type(key, __u32);
+	__type(value, struct topolb_set);
+} sets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TOPOLB_DEFAULT_SLOT_LINES);
+	__type(key, __u32);
+	__type(value, struct topolb_slot_line);
+} slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TOPOLB_DEFAULT_BACKENDS);
+	__type(key, __u32);
+	__type(value, struct topolb_backend);
+} backends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, TOPOLB_DEFAULT_AFFINITIES);
+	__type(key, struct topolb_affinity_key);
+	__type(value, struct topolb_affinity);
+} affinities SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TOPOLB_DEFAULT_COUNTERS);
+	__type(key, __u32);
+	__type(value, struct topolb_counter);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TOPOLB_DEFAULT_NODE_ADDRESSES);
+	__type(key, struct topolb_address);
+	__type(value, struct topolb_node_address);
+} node_addresses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct topolb_settings);
+} settings SEC(".maps");
+
+/* Read by people and by the agent's restart only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TOPOLB_DEFAULT_SERVICES);
+	__type(key, __u32);
+	__type(value, struct topolb_service_name);
+} service_names SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TOPOLB_DEFAULT_TOPOLOGY_KEYS);
+	__type(key, __u32);
+	__type(value, struct topolb_topology_key);
+} topology_keys SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct topolb_peer);
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct topolb_udp_socket);
+} udp_sockets SEC(".maps");
+
+#endif

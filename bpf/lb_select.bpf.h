@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From a frontend to a backend; shared by every hook, knows no context type.
+ *
+ * Reads the arrays that the agent publishes (maps/layout.h) and backends[].state,
+ * which anybody may flip: the walk below takes the first tier that has a usable
+ * backend at this moment, so failing over needs no userspace. A set id, once
+ * read from services[], stays valid to the end of the program run: the agent
+ * reuses rows only after an RCU grace period.
+ *
+ * Costs: the first tier that has only usable backends is left after one random
+ * number and two array reads, however many backends or Services there are.
+ */
+#ifndef TOPOLB_LB_SELECT_BPF_H
+#define TOPOLB_LB_SELECT_BPF_H
+
+#include "lb_maps.bpf.h"
+
+#define NSEC_PER_SEC 1000000000ULL
+
+/* In: the backend to keep if it is still in the effective tier (id 0: none) and
+ * where it stood. Out: the backend chosen, valid if the verdict is forward. */
+struct topolb_choice {
+	__u32 backend_id;
+	__u32 slot;
+	__u32 counter;
+	__u32 pad;
+	struct topolb_backend backend;
+};
+
+static __always_inline int is_forwarded_protocol(__u32 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+}
+
+static __always_inline int same_address(const struct topolb_address *a,
+					const struct topolb_address *b)
+{
+	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
+
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
+}
+
+/* The backend id in a slot of a tier; 0 if there is none. */
+static __always_inline __u32 backend_in_slot(const struct topolb_tier *tier, __u32 slot)
+{
+	__u32 line_id = tier->first_line + slot / TOPOLB_SLOTS_PER_LINE;
+	struct topolb_slot_line *line = bpf_map_lookup_elem(&slots, &line_id);
+
+	return line ? line->backend_ids[slot % TOPOLB_SLOTS_PER_LINE] : 0;
+}
+
+static __always_inline int take_if_usable(__u32 backend_id, __u32 slot,
+					  struct topolb_choice *choice)
+{
+	struct topolb_backend *backend = bpf_map_lookup_elem(&backends, &backend_id);
+
+	if (!backend || backend->state != TOPOLB_BACKEND_USABLE)
+		return 0;
+	choice->backend_id = backend_id;
+	choice->slot = slot;
+	choice->backend = *backend;
+	return 1;
+}
+
+/* Where a backend id stands in a tier (ids ascend); backend_count if nowhere. */
+static __always_inline __u32 find_slot(const struct topolb_tier *tier, __u32 backend_id)
+{
+	__u32 low = 0, high = tier->backend_count;
+
+	for (int step = 0; step < TOPOLB_MAX_SEARCH_STEPS; step++) {
+		__u32 middle = low + (high - low) / 2;
+
+		if (low >= high)
+			break;
+		if (backend_in_slot(tier, middle) < backend_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < tier->backend_count && backend_in_slot(tier, low) == backend_id)
+		return low;
+	return tier->backend_count;
+}
+
+struct walk {
+	struct topolb_tier tier;
+	__u32 first;
+	struct topolb_choice *choice;
+};
+
+static long walk_step(__u32 step, void *data)
+{
+	struct walk *walk = data;
+	__u32 slot = walk->first + step;
+
+	if (slot >= walk->tier.backend_count)
+		slot -= walk->tier.backend_count;
+	return take_if_usable(backend_in_slot(&walk->tier, slot), slot, walk->choice);
+}
+
+/*
+ * Takes a usable backend of one tier; 0 if it has none. The preferred backend
+ * of `choice` if it is a usable one of this tier, else a random one: some random
+ * probes, then, so that no usable backend is missed, a walk over the tier.
+ *
+ * A global function: the verifier reads it once, not once per tier.
+ */
+__noinline int topolb_take_from_tier(const struct topolb_tier *tier, struct topolb_choice *choice)
+{
+	if (!tier || !choice || !tier->backend_count)
+		return 0;
+
+	if (choice->backend_id) {
+		__u32 slot = choice->slot;
+
+		if (slot >= tier->backend_count ||
+		    backend_in_slot(tier, slot) != choice->backend_id)
+			slot = find_slot(tier, choice->backend_id);
+		if (slot < tier->backend_count && take_if_usable(choice->backend_id, slot, choice))
+			return 1;
+	}
+
+	__u32 count = tier->backend_count, slot = 0;
+
+	for (int probe = 0; probe < TOPOLB_RANDOM_PROBES; probe++) {
+		slot = ((__u64)bpf_get_prandom_u32() * count) >> 32;
+		if (take_if_usable(backend_in_slot(tier, slot), slot, choice))
+			return 1;
+		if (count == 1)
+			return 0;
+	}
+
+	struct walk walk = {.tier = *tier, .first = slot, .choice = choice};
+	__u32 preferred = choice->backend_id;
+
+	choice->backend_id = 0;
+	bpf_loop(count, walk_step, &walk, 0);
+	if (choice->backend_id)
+		return 1;
+	choice->backend_id = preferred; /* a later tier may have it */
+	return 0;
+}
+
+static __always_inline void count(__u32 counter_id)
+{
+	struct topolb_counter *counter = bpf_map_lookup_elem(&counters, &counter_id);
+
+	if (counter)
+		counter->connections++;
+}
+
+/* Walks the tiers of a set. Returns a TOPOLB_VERDICT_* and counts it. */
+static __always_inline __u32 walk_tiers(const struct topolb_set *head, struct topolb_choice *choice)
+{
+	const struct topolb_set *set = head;
+
+	for (int chain = 0; chain < TOPOLB_MAX_SET_CHAIN; chain++) {
+		for (int i = 0; i < TOPOLB_TIERS_PER_SET; i++) {
+			if (i >= set->tier_count)
+				break;
+			if (topolb_take_from_tier(&set->tiers[i], choice)) {
+				count(head->first_counter + set->tiers[i].counter);
+				return TOPOLB_VERDICT_FORWARD;
+			}
+		}
+		__u32 next_set = set->next_set;
+
+		if (!next_set)
+			break;
+		set = bpf_map_lookup_elem(&sets, &next_set);
+		if (!set)
+			break;
+	}
+	count(head->first_counter);
+	return head->verdict == TOPOLB_VERDICT_DROP ? TOPOLB_VERDICT_DROP : TOPOLB_VERDICT_REJECT;
+}
+
+/*
+ * ClientIP affinity. The entry only proposes a backend: the walk re-chooses one
+ * that has left the effective tier. Each new connection starts the timeout anew,
+ * as kube-proxy's rules do.
+ */
+static __always_inline void propose_affinity(const struct topolb_set *head,
+					     const struct topolb_affinity_key *client,
+					     struct topolb_choice *choice)
+{
+	struct topolb_affinity *entry = bpf_map_lookup_elem(&affinities, client);
+
+	if (!entry ||
+	    bpf_ktime_get_ns() - entry->last_used_ns >= head->affinity_timeout_s * NSEC_PER_SEC)
+		return;
+	choice->backend_id = entry->backend_id;
+	choice->slot = entry->slot;
+}
+
+static __always_inline void remember_affinity(const struct topolb_affinity_key *client,
+					      const struct topolb_choice *choice)
+{
+	struct topolb_affinity *entry = bpf_map_lookup_elem(&affinities, client);
+	struct topolb_affinity fresh = {
+		.last_used_ns = bpf_ktime_get_ns(),
+		.backend_id = choice->backend_id,
+		.slot = choice->slot,
+	};
+
+	if (entry) /* in place: no eviction */
+		*entry = fresh;
+	else
+		bpf_map_update_elem(&affinities, client, &fresh, BPF_ANY);
+}
+
+#endif

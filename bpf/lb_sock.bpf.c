@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Socket hooks of a cgroup: what a process dials is a frontend, what its socket
+ * connects to is a backend; packets then flow with no translation.
+ *
+ * connect and sendmsg choose (lb_select.bpf.h) and rewrite the address; getpeername
+ * and recvmsg show the frontend again, from the state that the choice left with
+ * the socket. They read frontends, services, sets, slots, backends, node_addresses
+ * and settings, and write affinities, counters, sockets and udp_sockets. An address
+ * that is no frontend passes untouched.
+ *
+ * IPv4, IPv6 and v4-mapped IPv6 are one path: the 16-byte address is the key, and
+ * a Service's backends are of its frontend's family.
+ *
+ * Return value: 1 lets the call go on, 0 fails it with the errno set by answer().
+ */
+#include <linux/errno.h>
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "lb_select.bpf.h"
+
+/* Set before load: the kernel knows bpf_set_retval (5.18). */
+const volatile __u8 has_set_retval = 1;
+
+#define ALLOW 1
+#define REFUSE 0
+
+static __always_inline struct topolb_address ipv4_address(__be32 ip)
+{
+	struct topolb_address address = {};
+	__u32 *words = (__u32 *)&address;
+
+	words[2] = bpf_htonl(0xffff);
+	words[3] = ip;
+	return address;
+}
+
+static __always_inline __be32 ipv4_of(const struct topolb_address *address)
+{
+	return ((const __u32 *)address)[3];
+}
+
+/* The address that the call is about, as the hook of either family has it. */
+static __always_inline struct topolb_frontend read_ipv4(struct bpf_sock_addr *ctx)
+{
+	return (struct topolb_frontend){
+		.address = ipv4_address(ctx->user_ip4),
+		.port_be = (__be16)ctx->user_port,
+		.protocol = (__u8)ctx->protocol,
+	};
+}
+
+static __always_inline struct topolb_frontend read_ipv6(struct bpf_sock_addr *ctx)
+{
+	struct topolb_frontend dialled = {
+		.port_be = (__be16)ctx->user_port,
+		.protocol = (__u8)ctx->protocol,
+	};
+	__u32 *words = (__u32 *)&dialled.address;
+
+	words[0] = ctx->user_ip6[0];
+	words[1] = ctx->user_ip6[1];
+	words[2] = ctx->user_ip6[2];
+	words[3] = ctx->user_ip6[3];
+	return dialled;
+}
+
+static __always_inline void write_ipv4(struct bpf_sock_addr *ctx,
+				       const struct topolb_address *address, __be16 port_be)
+{
+	ctx->user_ip4 = ipv4_of(address);
+	ctx->user_port = port_be;
+}
+
+static __always_inline void write_ipv6(struct bpf_sock_addr *ctx,
+				       const struct topolb_address *address, __be16 port_be)
+{
+	const __u32 *words = (const __u32 *)address;
+
+	ctx->user_ip6[0] = words[0];
+	ctx->user_ip6[1] = words[1];
+	ctx->user_ip6[2] = words[2];
+	ctx->user_ip6[3] = words[3];
+	ctx->user_port = port_be;
+}
+
+static __always_inline int is_ipv4(const struct topolb_address *address)
+{
+	const __u32 *words = (const __u32 *)address;
+
+	return words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff);
+}
+
+/* 127.0.0.0/8, 0.0.0.0 (which connect() takes for loopback), ::1 and ::. */
+static __always_inline int is_loopback(const struct topolb_address *address)
+{
+	const __u32 *words = (const __u32 *)address;
+
+	if (is_ipv4(address))
+		return (words[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000) || !words[3];
+	return words[0] == 0 && words[1] == 0 && words[2] == 0 &&
+	       (words[3] == bpf_htonl(1) || words[3] == 0);
+}
+
+/*
+ * NodePorts answer on the node's own addresses from anywhere in this cgroup, and on
+ * loopback for sockets of the node's own network namespace: a pod's loopback is its own.
+ */
+static __always_inline struct topolb_frontend_target *find_node_port(struct bpf_sock_addr *ctx,
+								     struct topolb_frontend dialled)
+{
+	__u32 row = 0;
+	struct topolb_settings *config = bpf_map_lookup_elem(&settings, &row);
+	__u16 port = bpf_ntohs(dialled.port_be);
+
+	if (!config || port < config->node_port_min || port > config->node_port_max)
+		return NULL;
+	if (is_loopback(&dialled.address)) {
+		if (bpf_get_netns_cookie(ctx) != config->node_netns_cookie)
+			return NULL;
+	} else if (!bpf_map_lookup_elem(&node_addresses, &dialled.address)) {
+		return NULL;
+	}
+	__u32 *words = (__u32 *)&dialled.address;
+
+	if (is_ipv4(&dialled.address))
+		words[3] = 0;
+	else
+		dialled.address = (struct topolb_address){};
+	return bpf_map_lookup_elem(&frontends, &dialled);
+}
+
+static __always_inline struct topolb_frontend_target *
+find_frontend(struct bpf_sock_addr *ctx, const struct topolb_frontend *dialled)
+{
+	struct topolb_frontend_target *target;
+
+	if (!is_forwarded_protocol(ctx->protocol))
+		return NULL;
+	target = bpf_map_lookup_elem(&frontends, dialled);
+	/* Found by its own key, a NodePort was dialled at 0.0.0.0 or ::. */
+	if (target && target->kind != TOPOLB_FRONTEND_NODE_PORT)
+		return target;
+	return find_node_port(ctx, *dialled);
+}
+
+/*
+ * The errno of a refused call. In-kernel clients (NFS, SMB, Ceph) come through
+ * here too and retry EPERM in a tight loop, while they back off from these two
+ * (docs/decisions/0003-errno-of-refused-connections.md).
+ */
+static __always_inline int answer(__u32 verdict)
+{
+	if (verdict == TOPOLB_VERDICT_NONE || verdict == TOPOLB_VERDICT_FORWARD)
+		return ALLOW;
+	if (has_set_retval)
+		bpf_set_retval(verdict == TOPOLB_VERDICT_DROP ? -EHOSTUNREACH : -ECONNREFUSED);
+	return REFUSE;
+}
+
+/* Chooses for `target`; `choice` comes in with the backend to keep, if any. */
+static __always_inline __u32 choose(struct bpf_sock_addr *ctx,
+				    const struct topolb_frontend_target *target,
+				    struct topolb_choice *choice)
+{
+	__u32 service_id = target->service_id, set_id;
+	struct topolb_service *service = bpf_map_lookup_elem(&services, &service_id);
+	struct topolb_set *set;
+
+	if (!service)
+		return TOPOLB_VERDICT_NONE;
+	set_id = target->kind == TOPOLB_FRONTEND_CLUSTER_IP ? service->internal_set
+							    : service->node_set;
+	set = bpf_map_lookup_elem(&sets, &set_id);
+	if (!set || !set_id)
+		return TOPOLB_VERDICT_NONE; /* withdrawn a moment ago */
+	if (!(set->flags & TOPOLB_SET_CLIENT_IP_AFFINITY))
+		return walk_tiers(set, choice);
+
+	struct topolb_affinity_key client = {
+		.client_netns_cookie = bpf_get_netns_cookie(ctx),
+		.service_id = service_id,
+	};
+
+	propose_affinity(set, &client, choice);
+	__u32 verdict = walk_tiers(set, choice);
+
+	if (verdict == TOPOLB_VERDICT_FORWARD)
+		remember_affinity(&client, choice);
+	return verdict;
+}
+
+static __always_inline void fill_peer(struct topolb_peer *peer,
+				      const struct topolb_frontend *dialled, __u32 service_id,
+				      const struct topolb_choice *choice)
+{
+	peer->frontend_address = dialled->address;
+	peer->backend_address = choice->backend.address;
+	peer->frontend_port_be = dialled->port_be;
+	peer->backend_port_be = choice->backend.port_be;
+	peer->service_id = service_id;
+	peer->backend_id = choice->backend_id;
+	peer->slot = choice->slot;
+}
+
+/* connect(): a TOPOLB_VERDICT_*; NONE: no Service was dialled. */
+static __always_inline __u32 connect_to_backend(struct bpf_sock_addr *ctx,
+						const struct topolb_frontend *dialled,
+						struct topolb_choice *choice)
+{
+	struct topolb_frontend_target *target = find_frontend(ctx, dialled);
+	struct topolb_peer *peer;
+	__u32 verdict;
+
+	if (!target) {
+		/* A socket that once dialled a Service may now dial a backend itself. */
+		if (ctx->sk)
+			bpf_sk_storage_delete(&sockets, ctx->sk);
+		return TOPOLB_VERDICT_NONE;
+	}
+	verdict = choose(ctx, target, choice);
+	if (verdict != TOPOLB_VERDICT_FORWARD || !ctx->sk)
+		return verdict;
+	peer = bpf_sk_storage_get(&sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	/* Without memory for it the connection works; getpeername shows the backend. */
+	if (peer)
+		fill_peer(peer, dialled, target->service_id, choice);
+	return verdict;
+}
+
+/* The remembered peer of an unconnected UDP socket for a frontend, if any. */
+static __always_inline struct topolb_peer *find_peer(struct topolb_udp_socket *socket,
+						     const struct topolb_frontend *dialled)
+{
+	for (__u32 i = 0; i < TOPOLB_PEERS_PER_UDP_SOCKET; i++) {
+		__u32 at = (socket->newest - i) % TOPOLB_PEERS_PER_UDP_SOCKET;
+		struct topolb_peer *peer = &socket->peers[at];
+
+		if (peer->frontend_port_be == dialled->port_be &&
+		    same_address(&peer->frontend_address, &dialled->address))
+			return peer;
+	}
+	return NULL;
+}
+
+/* The row for a frontend that the socket has not sent to lately: the oldest one. */
+static __always_inline struct topolb_peer *oldest_peer(struct topolb_udp_socket *socket)
+{
+	socket->newest = (socket->newest + 1) % TOPOLB_PEERS_PER_UDP_SOCKET;
+	return &socket->peers[socket->newest % TOPOLB_PEERS_PER_UDP_SOCKET];
+}
+
+/*
+ * sendto() on an unconnected UDP socket: like connect_to_backend, but the backend
+ * of the last datagram to the same frontend is kept while it is in the effective
+ * tier, as conntrack would keep it.
+ */
+static __always_inline __u32 send_to_backend(struct bpf_sock_addr *ctx,
+					     const struct topolb_frontend *dialled,
+					     struct topolb_choice *choice)
+{
+	struct topolb_frontend_target *target = find_frontend(ctx, dialled);
+	struct topolb_udp_socket *socket;
+	struct topolb_peer *peer = NULL;
+	__u32 verdict;
+
+	if (!target || !ctx->sk)
+		return TOPOLB_VERDICT_NONE;
+	socket = bpf_sk_storage_get(&udp_sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (socket)
+		peer = find_peer(socket, dialled);
+	if (peer && peer->service_id == target->service_id) {
+		choice->backend_id = peer->backend_id;
+		choice->slot = peer->slot;
+	}
+	verdict = choose(ctx, target, choice);
+	if (verdict != TOPOLB_VERDICT_FORWARD || !socket)
+		return verdict;
+	if (!peer)
+		peer = oldest_peer(socket);
+	if (peer->backend_id != choice->backend_id || peer->service_id != target->service_id ||
+	    !same_address(&peer->backend_address, &choice->backend.address))
+		fill_peer(peer, dialled, target->service_id, choice);
+	return verdict;
+}
+
+/* The peer whose backend is `shown`, if the socket came to it through a frontend. */
+static __always_inline struct topolb_peer *peer_of_backend(struct bpf_sock_addr *ctx,
+							   const struct topolb_frontend *shown)
+{
+	struct topolb_peer *peer;
+
+	if (!ctx->sk)
+		return NULL;
+	peer = bpf_sk_storage_get(&sockets, ctx->sk, NULL, 0);
+	if (peer && peer->backend_port_be == shown->port_be &&
+	    same_address(&peer->backend_address, &shown->address))
+		return peer;
+	return NULL;
+}
+
+static __always_inline struct topolb_peer *sender_of_datagram(struct bpf_sock_addr *ctx,
+							      const struct topolb_frontend *sender)
+{
+	struct topolb_udp_socket *socket;
+
+	if (!ctx->sk)
+		return NULL;
+	socket = bpf_sk_storage_get(&udp_sockets, ctx->sk, NULL, 0);
+	if (!socket)
+		return peer_of_backend(ctx, sender);
+	for (__u32 i = 0; i < TOPOLB_PEERS_PER_UDP_SOCKET; i++) {
+		__u32 at = (socket->newest - i) % TOPOLB_PEERS_PER_UDP_SOCKET;
+		struct topolb_peer *peer = &socket->peers[at];
+
+		if (peer->backend_port_be == sender->port_be &&
+		    same_address(&peer->backend_address, &sender->address))
+			return peer;
+	}
+	return peer_of_backend(ctx, sender);
+}
+
+SEC("cgroup/connect4")
+int topolb_connect4(struct bpf_sock_addr *ctx)
+{
+	struct topolb_frontend dialled = read_ipv4(ctx);
+	struct topolb_choice choice = {};
+	__u32 verdict = connect_to_backend(ctx, &dialled, &choice);
+
+	if (verdict == TOPOLB_VERDICT_FORWARD)
+		write_ipv4(ctx, &choice.backend.address, choice.backend.port_be);
+	return answer(verdict);
+}
+
+SEC("cgroup/connect6")
+int topolb_connect6(struct bpf_sock_addr *ctx)
+{
+	struct topolb_frontend dialled = read_ipv6(ctx);
+	struct topolb_choice choice = {};
+	__u32 verdict = connect_to_backend(ctx, &dialled, &choice);
+
+	if (verdict == TOPOLB_VERDICT_FORWARD)
+		write_ipv6(ctx, &choice.backend.address, choice.backend.port_be);
+	return answer(verdict);
+}
+
+SEC("cgroup/sendmsg4")
+int topolb_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct topolb_frontend dialled = read_ipv4(ctx);
+	struct topolb_choice choice = {};
+	__u32 verdict = send_to_backend(ctx, &dialled, &choice);
+
+	if (verdict == TOPOLB_VERDICT_FORWARD)
+		write_ipv4(ctx, &choice.backend.address, choice.backend.port_be);
+	return answer(verdict);
+}
+
+SEC("cgroup/sendmsg6")
+int topolb_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct topolb_frontend dialled = read_ipv6(ctx);
+	struct topolb_choice choice = {};
+	__u32 verdict = send_to_backend(ctx, &dialled, &choice);
+
+	if (verdict == TOPOLB_VERDICT_FORWARD)
+		write_ipv6(ctx, &choice.backend.address, choice.backend.port_be);
+	return answer(verdict);
+}
+
+SEC("cgroup/recvmsg4")
+int topolb_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	struct topolb_frontend sender = read_ipv4(ctx);
+	struct topolb_peer *peer = sender_of_datagram(ctx, &sender);
+
+	if (peer)
+		write_ipv4(ctx, &peer->frontend_address, peer->frontend_port_be);
+	return ALLOW;
+}
+
+SEC("cgroup/recvmsg6")
+int topolb_recvmsg6(struct bpf_sock_addr *ctx)
+{
+	struct topolb_frontend sender = read_ipv6(ctx);
+	struct topolb_peer *peer = sender_of_datagram(ctx, &sender);
+
+	if (peer)
+		write_ipv6(ctx, &peer->frontend_address, peer->frontend_port_be);
+	return ALLOW;
+}
+
+SEC("cgroup/getpeername4")
+int topolb_getpeername4(struct bpf_sock_addr *ctx)
+{
+	struct topolb_frontend shown = read_ipv4(ctx);
+	struct topolb_peer *peer = peer_of_backend(ctx, &shown);
+
+	if (peer)
+		write_ipv4(ctx, &peer->frontend_address, peer->frontend_port_be);
+	return ALLOW;
+}
+
+SEC("cgroup/getpeername6")
+int topolb_getpeername6(struct bpf_sock_addr *ctx)
+{
+	struct topolb_frontend shown = read_ipv6(ctx);
+	struct topolb_peer *peer = peer_of_backend(ctx, &shown);
+
+	if (peer)
+		write_ipv6(ctx, &peer->frontend_address, peer->frontend_port_be);
+	return ALLOW;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
