@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/bpf_map.h"
+
+namespace topolb::dataplane {
+
+Result<bpf_map_info> map_info(int fd, const std::string& name) {
+  bpf_map_info info{};
+  std::uint32_t length = sizeof(info);
+  if (bpf_obj_get_info_by_fd(fd, &info, &length) != 0) {
+    return errno_error(errno, "read the kernel's facts of map " + name);
+  }
+  return info;
+}
+
+Result<UniqueFd> open_pinned(const std::string& path) {
+  UniqueFd fd(bpf_obj_get(path.c_str()));
+  if (!fd) return errno_error(errno, "open pinned " + path);
+  return fd;
+}
+
+Result<void> check_sizes(const bpf_map_info& info, const std::string& name, std::size_t key_size,
+                         std::size_t value_size) {
+  if (info.key_size == key_size && info.value_size == value_size) return {};
+  return make_error(fmt::format("map {} has keys of {} and values of {} bytes, not {} and {}: {}",
+                                name, info.key_size, info.value_size, key_size, value_size,
+                                "it was made by another version of topolb"));
+}
+
+}  // namespace topolb::dataplane

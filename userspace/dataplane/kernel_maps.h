@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// All maps of one pin path, opened and checked. Shared by the agent (read-write, from the objects
+// it has loaded) and the CLI (read-only, from the pins, agent up or down).
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "dataplane/bpf_map.h"
+#include "layout.h"
+
+namespace topolb::dataplane {
+
+inline constexpr const char* kDefaultPinPath = "/sys/fs/bpf/topolb";
+
+/// The counters of all CPUs together, by counter id.
+class Counters {
+ public:
+  static Result<Counters> from_fd(UniqueFd fd);
+  [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
+  /// `count` counters from `first` on, summed over the CPUs.
+  [[nodiscard]] std::vector<std::uint64_t> read(std::uint32_t first, std::uint32_t count) const;
+  Result<void> reset(std::uint32_t first, std::uint32_t count);
+
+ private:
+  UniqueFd fd_;
+  std::uint32_t capacity_ = 0;
+  std::size_t cpus_ = 1;
+};
+
+struct KernelMaps {
+  HashMap<topolb_frontend, topolb_frontend_target> frontends;
+  MappedArray<topolb_service> services;
+  MappedArray<topolb_set> sets;
+  MappedArray<topolb_slot_line> slots;
+  MappedArray<topolb_backend> backends;
+  HashMap<topolb_affinity_key, topolb_affinity> affinities;
+  Counters counters;
+  HashMap<topolb_address, topolb_node_address> node_addresses;
+  HashMap<std::uint32_t, topolb_service_name> service_names;
+  HashMap<std::uint32_t, topolb_topology_key> topology_keys;
+  MappedArray<topolb_settings> settings;
+
+  /// Opens every map by `open(name)`.
+  static Result<KernelMaps> open(const std::function<Result<UniqueFd>(const std::string&)>& open,
+                                 Access access);
+  /// From the pins below `pin_path`. Errors: nothing pinned there, no right, another layout
+  /// version.
+  static Result<KernelMaps> open_pinned(const std::string& pin_path, Access access);
+};
+
+/// Names of the maps that are pinned, sorted.
+const std::vector<std::string>& pinned_map_names();
+
+}  // namespace topolb::dataplane
