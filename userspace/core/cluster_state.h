@@ -3,17 +3,25 @@
 // Pure state: no I/O, clock, threads. Not thread-safe: one owner.
 #pragma once
 
-#include <map>
+#include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <variant>
 #include <vector>
 
+#include "core/frontend_claims.h"
 #include "core/model.h"
+#include "core/object_index.h"
 #include "core/plan.h"
+#include "core/topology_keys.h"
 
 namespace topolb::core {
+
+class Planner;
 
 enum class Scope : std::uint8_t { All, OptedIn };
 
@@ -51,6 +59,11 @@ std::vector<Operation> diff(const std::vector<ServicePortPlan>& before,
 class ClusterState {
  public:
   explicit ClusterState(PlanOptions options);
+  ClusterState(const ClusterState&) = delete;  // its indexes point into it
+  ClusterState& operator=(const ClusterState&) = delete;
+  ClusterState(ClusterState&&) = default;
+  ClusterState& operator=(ClusterState&&) = default;
+  ~ClusterState() = default;
 
   void put(Service service);
   void put(EndpointSlice slice);
@@ -79,7 +92,44 @@ class ClusterState {
   [[nodiscard]] NodeView node_view() const;
 
  private:
+  struct ServiceEntry;
+  // Entries stay where they are while they live: the indexes point at them.
+  using NamedEntry = std::pair<const ObjectKey, ServiceEntry>;
+  using BackendNode = std::pair<const std::string, std::unordered_set<NamedEntry*>>;
+
+  /// All that is known under one Service's name; slices may be there before the Service is.
+  struct ServiceEntry {
+    std::optional<Service> service;
+    TopologyKeys keys;                         // of the Service
+    std::vector<const EndpointSlice*> slices;  // sorted by key
+    std::vector<ServicePortPlan> plans;        // as of the last replan()
+    std::vector<Problem> problems;             // as of the last replan()
+    /// Where a keyed Service is in keyed_by_backend_node_; sorted.
+    std::vector<BackendNode*> backend_nodes;
+    bool dirty = false;
+  };
+
+  [[nodiscard]] bool is_served(const Service& service) const;
+  [[nodiscard]] bool is_keyed(const ServiceEntry& entry) const;
+  [[nodiscard]] std::vector<const NamedEntry*> sorted_entries() const;
+  NamedEntry& entry_of(const ObjectKeyView& key);
+  void mark_dirty(NamedEntry& entry);
+  void attach_slice(const EndpointSlice& slice);
+  void detach_slice(const EndpointSlice& slice);
+  void change_claims(const NamedEntry& entry, bool claim);
+  void node_changed(const std::string& name, const Labels* before, const Labels* after);
+  void plan_entry(NamedEntry& entry, Planner& planner);
+  void leave_lost_frontends_out(NamedEntry& entry);
+  void index_backend_nodes(NamedEntry& entry);
+  void forget_empty_entries();
+
   PlanOptions options_;
+  std::unordered_map<ObjectKey, ServiceEntry, ObjectKeyHash, ObjectKeyEqual> services_;
+  std::unordered_set<EndpointSlice, ObjectKeyHash, ObjectKeyEqual> slices_;
+  std::unordered_map<std::string, Node> nodes_;
+  FrontendClaims claims_;
+  std::unordered_map<std::string, std::unordered_set<NamedEntry*>> keyed_by_backend_node_;
+  std::vector<NamedEntry*> dirty_;
   std::set<ObjectKey> last_replanned_;
 };
 

@@ -1,1 +1,125 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "core/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/frontends.h"
+#include "core/planner.h"
+#include "core/traffic.h"
+
+namespace topolb::core {
+namespace {
+
+Problem service_problem(const Service& service, std::string reason, std::string message) {
+  return {"Service", service.key.namespace_name, service.key.name, std::move(reason),
+          std::move(message)};
+}
+
+std::string port_text(const ServicePort& port) {
+  return fmt::format("{}/{}", port.number, to_string(port.protocol));
+}
+
+std::vector<Problem> problems_of(const Service& service, const TopologyKeys& keys) {
+  std::vector<Problem> problems;
+  if (!keys.valid()) {
+    problems.push_back(service_problem(service, keys.problem_reason, keys.problem_message));
+  } else if (!keys.keys.empty() && service.internal_local) {
+    problems.push_back(service_problem(
+        service, "TopologyKeysIgnored",
+        "internalTrafficPolicy Local wins over the topology keys for traffic to the cluster IP: "
+        "remove one of the two"));
+  }
+  for (auto port = service.ports.begin(); port != service.ports.end(); ++port) {
+    const bool repeated = std::any_of(service.ports.begin(), port, [&](const ServicePort& earlier) {
+      return earlier.number == port->number && earlier.protocol == port->protocol;
+    });
+    if (repeated) {
+      problems.push_back(service_problem(
+          service, "DuplicatePort",
+          fmt::format("port {} is there twice: the first one is served", port_text(*port))));
+    } else if (port->protocol == Protocol::SCTP) {
+      problems.push_back(
+          service_problem(service, "UnsupportedProtocol",
+                          fmt::format("port {} is planned but not forwarded: only TCP and UDP are",
+                                      port_text(*port))));
+    }
+  }
+  std::sort(problems.begin(), problems.end());
+  return problems;
+}
+
+}  // namespace
+
+std::string_view to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::Forward:
+      return "forward";
+    case Verdict::Reject:
+      return "reject";
+    case Verdict::Drop:
+      return "drop";
+  }
+  return "?";
+}
+
+const Tier* TrafficPlan::effective() const {
+  if (verdict != Verdict::Forward) return nullptr;
+  for (const std::vector<Tier>* list : {&tiers, &terminating_tiers}) {
+    for (const Tier& tier : *list) {
+      if (!tier.backends.empty()) return &tier;
+    }
+  }
+  return nullptr;
+}
+
+KeyMatcher& Planner::matcher_of(const std::vector<std::string>& keys) {
+  auto found = matchers_.find(keys);
+  if (found == matchers_.end()) found = matchers_.try_emplace(keys, keys, node_).first;
+  return found->second;
+}
+
+void Planner::plan_traffic(const Service& service, const TopologyKeys& keys,
+                           const std::vector<PortEndpoint>& endpoints, ServicePortPlan& plan) {
+  const bool external = has_external_frontend(plan.frontends);
+  if (!keys.valid()) {
+    if (external) plan.external = plan.node_external = TrafficPlan{};
+    return;
+  }
+  // Cluster policy or keys; made only where somebody follows it.
+  TrafficPlan shared;
+  if (!service.internal_local || external) {
+    shared = keys.keys.empty() ? cluster_traffic(endpoints, node_)
+                               : keyed_traffic(endpoints, matcher_of(keys.keys));
+  }
+  if (external) {
+    plan.external = service.external_local ? local_traffic(endpoints, node_) : shared;
+    plan.node_external = shared;
+  }
+  plan.internal = service.internal_local ? local_traffic(endpoints, node_) : std::move(shared);
+}
+
+ServicePlan Planner::plan(const Service& service, const TopologyKeys& keys,
+                          const std::vector<const EndpointSlice*>& slices) {
+  ServicePlan result;
+  result.problems = problems_of(service, keys);
+  const auto ports = service_ports_of(service);
+  result.ports.reserve(ports.size());
+  for (const auto& [port, family] : ports) {
+    ServicePortPlan& plan = result.ports.emplace_back();
+    plan.key = {service.key, port->number, port->protocol, family};
+    plan.port_name = port->name;
+    plan.frontends = frontends_of(service, *port, family);
+    plan.affinity_timeout_s = service.affinity_timeout_s;
+    plan_traffic(service, keys, endpoints_of(*port, family, slices), plan);
+  }
+  return result;
+}
+
+ServicePlan plan_service(const Service& service, const std::vector<const EndpointSlice*>& slices,
+                         const NodeView& node) {
+  return Planner(node).plan(service, topology_keys_of(service), slices);
+}
+
+}  // namespace topolb::core

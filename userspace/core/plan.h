@@ -42,9 +42,10 @@ struct TrafficPlan {
   /// What the tiers below come to now: forward if one has a backend.
   Verdict verdict = Verdict::Reject;
   /// In order of preference, a tier per topology key; one tier with key "" without keys;
-  /// none when the verdict is fixed (invalid keys, drop, nothing usable).
+  /// none when the verdict is fixed (invalid keys; drop or nothing usable without keys).
   std::vector<Tier> tiers;
   /// The same for serving-terminating backends, asked only after every tier above is empty.
+  /// None when there are no such backends; filled also while ready ones exist.
   std::vector<Tier> terminating_tiers;
   /// Keys are in force (so `tier` is shown).
   bool has_keys = false;

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who asks for which frontend. Two Services may ask for the same one; the first by key gets it.
+// Private to core.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <set>
+#include <vector>
+
+#include "core/frontend_address.h"
+#include "core/model.h"
+
+namespace topolb::core {
+
+/// A Service port that asks for a frontend; the rest of its ServicePortKey is in the frontend.
+struct Claimant {
+  const ObjectKey* service = nullptr;
+  std::uint16_t port = 0;
+
+  std::strong_ordering operator<=>(const Claimant& other) const {
+    if (const auto order = *service <=> *other.service; order != 0) return order;
+    return port <=> other.port;
+  }
+  bool operator==(const Claimant& other) const { return (*this <=> other) == 0; }
+};
+
+/// The ObjectKeys given must live until they are released.
+class FrontendClaims {
+ public:
+  void add(const FrontendAddress& frontend, const Claimant& claimant) {
+    claims_.insert({frontend, claimant});
+  }
+  void release(const FrontendAddress& frontend, const Claimant& claimant) {
+    claims_.erase({frontend, claimant});
+  }
+  /// All of them; the first one gets it.
+  [[nodiscard]] std::vector<Claimant> claimants(const FrontendAddress& frontend) const;
+  /// Who gets it. @pre somebody claims it.
+  [[nodiscard]] const Claimant& winner(const FrontendAddress& frontend) const;
+
+ private:
+  struct Claim {
+    FrontendAddress frontend;
+    Claimant claimant;
+    auto operator<=>(const Claim&) const = default;
+  };
+  /// Finds the claims of one frontend in the set.
+  struct ByFrontend {
+    using is_transparent = void;
+    bool operator()(const Claim& a, const Claim& b) const { return a < b; }
+    bool operator()(const Claim& a, const FrontendAddress& b) const { return a.frontend < b; }
+    bool operator()(const FrontendAddress& a, const Claim& b) const { return a < b.frontend; }
+  };
+
+  std::set<Claim, ByFrontend> claims_;
+};
+
+}  // namespace topolb::core

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans many Services against one state of the Nodes: what they share is computed once.
+// Private to core.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/key_matcher.h"
+#include "core/plan.h"
+
+namespace topolb::core {
+
+/// The NodeView and the slices given to plan() must outlive it; the Nodes must not change
+/// meanwhile.
+class Planner {
+ public:
+  explicit Planner(const NodeView& node) : node_(node) {}
+
+  /// `keys` is topology_keys_of(service). See plan_service().
+  ServicePlan plan(const Service& service, const TopologyKeys& keys,
+                   const std::vector<const EndpointSlice*>& slices);
+
+ private:
+  KeyMatcher& matcher_of(const std::vector<std::string>& keys);
+  void plan_traffic(const Service& service, const TopologyKeys& keys,
+                    const std::vector<PortEndpoint>& endpoints, ServicePortPlan& plan);
+
+  const NodeView& node_;
+  std::map<std::vector<std::string>, KeyMatcher> matchers_;
+};
+
+}  // namespace topolb::core
