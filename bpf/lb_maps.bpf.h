@@ -11,7 +11,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#include "layout.h"
+#include "maps/layout.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

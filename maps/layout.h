@@ -104,7 +104,7 @@ struct topolb_set {
 	__u8 tier_count; /* tiers in this set, without the chained ones */
 	__u8 pad;
 	__u32 affinity_timeout_s;
-	__u32 first_counter; /* counters[first_counter]: refused; +1..: by tier */
+	__u32 first_counter; /* counters[first_counter]: refused */
 	__u32 next_set;	     /* 0: the last of the chain */
 	struct topolb_tier tiers[TOPOLB_TIERS_PER_SET];
 };
@@ -150,9 +150,15 @@ struct topolb_affinity {
 };
 TOPOLB_ASSERT(sizeof(struct topolb_affinity) == 16);
 
-/* counters: per-CPU array. A Service owns a run: refused, then one per
- * topology key (one in all without keys). Counts new connections, and for
- * unconnected UDP each choice of a backend. */
+/* counters: per-CPU array. A Service owns a run: TOPOLB_COUNTER_REFUSED, then
+ * TOPOLB_COUNTER_WITHOUT_KEY, then one per topology key in order. Counts
+ * connect() calls, and for unconnected UDP each datagram. */
+enum {
+	TOPOLB_COUNTER_REFUSED = 0,
+	TOPOLB_COUNTER_WITHOUT_KEY = 1,
+	TOPOLB_COUNTER_FIRST_KEY = 2,
+};
+
 struct topolb_counter {
 	__u64 connections;
 };

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "dataplane/bpf_map.h"
-#include "layout.h"
+#include "maps/layout.h"
 
 namespace topolb::dataplane {
 

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which rows of an array map are free. Pure bookkeeping, no kernel.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+namespace topolb::dataplane {
+
+/// Hands out runs of consecutive ids from [1, capacity); id 0 is never handed out, so that 0 can
+/// mean "none". A run that is given back is *retired*: a BPF program may still be reading it, so it
+/// is handed out again only after reclaim(), which the caller does after a grace period.
+class RunAllocator {
+ public:
+  explicit RunAllocator(std::uint32_t capacity = 1);
+
+  /// The first of `length` consecutive ids; none if no free run is that long. First fit.
+  [[nodiscard]] std::optional<std::uint32_t> allocate(std::uint32_t length = 1);
+  /// Marks a run as in use (restoring from the kernel). False if a part of it is not free.
+  bool take(std::uint32_t first, std::uint32_t length = 1);
+  void retire(std::uint32_t first, std::uint32_t length = 1);
+  /// Makes what was retired free again.
+  void reclaim();
+  /// Retired runs as (first, length), in the order of retirement.
+  [[nodiscard]] const std::vector<std::pair<std::uint32_t, std::uint32_t>>& retired() const {
+    return retired_;
+  }
+  /// Ids neither free nor retired.
+  [[nodiscard]] std::uint32_t in_use() const { return in_use_; }
+  [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
+
+ private:
+  void release(std::uint32_t first, std::uint32_t length);
+
+  std::uint32_t capacity_;
+  std::uint32_t in_use_ = 0;
+  std::map<std::uint32_t, std::uint32_t> free_;  // first -> length, never adjacent
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> retired_;
+};
+
+}  // namespace topolb::dataplane

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/datapath.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <vector>
+
+#include "dataplane/pins.h"
+#include "dataplane/socket_hooks.h"
+#include "lb_sock.skel.h"
+
+namespace topolb::dataplane {
+
+struct LoadedObject {
+  lb_sock* skeleton = nullptr;
+  LoadedObject() : skeleton(lb_sock__open()) {}
+  LoadedObject(const LoadedObject&) = delete;
+  LoadedObject& operator=(const LoadedObject&) = delete;
+  ~LoadedObject() { lb_sock__destroy(skeleton); }
+
+  [[nodiscard]] bpf_object* object() const { return skeleton->obj; }
+};
+
+namespace {
+
+std::map<std::string, std::uint32_t> sizes_by_name(const MapSizes& sizes) {
+  return {{"frontends", sizes.frontends}, {"services", sizes.services},
+          {"sets", sizes.sets},           {"slots", sizes.slot_lines},
+          {"backends", sizes.backends},   {"affinities", sizes.affinities},
+          {"counters", sizes.counters},   {"service_names", sizes.services}};
+}
+
+// Whether the pinned maps are of this layout and of the sizes asked for: only then can they be
+// taken over in place.
+bool pins_fit(const std::string& pin_path, const MapSizes& sizes) {
+  const auto maps = KernelMaps::open_pinned(pin_path, Access::ReadOnly);
+  if (!maps) return false;
+  for (const auto& [name, size] : sizes_by_name(sizes)) {
+    const auto fd = open_pinned(pin_path + "/" + name);
+    if (!fd) return false;
+    const auto info = map_info(fd->get(), name);
+    if (!info || info->max_entries != size) return false;
+  }
+  return true;
+}
+
+// The socket-local storages can't be pinned to any use (nothing can list them), so they live with
+// the programs: an agent that takes over finds them there. Needs CAP_SYS_ADMIN; without it, sockets
+// opened before an upgrade show their backend to getpeername().
+std::map<std::string, UniqueFd> storages_of_attached_program(const std::string& pin_path) {
+  std::map<std::string, UniqueFd> storages;
+  for (const char* hook : {"connect4", "sendmsg4"}) {
+    const auto link = open_pinned(link_path(pin_path, hook));
+    if (!link) continue;
+    bpf_link_info link_info{};
+    std::uint32_t length = sizeof(link_info);
+    if (bpf_obj_get_info_by_fd(link->get(), &link_info, &length) != 0) continue;
+    const UniqueFd program(bpf_prog_get_fd_by_id(link_info.prog_id));
+    if (!program) continue;
+    std::array<std::uint32_t, 64> map_ids{};
+    bpf_prog_info program_info{};
+    program_info.nr_map_ids = map_ids.size();
+    program_info.map_ids = reinterpret_cast<std::uintptr_t>(map_ids.data());
+    length = sizeof(program_info);
+    if (bpf_obj_get_info_by_fd(program.get(), &program_info, &length) != 0) continue;
+    for (std::uint32_t i = 0; i < std::min<std::size_t>(program_info.nr_map_ids, map_ids.size());
+         ++i) {
+      UniqueFd map(bpf_map_get_fd_by_id(map_ids[i]));
+      const auto info = map ? map_info(map.get(), "storage") : make_error("");
+      if (info && info->type == BPF_MAP_TYPE_SK_STORAGE) storages[info->name] = std::move(map);
+    }
+  }
+  return storages;
+}
+
+Result<void> reuse(bpf_object* object, const std::string& name, int fd) {
+  bpf_map* map = bpf_object__find_map_by_name(object, name.c_str());
+  if (const int failed = bpf_map__reuse_fd(map, fd); failed != 0) {
+    return errno_error(-failed, "take over map " + name);
+  }
+  return {};
+}
+
+std::uint64_t own_netns_cookie() {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  std::uint64_t cookie = 0;
+  socklen_t length = sizeof(cookie);
+  (void)::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length);
+  return cookie;
+}
+
+Result<void> check_right_to_use_bpf() {
+  const UniqueFd probe(bpf_map_create(BPF_MAP_TYPE_ARRAY, "topolb_probe", 4, 8, 1, nullptr));
+  if (probe) return {};
+  if (errno == ENOSYS) return errno_error(errno, "this kernel has no BPF");
+  if (errno == EPERM) {
+    return errno_error(errno, "use BPF (needs root, or CAP_BPF and CAP_NET_ADMIN)");
+  }
+  return errno_error(errno, "use BPF");
+}
+
+int silent(enum libbpf_print_level, const char*, va_list) { return 0; }
+
+}  // namespace
+
+Datapath::Datapath() = default;
+Datapath::Datapath(Datapath&&) noexcept = default;
+Datapath& Datapath::operator=(Datapath&&) noexcept = default;
+Datapath::~Datapath() = default;
+
+Result<Datapath> Datapath::open(const DatapathOptions& options) {
+  Datapath datapath;
+  datapath.options_ = options;
+  if (auto allowed = check_right_to_use_bpf(); !allowed) return allowed.error();
+  auto claim = claim_pin_path(options.pin_path);
+  if (!claim) return claim.error();
+  datapath.claim_ = std::move(*claim);
+  if (auto loaded = datapath.load(); !loaded) return loaded.error();
+  return datapath;
+}
+
+Result<void> Datapath::load() {
+  libbpf_set_print(silent);  // its many lines; we report one
+  object_ = std::make_unique<LoadedObject>();
+  if (object_->skeleton == nullptr) return errno_error(errno, "open the BPF object");
+  bpf_object* object = object_->object();
+  for (const auto& [name, size] : sizes_by_name(options_.sizes)) {
+    bpf_map__set_max_entries(bpf_object__find_map_by_name(object, name.c_str()), size);
+  }
+  object_->skeleton->rodata->has_set_retval = static_cast<std::uint8_t>(
+      libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, nullptr) == 1);
+
+  took_over_ = pins_fit(options_.pin_path, options_.sizes);
+  if (took_over_) {
+    for (const auto& name : pinned_map_names()) {
+      auto fd = open_pinned(options_.pin_path + "/" + name);
+      if (!fd) return fd.error();
+      if (auto reused = reuse(object, name, fd->get()); !reused) return reused;
+    }
+    for (const auto& [name, fd] : storages_of_attached_program(options_.pin_path)) {
+      if (auto reused = reuse(object, name, fd.get()); !reused) return reused;
+    }
+  }
+  if (const int failed = lb_sock__load(object_->skeleton); failed != 0) {
+    return errno_error(-failed, "load the BPF programs");
+  }
+  auto maps = KernelMaps::open(
+      [&](const std::string& name) -> Result<UniqueFd> {
+        const int fd = bpf_object__find_map_fd_by_name(object, name.c_str());
+        UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+        if (!copy) return errno_error(errno, "duplicate the descriptor of map " + name);
+        return copy;
+      },
+      Access::ReadWrite);
+  if (!maps) return maps.error();
+  maps_ = std::make_unique<KernelMaps>(std::move(*maps));
+
+  topolb_settings& settings = maps_->settings[0];
+  settings.layout_version = TOPOLB_LAYOUT_VERSION;
+  settings.node_netns_cookie = own_netns_cookie();
+  std::memset(settings.node_name, 0, sizeof(settings.node_name));
+  options_.node_name.copy(settings.node_name, sizeof(settings.node_name) - 1);
+  if (!took_over_) {
+    settings.node_port_min = 1;  // no NodePort yet
+    settings.node_port_max = 0;
+  }
+  return {};
+}
+
+Result<void> Datapath::attach() {
+  const UniqueFd cgroup(::open(options_.cgroup_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!cgroup) return errno_error(errno, "open cgroup " + options_.cgroup_path);
+  const std::string links = options_.pin_path + "/links";
+  if (::mkdir(links.c_str(), 0700) != 0 && errno != EEXIST) {
+    return errno_error(errno, "make directory " + links);
+  }
+  for (std::size_t index = 0; index < kSocketHooks.size(); ++index) {
+    if (auto attached = attach_program(index, cgroup.get()); !attached) return attached;
+  }
+  return pin_maps();
+}
+
+Result<void> Datapath::attach_program(std::size_t index, int cgroup_fd) {
+  const SocketHook& hook = kSocketHooks[index];
+  const std::string path = link_path(options_.pin_path, hook.name);
+  const int program =
+      bpf_program__fd(bpf_object__find_program_by_name(object_->object(), hook.program));
+  struct stat cgroup {};
+  if (::fstat(cgroup_fd, &cgroup) != 0) return errno_error(errno, "stat the cgroup");
+
+  if (const auto old = open_pinned(path); old) {
+    bpf_link_info info{};
+    std::uint32_t length = sizeof(info);
+    const bool same_place = bpf_obj_get_info_by_fd(old->get(), &info, &length) == 0 &&
+                            info.cgroup.cgroup_id == cgroup.st_ino;
+    if (same_place && bpf_link_update(old->get(), program, nullptr) == 0) return {};
+    // Attached to another cgroup, or to one that has been removed since.
+    if (::unlink(path.c_str()) != 0) return errno_error(errno, "unpin " + path);
+  }
+  const UniqueFd link(bpf_link_create(program, cgroup_fd, hook.attach_type, nullptr));
+  if (!link) {
+    return errno_error(errno,
+                       fmt::format("attach {} to cgroup {}", hook.name, options_.cgroup_path));
+  }
+  if (bpf_obj_pin(link.get(), path.c_str()) != 0) return errno_error(errno, "pin " + path);
+  return {};
+}
+
+Result<void> Datapath::pin_maps() {
+  if (took_over_) return {};
+  for (const auto& name : pinned_map_names()) {
+    const std::string path = options_.pin_path + "/" + name;
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return errno_error(errno, "unpin " + path);
+    const int fd = bpf_object__find_map_fd_by_name(object_->object(), name.c_str());
+    if (bpf_obj_pin(fd, path.c_str()) != 0) return errno_error(errno, "pin " + path);
+  }
+  return {};
+}
+
+}  // namespace topolb::dataplane

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The node's own addresses, where NodePorts answer: those of every interface of this network
+// namespace but loopback ones, followed by rtnetlink.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "util/ip.h"
+#include "util/result.h"
+#include "util/unique_fd.h"
+
+namespace topolb::dataplane {
+
+/// By address: the index of its interface. Link-local IPv6 addresses are left out: they name a
+/// node only together with an interface.
+using NodeAddresses = std::map<IpAddress, std::uint32_t>;
+
+Result<NodeAddresses> read_node_addresses();
+
+/// Readable whenever addresses may have changed; then drain() and read_node_addresses().
+class NodeAddressMonitor {
+ public:
+  static Result<NodeAddressMonitor> open();
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  void drain();
+
+ private:
+  UniqueFd fd_;
+};
+
+}  // namespace topolb::dataplane

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/publisher.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+
+#include "dataplane/grace_period.h"
+
+namespace topolb::dataplane {
+namespace {
+
+// BPF programs load these words while we store them. The release order makes everything written
+// before visible to whoever follows the word.
+void store_word(std::uint32_t& word, std::uint32_t value) {
+  std::atomic_ref<std::uint32_t>(word).store(value, std::memory_order_release);
+}
+
+std::uint32_t key_count(const core::ServicePortPlan& plan) {
+  std::size_t count = 0;
+  for (const auto* traffic : {&plan.internal, plan.external ? &*plan.external : nullptr,
+                              plan.node_external ? &*plan.node_external : nullptr}) {
+    if (traffic != nullptr && traffic->has_keys) {
+      count = std::max({count, traffic->tiers.size(), traffic->terminating_tiers.size()});
+    }
+  }
+  return static_cast<std::uint32_t>(count);
+}
+
+template <std::size_t N>
+void copy_text(const std::string& text, char (&field)[N]) {
+  text.copy(field, N - 1);
+}
+
+topolb_service_name name_row(const core::ServicePortPlan& plan, std::uint32_t first_counter,
+                             std::uint32_t counter_count) {
+  topolb_service_name row{};
+  copy_text(plan.key.service.namespace_name, row.namespace_name);
+  copy_text(plan.key.service.name, row.service_name);
+  copy_text(plan.port_name, row.port_name);
+  row.port = plan.key.port;
+  row.protocol = static_cast<std::uint8_t>(plan.key.protocol);
+  row.family = static_cast<std::uint8_t>(plan.key.family);
+  row.first_counter = first_counter;
+  row.counter_count = counter_count;
+  return row;
+}
+
+Error map_full(const char* map) {
+  return {std::make_error_code(std::errc::no_space_on_device), fmt::format("map {} is full", map)};
+}
+
+core::Problem problem_of(const core::ServicePortKey& key, const std::string& what,
+                         const Error& error) {
+  const bool full = error.code == std::errc::no_space_on_device ||
+                    error.code == std::errc::argument_list_too_long;  // E2BIG of a full hash
+  return {.kind = "Service",
+          .namespace_name = key.service.namespace_name,
+          .name = key.service.name,
+          .reason = full ? "MapFull" : "NotProgrammed",
+          .message = fmt::format("{} of port {}/{} ({}) is not programmed: {}", what, key.port,
+                                 to_string(key.protocol), to_string(key.family), error.message())};
+}
+
+}  // namespace
+
+Publisher::Publisher(KernelMaps& maps)
+    : maps_(maps),
+      writer_(maps),
+      service_ids_(maps.services.capacity()),
+      counter_ids_(maps.counters.capacity()) {}
+
+void Publisher::take_over(const std::vector<core::ServicePortPlan>& plan) {
+  const KernelState state = read_kernel_state(maps_);
+  restore(state);
+  execute(core::diff({}, plan));
+  remove_leftovers(state, plan);
+  std::set<std::string> keys;
+  for (const auto& port : plan) {
+    for (const auto* traffic : {&port.internal, port.external ? &*port.external : &port.internal}) {
+      for (const auto& tier : traffic->tiers) keys.insert(tier.key);
+      for (const auto& tier : traffic->terminating_tiers) keys.insert(tier.key);
+    }
+  }
+  writer_.keys().keep_only({keys.begin(), keys.end()});
+}
+
+void Publisher::restore(const KernelState& state) {
+  writer_.keys().restore();
+  for (const auto& service : state.services) {
+    service_ids_.take(service.id);
+    counter_ids_.take(service.first_counter, service.counter_count);
+    records_[service.key] = {service.id, service.first_counter, service.counter_count};
+    for (const auto& frontend : service.frontends) count_node_port(frontend, +1);
+    frontend_count_ += static_cast<std::uint32_t>(service.frontends.size());
+    std::set<std::uint32_t> heads;
+    for (const auto* set : {&service.internal, service.external ? &*service.external : nullptr,
+                            service.node_external ? &*service.node_external : nullptr}) {
+      if (set != nullptr && heads.insert(set->set_ids.front()).second) writer_.restore(*set);
+    }
+  }
+  writer_.backends().drop_unreferenced();
+  for (const auto& frontend : state.orphan_frontends) {
+    (void)maps_.frontends.erase(frontend);
+    frontends_deleted_ = true;
+  }
+  for (const auto& [id, name] : maps_.service_names.entries()) {
+    if (std::none_of(state.services.begin(), state.services.end(),
+                     [&, id = id](const auto& service) { return service.id == id; })) {
+      (void)maps_.service_names.erase(id);
+    }
+  }
+}
+
+void Publisher::remove_leftovers(const KernelState& state,
+                                 const std::vector<core::ServicePortPlan>& plan) {
+  std::vector<core::Operation> removals;
+  for (const auto& service : state.services) {
+    const auto planned =
+        std::lower_bound(plan.begin(), plan.end(), service.key,
+                         [](const auto& port, const auto& key) { return port.key < key; });
+    const bool stays = planned != plan.end() && planned->key == service.key;
+    for (const auto& frontend : service.frontends) {
+      if (!stays ||
+          !std::binary_search(planned->frontends.begin(), planned->frontends.end(), frontend)) {
+        removals.emplace_back(core::RemoveFrontend{service.key, frontend});
+      }
+    }
+    if (!stays) removals.emplace_back(core::RemoveService{service.key});
+  }
+  execute(removals);
+}
+
+void Publisher::execute(const std::vector<core::Operation>& operations) {
+  for (const auto& operation : operations) {
+    std::visit([this](const auto& one) { apply(one); }, operation);
+  }
+  retry_failed();
+}
+
+void Publisher::apply(const core::PublishService& operation) {
+  auto published = publish(operation.plan);
+  if (published) {
+    unpublished_.erase(operation.plan.key);
+  } else {
+    unpublished_.insert_or_assign(operation.plan.key, std::pair{operation.plan, published.error()});
+  }
+}
+
+void Publisher::apply(const core::AddFrontend& operation) {
+  auto added = add_frontend(operation);
+  if (added) {
+    unadded_.erase({operation.service, operation.frontend});
+  } else {
+    unadded_.insert_or_assign(std::pair{operation.service, operation.frontend}, added.error());
+  }
+}
+
+void Publisher::apply(const core::RemoveFrontend& operation) {
+  unadded_.erase({operation.service, operation.frontend});
+  const auto record = records_.find(operation.service);
+  if (record == records_.end()) return;
+  const auto key = to_wire(operation.frontend, operation.service.protocol);
+  const auto target = maps_.frontends.get(key);
+  if (!target || target->service_id != record->second.id) return;  // another Service has it now
+  if (!maps_.frontends.erase(key)) return;
+  frontends_deleted_ = true;
+  --frontend_count_;
+  count_node_port(operation.frontend, -1);
+}
+
+void Publisher::apply(const core::RemoveService& operation) {
+  unpublished_.erase(operation.service);
+  const auto found = records_.find(operation.service);
+  if (found == records_.end()) return;
+  const Record record = found->second;
+  topolb_service& row = maps_.services[record.id];
+  const std::set<std::uint32_t> heads{row.internal_set, row.external_set, row.node_set};
+  store_word(row.internal_set, 0);
+  store_word(row.external_set, 0);
+  store_word(row.node_set, 0);
+  for (const auto head : heads) writer_.retire(head);
+  (void)maps_.service_names.erase(record.id);
+  counter_ids_.retire(record.first_counter, record.counter_count);
+  service_ids_.retire(record.id);
+  records_.erase(found);
+}
+
+Result<void> Publisher::publish(const core::ServicePortPlan& plan) {
+  auto record = record_of(plan);
+  if (!record) return record.error();
+  auto switched = switch_sets(*record, plan);
+  if (!switched && maps_.services[record->id].internal_set == 0) {
+    apply(core::RemoveService{plan.key});  // a new one that found no room
+  }
+  return switched;
+}
+
+Result<Publisher::Record> Publisher::record_of(const core::ServicePortPlan& plan) {
+  const std::uint32_t counter_count = TOPOLB_COUNTER_FIRST_KEY + key_count(plan);
+  const auto found = records_.find(plan.key);
+  Record record = found == records_.end() ? Record{} : found->second;
+  if (record.counter_count != counter_count) {
+    const auto counters = allocate(counter_ids_, counter_count);
+    if (!counters) return map_full("counters");
+    if (auto reset = maps_.counters.reset(*counters, counter_count); !reset) return reset.error();
+    if (record.counter_count > 0) counter_ids_.retire(record.first_counter, record.counter_count);
+    record.first_counter = *counters;
+    record.counter_count = counter_count;
+  }
+  if (record.id == 0) {
+    const auto id = allocate(service_ids_, 1);
+    if (!id) {
+      counter_ids_.retire(record.first_counter, record.counter_count);
+      return map_full("services");
+    }
+    record.id = *id;
+    maps_.services[record.id] = {};
+  }
+  const auto row = name_row(plan, record.first_counter, record.counter_count);
+  auto named = maps_.service_names.put(record.id, row);
+  records_[plan.key] = record;
+  if (!named) return named.error();
+  return record;
+}
+
+Result<void> Publisher::switch_sets(const Record& record, const core::ServicePortPlan& plan) {
+  topolb_service& row = maps_.services[record.id];
+  const std::array<std::uint32_t, 3> current{row.internal_set, row.external_set, row.node_set};
+  const std::array<const core::TrafficPlan*, 3> wanted{
+      &plan.internal, plan.external ? &*plan.external : nullptr,
+      plan.node_external ? &*plan.node_external : nullptr};
+  std::array<std::uint32_t, 3> next{};
+
+  const auto retire_unless_in = [&](const auto& heads, const auto& kept) {
+    std::set<std::uint32_t> seen(kept.begin(), kept.end());
+    for (const auto head : heads) {
+      if (seen.insert(head).second) writer_.retire(head);
+    }
+  };
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (wanted[i] == nullptr) continue;
+    const auto same =
+        std::find_if(wanted.begin(), wanted.begin() + static_cast<std::ptrdiff_t>(i),
+                     [&](const auto* other) { return other && *other == *wanted[i]; });
+    if (*same != wanted[i]) {  // the same backends as another kind of traffic: one set for both
+      next[i] = next[static_cast<std::size_t>(same - wanted.begin())];
+      continue;
+    }
+    auto placed = place_set(record, plan, *wanted[i], current[i]);
+    if (!placed) {
+      retire_unless_in(next, current);
+      return placed.error();
+    }
+    next[i] = *placed;
+  }
+  store_word(row.internal_set, next[0]);
+  store_word(row.external_set, next[1]);
+  store_word(row.node_set, next[2]);
+  retire_unless_in(current, next);
+  return {};
+}
+
+Result<std::uint32_t> Publisher::place_set(const Record& record, const core::ServicePortPlan& plan,
+                                           const core::TrafficPlan& traffic,
+                                           std::uint32_t current) {
+  const auto place = [&]() -> Result<std::uint32_t> {
+    auto prepared =
+        writer_.prepare(traffic, plan.key.protocol, plan.affinity_timeout_s, record.first_counter);
+    if (!prepared) return prepared.error();
+    if (writer_.holds(current, *prepared)) {
+      writer_.drop(*prepared);
+      return current;
+    }
+    auto written = writer_.write(*prepared);
+    if (!written) writer_.drop(*prepared);
+    return written;
+  };
+  auto placed = place();
+  if (!placed && writer_.has_retired()) {
+    reclaim();
+    placed = place();
+  }
+  return placed;
+}
+
+Result<void> Publisher::add_frontend(const core::AddFrontend& operation) {
+  const auto record = records_.find(operation.service);
+  if (record == records_.end()) return map_full("services");
+  const auto key = to_wire(operation.frontend, operation.service.protocol);
+  const topolb_frontend_target target{.service_id = record->second.id,
+                                      .kind = static_cast<std::uint8_t>(operation.frontend.kind),
+                                      .pad = {}};
+  const auto present = maps_.frontends.get(key);
+  if (present && present->service_id == target.service_id && present->kind == target.kind)
+    return {};
+  if (frontends_deleted_) reclaim();
+  if (!present) count_node_port(operation.frontend, +1);
+  if (auto put = maps_.frontends.put(key, target); !put) {
+    if (!present) count_node_port(operation.frontend, -1);
+    return put.error();
+  }
+  if (present) {
+    frontends_deleted_ = true;  // an update frees the entry that it replaces
+  } else {
+    ++frontend_count_;
+  }
+  return {};
+}
+
+void Publisher::count_node_port(const core::Frontend& frontend, int change) {
+  if (frontend.kind != core::FrontendKind::NodePort) return;
+  auto& count = node_ports_[frontend.port];
+  count += static_cast<std::uint32_t>(change);
+  if (count == 0) node_ports_.erase(frontend.port);
+  topolb_settings& settings = maps_.settings[0];
+  settings.node_port_min = node_ports_.empty() ? 1 : node_ports_.begin()->first;
+  settings.node_port_max = node_ports_.empty() ? 0 : node_ports_.rbegin()->first;
+}
+
+void Publisher::retry_failed() {
+  if (unpublished_.empty() && unadded_.empty()) return;
+  auto services = std::exchange(unpublished_, {});
+  for (const auto& [key, failed] : services) apply(core::PublishService{failed.first});
+  auto frontends = std::exchange(unadded_, {});
+  for (const auto& [key, error] : frontends) apply(core::AddFrontend{key.first, key.second});
+}
+
+std::vector<core::Problem> Publisher::problems() const {
+  std::vector<core::Problem> problems;
+  for (const auto& [key, failed] : unpublished_) {
+    problems.push_back(problem_of(key, "the newest state", failed.second));
+  }
+  for (const auto& [key, error] : unadded_) {
+    const SocketAddress dialled{key.second.address, key.second.port};
+    problems.push_back(problem_of(key.first, "frontend " + dialled.to_string(), error));
+  }
+  std::sort(problems.begin(), problems.end());
+  return problems;
+}
+
+bool Publisher::has_retired() const {
+  return frontends_deleted_ || writer_.has_retired() || !service_ids_.retired().empty() ||
+         !counter_ids_.retired().empty();
+}
+
+void Publisher::reclaim() {
+  wait_for_running_programs();
+  writer_.reclaim();
+  service_ids_.reclaim();
+  counter_ids_.reclaim();
+  frontends_deleted_ = false;
+}
+
+std::optional<std::uint32_t> Publisher::allocate(RunAllocator& allocator, std::uint32_t length) {
+  auto first = allocator.allocate(length);
+  if (!first && !allocator.retired().empty()) {
+    reclaim();
+    first = allocator.allocate(length);
+  }
+  return first;
+}
+
+void Publisher::mark_published(std::uint64_t now_ns) {
+  topolb_settings& settings = maps_.settings[0];
+  settings.published_ns = now_ns;
+  ++settings.publications;
+}
+
+std::vector<MapFill> Publisher::fill() const {
+  return {{"backends", writer_.backends().in_use(), maps_.backends.capacity()},
+          {"counters", counter_ids_.in_use(), maps_.counters.capacity()},
+          {"frontends", frontend_count_, maps_.frontends.capacity()},
+          {"services", service_ids_.in_use(), maps_.services.capacity()},
+          {"sets", writer_.sets().in_use(), maps_.sets.capacity()},
+          {"slots", writer_.lines().in_use(), maps_.slots.capacity()},
+          {"topology_keys", writer_.keys().in_use(), maps_.topology_keys.capacity()}};
+}
+
+}  // namespace topolb::dataplane

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Executes a plan's operations on the maps. The order of writes keeps every connection on a whole
+// old or a whole new backend set: rows nobody points at yet, then one 32-bit store, then deletes;
+// what was replaced is reused only after a grace period.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/cluster_state.h"
+#include "dataplane/set_writer.h"
+
+namespace topolb::dataplane {
+
+/// How full one map is.
+struct MapFill {
+  std::string name;
+  std::uint32_t used = 0;
+  std::uint32_t capacity = 0;
+};
+
+/// Not thread-safe. The maps must outlive it.
+class Publisher {
+ public:
+  explicit Publisher(KernelMaps& maps);
+
+  /// Once, first: takes over what the maps hold (ids stay), brings it to `plan`, and removes all
+  /// else. Only for a complete plan: unknown is not empty.
+  void take_over(const std::vector<core::ServicePortPlan>& plan);
+
+  /// Operations are idempotent. What finds no room is kept out, listed in problems(), and tried
+  /// again by the next execute(); all else goes on.
+  void execute(const std::vector<core::Operation>& operations);
+
+  /// What could not be programmed, by Service (reason MapFull); sorted.
+  [[nodiscard]] std::vector<core::Problem> problems() const;
+
+  /// Replaced rows wait for a grace period.
+  [[nodiscard]] bool has_retired() const;
+  /// Waits for a grace period (some 10 ms) and makes replaced rows free. For idle moments; it also
+  /// happens when a table has no other room.
+  void reclaim();
+
+  /// Records in the maps that the state as of `now_ns` (CLOCK_REALTIME) is complete.
+  void mark_published(std::uint64_t now_ns);
+
+  [[nodiscard]] std::vector<MapFill> fill() const;
+
+ private:
+  struct Record {
+    std::uint32_t id = 0;
+    std::uint32_t first_counter = 0;
+    std::uint32_t counter_count = 0;
+  };
+
+  void apply(const core::PublishService& operation);
+  void apply(const core::AddFrontend& operation);
+  void apply(const core::RemoveFrontend& operation);
+  void apply(const core::RemoveService& operation);
+
+  void restore(const KernelState& state);
+  void remove_leftovers(const KernelState& state, const std::vector<core::ServicePortPlan>& plan);
+  Result<void> publish(const core::ServicePortPlan& plan);
+  Result<Record> record_of(const core::ServicePortPlan& plan);
+  Result<void> switch_sets(const Record& record, const core::ServicePortPlan& plan);
+  Result<std::uint32_t> place_set(const Record& record, const core::ServicePortPlan& plan,
+                                  const core::TrafficPlan& traffic, std::uint32_t current);
+  Result<void> add_frontend(const core::AddFrontend& operation);
+  void count_node_port(const core::Frontend& frontend, int change);
+  void retry_failed();
+  std::optional<std::uint32_t> allocate(RunAllocator& allocator, std::uint32_t length);
+
+  KernelMaps& maps_;
+  SetWriter writer_;
+  RunAllocator service_ids_;
+  RunAllocator counter_ids_;
+  std::map<core::ServicePortKey, Record> records_;
+  std::map<std::uint16_t, std::uint32_t> node_ports_;  // port -> frontends
+  std::uint32_t frontend_count_ = 0;
+  // The kernel hands the memory of a deleted hash entry to the next insert at once, under the eyes
+  // of a program that has just looked it up: an insert after a delete waits for a grace period.
+  bool frontends_deleted_ = false;
+  std::map<core::ServicePortKey, std::pair<core::ServicePortPlan, Error>> unpublished_;
+  std::map<std::pair<core::ServicePortKey, core::Frontend>, Error> unadded_;
+};
+
+}  // namespace topolb::dataplane
