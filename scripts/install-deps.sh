@@ -17,13 +17,14 @@ test_packages=(
 packages=("${build_packages[@]}" "${test_packages[@]}")
 log=$topolb_root/build-logs/install-deps.log
 
-# Prints the packages that are not installed.
-absent_packages() {
-  local installed package
-  installed=" $(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null |
-    awk '$1 == "installed" { printf "%s ", $2 }') "
+# Sets `absent` to the packages that are not installed.
+find_absent() {
+  local package installed
+  # It fails when it does not know one of them, and still prints the others.
+  installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null) || true
+  absent=()
   for package in "${packages[@]}"; do
-    [[ $installed == *" $package "* ]] || printf '%s\n' "$package"
+    [[ $'\n'$installed$'\n' == *$'\n'"$package installed"$'\n'* ]] || absent+=("$package")
   done
 }
 
@@ -50,11 +51,12 @@ install_failed() {
   if grep -Eq 'Could not resolve|Could not connect|Cannot initiate|Failed to fetch|Unable to connect|Unable to locate' "$log"; then
     missing "no package mirror in reach: check the network and /etc/apt (log: $log)"
   fi
+  tail -n 20 -- "$log" >&2
   missing "apt-get could not install the packages (log: $log)"
 }
 
 require_debian
-mapfile -t absent < <(absent_packages)
+find_absent
 if ((${#absent[@]} == 0)); then
   say "dependencies: all there"
   exit 0
@@ -64,9 +66,8 @@ fi
 
 say "dependencies: installing ${#absent[@]} packages and what they need"
 # A source that cannot be read is no reason to stop: the install tells whether it mattered.
-mkdir -p -- "$(dirname -- "$log")"
-apt update >"$log" 2>&1 </dev/null || note "apt-get update: $(tail -n 1 -- "$log")"
-run_logged "$log" apt install --no-install-recommends "${absent[@]}" || install_failed
-mapfile -t absent < <(absent_packages)
+log_to "$log" apt update || note "apt-get update: $(tail -n 1 -- "$log")"
+log_to "$log" apt install --no-install-recommends "${absent[@]}" || install_failed
+find_absent
 ((${#absent[@]} == 0)) || missing "still missing after the install: ${absent[*]}"
 say "dependencies: installed in $SECONDS s"

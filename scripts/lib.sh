@@ -3,7 +3,7 @@
 # Shared by the scripts: source it first. Sets strict mode and $topolb_root.
 #   say, note, progress     what the reader sees
 #   fail, missing           one line and out: exit 1 (it went wrong), exit 2 (it cannot run here)
-#   run_logged              one command, its output in a log file
+#   log_to, run_logged      one command, its output in a log file
 #   require_*               what the machine must have; each says in one line what is missing
 
 set -euo pipefail
@@ -36,13 +36,20 @@ progress() {
   done
 }
 
-# run_logged LOG COMMAND...: output goes to LOG; the end of it is shown when COMMAND fails.
-run_logged() {
-  local log=$1 status=0
+# log_to LOG COMMAND...: output goes to LOG, a line now and then to the reader.
+log_to() {
+  local log=$1
   shift
   mkdir -p -- "$(dirname -- "$log")"
-  "$@" </dev/null 2>&1 | tee -- "$log" | progress || status=$?
+  "$@" </dev/null 2>&1 | tee -- "$log" | progress
+}
+
+# run_logged LOG COMMAND...: the same; and when COMMAND fails, the end of LOG.
+run_logged() {
+  local log=$1 status=0
+  log_to "$@" || status=$?
   if ((status != 0)); then
+    shift
     tail -n 40 -- "$log" >&2
     printf '%s: failed: %s (log: %s)\n' "$script_name" "$*" "$log" >&2
   fi
