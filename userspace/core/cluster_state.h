@@ -89,7 +89,10 @@ class ClusterState {
   [[nodiscard]] const Service* find_service(const ObjectKey& key) const;
   [[nodiscard]] const Node* find_node(const std::string& name) const;
   [[nodiscard]] std::vector<const EndpointSlice*> slices_of(const ObjectKey& service) const;
+  /// Valid during the life of this object; what it returns, until the next put() or remove_...().
   [[nodiscard]] NodeView node_view() const;
+  /// Whether the scope and the label service-proxy-name let this agent serve it.
+  [[nodiscard]] bool is_served(const Service& service) const;
 
  private:
   struct ServiceEntry;
@@ -109,7 +112,6 @@ class ClusterState {
     bool dirty = false;
   };
 
-  [[nodiscard]] bool is_served(const Service& service) const;
   [[nodiscard]] bool is_keyed(const ServiceEntry& entry) const;
   [[nodiscard]] std::vector<const NamedEntry*> sorted_entries() const;
   NamedEntry& entry_of(const ObjectKeyView& key);
