@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster_text.h"
+
+#include <fmt/format.h>
+
+#include <sstream>
+#include <stdexcept>
+
+namespace topolb::core::test {
+namespace {
+
+std::vector<std::string> words(const std::string& text, char separator) {
+  std::vector<std::string> result;
+  std::istringstream stream(text);
+  for (std::string word; std::getline(stream, word, separator);) {
+    if (!word.empty()) result.push_back(word);
+  }
+  return result;
+}
+
+// A mistake in a table must not pass as another case.
+[[noreturn]] void unknown(const std::string& word) {
+  throw std::invalid_argument("test text: " + word);
+}
+
+void set_state(Endpoint& endpoint, const std::string& state) {
+  endpoint.ready = state == "ready-terminating";
+  endpoint.serving = state != "unready" && state != "gone";
+  endpoint.terminating = state == "terminating" || state == "gone" || state == "ready-terminating";
+  if (!endpoint.terminating && state != "unready" && state != "serving") unknown(state);
+}
+
+}  // namespace
+
+IpAddress ip(std::string_view text) {
+  const auto address = IpAddress::parse(text);
+  if (!address) unknown(std::string(text));
+  return *address;
+}
+
+Endpoint endpoint(const std::string& text) {
+  const auto parts = words(text, ' ');
+  Endpoint result;
+  const auto at = parts.at(0).find('@');
+  result.address = ip("10.1.0." + parts[0].substr(0, at));
+  if (at != std::string::npos) result.node_name = parts[0].substr(at + 1);
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    const auto equals = parts[i].find('=');
+    const std::string name = parts[i].substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : parts[i].substr(equals + 1);
+    if (name == "zone") {
+      result.zone = value;
+    } else if (name == "for-nodes") {
+      result.node_hints = words(value, ',');
+    } else if (name == "for-zones") {
+      result.zone_hints = words(value, ',');
+    } else {
+      set_state(result, name);
+    }
+  }
+  return result;
+}
+
+Node node(const std::string& text) {
+  const auto parts = words(text, ' ');
+  Node result;
+  result.name = parts.at(0).substr(0, parts[0].find(':'));
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    const auto equals = parts[i].find('=');
+    if (equals == std::string::npos) unknown(parts[i]);
+    result.labels[parts[i].substr(0, equals)] = parts[i].substr(equals + 1);
+  }
+  return result;
+}
+
+Service web_service() {
+  Service service;
+  service.key = {"default", "web"};
+  service.cluster_ips = {ip("10.96.0.1")};
+  service.ports = {{"", 80, Protocol::TCP, 0}};
+  return service;
+}
+
+EndpointSlice web_slice(const std::vector<std::string>& endpoints, const std::string& name) {
+  EndpointSlice slice;
+  slice.key = {"default", name};
+  slice.service_name = "web";
+  slice.ports = {{"", Protocol::TCP, 8080}};
+  for (const std::string& text : endpoints) slice.endpoints.push_back(endpoint(text));
+  return slice;
+}
+
+Nodes::Nodes(const std::vector<std::string>& texts) {
+  for (const std::string& text : texts) {
+    Node parsed = node(text);
+    labels_[parsed.name] = std::move(parsed.labels);
+  }
+}
+
+NodeView Nodes::view(const std::string& name) const {
+  return {name, [this](const std::string& asked) -> const Labels* {
+            const auto found = labels_.find(asked);
+            return found == labels_.end() ? nullptr : &found->second;
+          }};
+}
+
+std::vector<const EndpointSlice*> pointers(const std::vector<EndpointSlice>& slices) {
+  std::vector<const EndpointSlice*> result;
+  for (const EndpointSlice& slice : slices) result.push_back(&slice);
+  return result;
+}
+
+std::string text_of(const TrafficPlan& plan) {
+  std::string text(to_string(plan.verdict));
+  const Tier* tier = plan.effective();
+  if (tier == nullptr) return text;
+  text += tier->key.empty() ? ":" : fmt::format(" {}:", tier->key);
+  for (const SocketAddress& backend : tier->backends) {
+    text += fmt::format(" {}", static_cast<int>(backend.address.bytes().back()));
+  }
+  return text;
+}
+
+}  // namespace topolb::core::test

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small clusters as short texts, so that a table of cases reads as a table.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/model.h"
+#include "core/plan.h"
+
+namespace topolb::core::test {
+
+/// "NUMBER[@NODE] [STATE] [zone=Z] [for-nodes=N,..] [for-zones=Z,..]": the endpoint 10.1.0.NUMBER.
+/// STATE: "unready" (neither), "serving" (not ready, not terminating), "terminating" (serving),
+/// "gone" (terminating, not serving), "ready-terminating"; none: ready.
+Endpoint endpoint(const std::string& text);
+
+/// "name: key=value key=value"; a value may be empty.
+Node node(const std::string& text);
+
+/// Service default/web, cluster IP 10.96.0.1, one unnamed port 80/TCP.
+Service web_service();
+/// A slice default/NAME of Service "web" in IPv4, unnamed port 8080/TCP.
+EndpointSlice web_slice(const std::vector<std::string>& endpoints,
+                        const std::string& name = "web-1");
+
+IpAddress ip(std::string_view text);
+
+/// Nodes by name, and a view from one of them.
+class Nodes {
+ public:
+  explicit Nodes(const std::vector<std::string>& texts);
+  [[nodiscard]] NodeView view(const std::string& name) const;
+
+ private:
+  std::map<std::string, Labels> labels_;
+};
+
+std::vector<const EndpointSlice*> pointers(const std::vector<EndpointSlice>& slices);
+
+/// "reject", "drop", "forward: 1 2", with keys "forward zone: 1 2": the last parts of the
+/// effective backends' addresses.
+std::string text_of(const TrafficPlan& plan);
+
+}  // namespace topolb::core::test
