@@ -72,8 +72,9 @@ Result<PreparedSet> SetWriter::prepare(const core::TrafficPlan& traffic, Protoco
       auto tier = prepare_tier(tiers[i], protocol);
       if (!tier) return full("backends or topology_keys");
       tier->terminating = terminating;
-      tier->counter = static_cast<std::uint8_t>(
-          tiers[i].key.empty() ? TOPOLB_COUNTER_WITHOUT_KEY : TOPOLB_COUNTER_FIRST_KEY + i);
+      tier->counter = tiers[i].key.empty()
+                          ? std::uint8_t{TOPOLB_COUNTER_WITHOUT_KEY}
+                          : static_cast<std::uint8_t>(TOPOLB_COUNTER_FIRST_KEY + i);
       prepared.tiers.push_back(std::move(*tier));
     }
     return {};

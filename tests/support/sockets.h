@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Real servers and clients for tests: a server answers every connection and datagram with its own
+// address, so that a client can tell who served it.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "util/ip.h"
+#include "util/result.h"
+#include "util/unique_fd.h"
+
+namespace topolb::test {
+
+/// "10.1.0.1:80" or "[fd00::1]:80"; throws on nonsense.
+SocketAddress socket_address(const std::string& text);
+
+/// A TCP or UDP server on one address, in the network namespace of the thread that makes it.
+class Server {
+ public:
+  Server(const std::string& address, Protocol protocol);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+ private:
+  void serve();
+  void answer();
+  std::string name_;
+  Protocol protocol_;
+  UniqueFd socket_;
+  UniqueFd stop_;
+  std::thread thread_;
+};
+
+/// How an IPv4 address is dialled: by an IPv4 socket, or v4-mapped by an IPv6 socket.
+enum class SocketFamily { Natural, MappedIpv6 };
+
+/// What a client saw.
+struct Seen {
+  int error = 0;        // errno of connect() or sendto(); 0: it worked
+  std::string backend;  // the server's own words
+  std::string peer;     // getpeername(), or the sender that recvfrom() showed
+};
+
+Seen dial_tcp(const std::string& frontend, SocketFamily family = SocketFamily::Natural);
+/// connect(), send(), recvfrom() on UDP; peer is getpeername() if it equals recvfrom()'s sender.
+Seen dial_connected_udp(const std::string& frontend, SocketFamily family = SocketFamily::Natural);
+
+/// One UDP socket connect()ed to each address in turn: getpeername() after each.
+std::vector<std::string> reconnect_udp(const std::vector<std::string>& addresses);
+
+/// An unconnected UDP socket that may send to many frontends.
+class UdpClient {
+ public:
+  explicit UdpClient(Family family, SocketFamily socket_family = SocketFamily::Natural);
+  Seen ask(const std::string& frontend);
+  [[nodiscard]] int fd() const { return socket_.get(); }
+
+ private:
+  bool mapped_;
+  UniqueFd socket_;
+};
+
+}  // namespace topolb::test
