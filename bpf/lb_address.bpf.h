@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* 16-byte addresses in network order; IPv4 is v4-mapped. Shared by every hook. */
+#ifndef TOPOLB_LB_ADDRESS_BPF_H
+#define TOPOLB_LB_ADDRESS_BPF_H
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "layout.h"
+
+static __always_inline struct topolb_address ipv4_address(__be32 ip)
+{
+	struct topolb_address address = {};
+	__u32 *words = (__u32 *)&address;
+
+	words[2] = bpf_htonl(0xffff);
+	words[3] = ip;
+	return address;
+}
+
+static __always_inline __be32 ipv4_of(const struct topolb_address *address)
+{
+	return ((const __u32 *)address)[3];
+}
+
+static __always_inline int is_ipv4(const struct topolb_address *address)
+{
+	const __u32 *words = (const __u32 *)address;
+
+	return words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff);
+}
+
+/* 127.0.0.0/8, 0.0.0.0 (which connect() takes for loopback), ::1 and ::. */
+static __always_inline int is_loopback(const struct topolb_address *address)
+{
+	const __u32 *words = (const __u32 *)address;
+
+	if (is_ipv4(address))
+		return (words[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000) || !words[3];
+	return words[0] == 0 && words[1] == 0 && words[2] == 0 &&
+	       (words[3] == bpf_htonl(1) || words[3] == 0);
+}
+
+/* 0.0.0.0 or ::, under which a NodePort is found. */
+static __always_inline struct topolb_address unspecified_like(const struct topolb_address *address)
+{
+	if (is_ipv4(address))
+		return ipv4_address(0);
+	return (struct topolb_address){};
+}
+
+#endif
