@@ -114,4 +114,44 @@ struct {
 	__type(value, struct topolb_udp_socket);
 } udp_sockets SEC(".maps");
 
+#ifdef TOPOLB_PER_PACKET /* maps of lb_tc alone */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, TOPOLB_DEFAULT_FLOW_ENTRIES);
+	__type(key, struct topolb_flow_key);
+	__type(value, struct topolb_flow);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, TOPOLB_DEFAULT_FRAGMENTS);
+	__type(key, struct topolb_fragment_key);
+	__type(value, struct topolb_fragment);
+} fragments SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TOPOLB_DEFAULT_SOURCE_RANGES);
+	__type(key, struct topolb_source_range);
+	__type(value, __u32);
+} source_ranges SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct topolb_reply_budget);
+} reply_budgets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TOPOLB_EVENT_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} packet_events SEC(".maps");
+
+#endif
+
 #endif

@@ -23,7 +23,7 @@
 struct topolb_choice {
 	__u32 backend_id;
 	__u32 slot;
-	__u32 counter;
+	__u32 topology_key_id; /* out: of the tier */
 	__u32 pad;
 	struct topolb_backend backend;
 };
@@ -63,16 +63,20 @@ static __always_inline int take_if_usable(__u32 backend_id, __u32 slot,
 	return 1;
 }
 
-/* Where a backend id stands in a tier (ids ascend); backend_count if nowhere. */
-static __always_inline __u32 find_slot(const struct topolb_tier *tier, __u32 backend_id)
+/*
+ * Where a backend id stands in a tier (its ids ascend); backend_count if nowhere.
+ * A global function, like the next one: the verifier reads it once, not at each call.
+ */
+__noinline __u32 topolb_find_slot(const struct topolb_tier *tier, __u32 backend_id)
 {
+	if (!tier)
+		return 0;
+
 	__u32 low = 0, high = tier->backend_count;
 
-	for (int step = 0; step < TOPOLB_MAX_SEARCH_STEPS; step++) {
+	for (int step = 0; step < TOPOLB_MAX_SEARCH_STEPS && low < high; step++) {
 		__u32 middle = low + (high - low) / 2;
 
-		if (low >= high)
-			break;
 		if (backend_in_slot(tier, middle) < backend_id)
 			low = middle + 1;
 		else
@@ -103,8 +107,6 @@ static long walk_step(__u32 step, void *data)
  * Takes a usable backend of one tier; 0 if it has none. The preferred backend
  * of `choice` if it is a usable one of this tier, else a random one: some random
  * probes, then, so that no usable backend is missed, a walk over the tier.
- *
- * A global function: the verifier reads it once, not once per tier.
  */
 __noinline int topolb_take_from_tier(const struct topolb_tier *tier, struct topolb_choice *choice)
 {
@@ -116,7 +118,7 @@ __noinline int topolb_take_from_tier(const struct topolb_tier *tier, struct topo
 
 		if (slot >= tier->backend_count ||
 		    backend_in_slot(tier, slot) != choice->backend_id)
-			slot = find_slot(tier, choice->backend_id);
+			slot = topolb_find_slot(tier, choice->backend_id);
 		if (slot < tier->backend_count && take_if_usable(choice->backend_id, slot, choice))
 			return 1;
 	}
@@ -161,6 +163,7 @@ static __always_inline __u32 walk_tiers(const struct topolb_set *head, struct to
 				break;
 			if (topolb_take_from_tier(&set->tiers[i], choice)) {
 				count(head->first_counter + set->tiers[i].counter);
+				choice->topology_key_id = set->tiers[i].topology_key_id;
 				return TOPOLB_VERDICT_FORWARD;
 			}
 		}

@@ -20,6 +20,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "lb_address.bpf.h"
 #include "lb_select.bpf.h"
 
 /* Set before load: the kernel knows bpf_set_retval (5.18). */
@@ -27,21 +28,6 @@ const volatile __u8 has_set_retval = 1;
 
 #define ALLOW 1
 #define REFUSE 0
-
-static __always_inline struct topolb_address ipv4_address(__be32 ip)
-{
-	struct topolb_address address = {};
-	__u32 *words = (__u32 *)&address;
-
-	words[2] = bpf_htonl(0xffff);
-	words[3] = ip;
-	return address;
-}
-
-static __always_inline __be32 ipv4_of(const struct topolb_address *address)
-{
-	return ((const __u32 *)address)[3];
-}
 
 /* The address that the call is about, as the hook of either family has it. */
 static __always_inline struct topolb_frontend read_ipv4(struct bpf_sock_addr *ctx)
@@ -87,24 +73,6 @@ static __always_inline void write_ipv6(struct bpf_sock_addr *ctx,
 	ctx->user_port = port_be;
 }
 
-static __always_inline int is_ipv4(const struct topolb_address *address)
-{
-	const __u32 *words = (const __u32 *)address;
-
-	return words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff);
-}
-
-/* 127.0.0.0/8, 0.0.0.0 (which connect() takes for loopback), ::1 and ::. */
-static __always_inline int is_loopback(const struct topolb_address *address)
-{
-	const __u32 *words = (const __u32 *)address;
-
-	if (is_ipv4(address))
-		return (words[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000) || !words[3];
-	return words[0] == 0 && words[1] == 0 && words[2] == 0 &&
-	       (words[3] == bpf_htonl(1) || words[3] == 0);
-}
-
 /*
  * NodePorts answer on the node's own addresses from anywhere in this cgroup, and on
  * loopback for sockets of the node's own network namespace: a pod's loopback is its own.
@@ -124,12 +92,7 @@ static __always_inline struct topolb_frontend_target *find_node_port(struct bpf_
 	} else if (!bpf_map_lookup_elem(&node_addresses, &dialled.address)) {
 		return NULL;
 	}
-	__u32 *words = (__u32 *)&dialled.address;
-
-	if (is_ipv4(&dialled.address))
-		words[3] = 0;
-	else
-		dialled.address = (struct topolb_address){};
+	dialled.address = unspecified_like(&dialled.address);
 	return bpf_map_lookup_elem(&frontends, &dialled);
 }
 
@@ -177,18 +140,17 @@ static __always_inline __u32 choose(struct bpf_sock_addr *ctx,
 	set = bpf_map_lookup_elem(&sets, &set_id);
 	if (!set || !set_id)
 		return TOPOLB_VERDICT_NONE; /* withdrawn a moment ago */
-	if (!(set->flags & TOPOLB_SET_CLIENT_IP_AFFINITY))
-		return walk_tiers(set, choice);
 
-	struct topolb_affinity_key client = {
-		.client_netns_cookie = bpf_get_netns_cookie(ctx),
-		.service_id = service_id,
-	};
+	struct topolb_affinity_key client = {.service_id = service_id};
+	__u32 has_affinity = set->flags & TOPOLB_SET_CLIENT_IP_AFFINITY;
 
-	propose_affinity(set, &client, choice);
+	if (has_affinity) {
+		client.client_netns_cookie = bpf_get_netns_cookie(ctx);
+		propose_affinity(set, &client, choice);
+	}
 	__u32 verdict = walk_tiers(set, choice);
 
-	if (verdict == TOPOLB_VERDICT_FORWARD)
+	if (has_affinity && verdict == TOPOLB_VERDICT_FORWARD)
 		remember_affinity(&client, choice);
 	return verdict;
 }
