@@ -6,7 +6,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "layout.h"
+#include "maps/layout.h"
 
 static __always_inline struct topolb_address ipv4_address(__be32 ip)
 {

@@ -83,6 +83,8 @@ enum {
 
 enum {
 	TOPOLB_SET_CLIENT_IP_AFFINITY = 1 << 0,
+	/* Per-packet path: LoadBalancer frontends answer source_ranges only. */
+	TOPOLB_SET_SOURCE_RANGES = 1 << 1,
 };
 
 /* One tier that has at least one backend. Its ids are the slots
@@ -123,13 +125,18 @@ enum {
 	TOPOLB_BACKEND_UNUSABLE = 2, /* skipped by every tier, at once */
 };
 
+enum {
+	/* On this node: its replies pass here, so packets to it keep the client's address. */
+	TOPOLB_BACKEND_LOCAL = 1 << 0,
+};
+
 /* backends: array by backend id, shared by all Services. Id 0 is never used. */
 struct topolb_backend {
 	struct topolb_address address;
 	__be16 port_be;
 	__u8 protocol;
-	__u8 state; /* TOPOLB_BACKEND_* */
-	__u32 pad;
+	__u8 state;  /* TOPOLB_BACKEND_* */
+	__u32 flags; /* TOPOLB_BACKEND_LOCAL */
 };
 TOPOLB_ASSERT(sizeof(struct topolb_backend) == 24);
 TOPOLB_ASSERT_OFFSET(topolb_backend, state, 19);
@@ -195,8 +202,22 @@ struct topolb_settings {
 	__u64 published_ns;	 /* CLOCK_REALTIME of the last complete publication */
 	__u64 publications;	 /* how many there were */
 	char node_name[256];
+	/* Per-packet path: the node's own addresses that packets to remote backends get as their
+	 * source; unspecified: none of that family. */
+	struct topolb_address masquerade_ipv4;
+	struct topolb_address masquerade_ipv6;
+	/* Host order, inclusive. Neither NodePorts nor the node's ephemeral ports. */
+	__u16 masquerade_port_min;
+	__u16 masquerade_port_max;
+	__u32 packet_flags; /* TOPOLB_PACKETS_* */
 };
-TOPOLB_ASSERT(sizeof(struct topolb_settings) == 288);
+TOPOLB_ASSERT(sizeof(struct topolb_settings) == 328);
+TOPOLB_ASSERT_OFFSET(topolb_settings, masquerade_ipv4, 288);
+
+enum {
+	/* TCP flows whose backend is gone go on to where it was, instead of being reset. */
+	TOPOLB_PACKETS_KEEP_TCP_OF_GONE_BACKENDS = 1 << 0,
+};
 
 /* One frontend that a socket dialled, and the backend it got for it. */
 struct topolb_peer {
@@ -216,6 +237,110 @@ struct topolb_udp_socket {
 	__u32 newest; /* index of the peer made last */
 	__u32 pad;
 	struct topolb_peer peers[TOPOLB_PEERS_PER_UDP_SOCKET];
+};
+
+/* flows: LRU hash of the per-packet path, two entries per flow: how packets of each
+ * direction look when they come in, and what becomes of them. */
+struct topolb_flow_key {
+	struct topolb_address source;
+	struct topolb_address destination;
+	__be16 source_port_be;
+	__be16 destination_port_be;
+	__u8 protocol;
+	__u8 pad[3]; /* 0 */
+};
+TOPOLB_ASSERT(sizeof(struct topolb_flow_key) == 40);
+TOPOLB_ASSERT_OFFSET(topolb_flow_key, protocol, 36);
+
+enum {					/* topolb_flow.flags */
+       TOPOLB_FLOW_REPLY = 1 << 0,	/* from the backend to the client */
+       TOPOLB_FLOW_MASQUERADED = 1 << 1 /* the backend sees the node's address */
+};
+
+enum { /* topolb_flow.state: what was seen in either direction */
+       TOPOLB_FLOW_REPLIED = 1 << 0,
+       TOPOLB_FLOW_CLIENT_FIN = 1 << 1,
+       TOPOLB_FLOW_BACKEND_FIN = 1 << 2,
+       TOPOLB_FLOW_RESET = 1 << 3,
+       TOPOLB_FLOW_CLOSED = TOPOLB_FLOW_CLIENT_FIN | TOPOLB_FLOW_BACKEND_FIN
+};
+
+struct topolb_flow {
+	/* What the packet is rewritten to. Turned around, it is the key of the other entry. */
+	struct topolb_flow_key translated;
+	/* Where masqueraded packets go; found anew at each touch. */
+	struct topolb_address next_hop;
+	__u64 touched_ns;      /* CLOCK_MONOTONIC; either direction, TOPOLB_FLOW_TOUCH_NS late */
+	__u64 created_ns;      /* CLOCK_MONOTONIC */
+	__u32 interface_index; /* of the next hop; 0: not known */
+	__u32 backend_id;
+	__u32 service_id;
+	__u16 topology_key_id; /* of the tier chosen */
+	__u16 mtu;
+	__u32 state; /* TOPOLB_FLOW_* */
+	__u32 flags;
+};
+TOPOLB_ASSERT(sizeof(struct topolb_flow) == 96);
+TOPOLB_ASSERT_OFFSET(topolb_flow, touched_ns, 56);
+TOPOLB_ASSERT_OFFSET(topolb_flow, state, 88);
+
+/* Seconds without a packet after which a flow is over; for the programs and the collector. */
+static inline __u32 topolb_flow_timeout_s(__u8 protocol, __u32 state)
+{
+	if (protocol != 6) /* IPPROTO_TCP */
+		return state & TOPOLB_FLOW_REPLIED ? TOPOLB_FLOW_UDP_REPLIED_S
+						   : TOPOLB_FLOW_UDP_UNREPLIED_S;
+	if (state & TOPOLB_FLOW_RESET || (state & TOPOLB_FLOW_CLOSED) == TOPOLB_FLOW_CLOSED)
+		return TOPOLB_FLOW_TCP_CLOSED_S;
+	if (state & TOPOLB_FLOW_CLOSED)
+		return TOPOLB_FLOW_TCP_HALF_CLOSED_S;
+	return state & TOPOLB_FLOW_REPLIED ? TOPOLB_FLOW_TCP_ESTABLISHED_S
+					   : TOPOLB_FLOW_TCP_OPENING_S;
+}
+
+/* fragments: LRU hash: the ports of a datagram, which only its first fragment carries. */
+struct topolb_fragment_key {
+	struct topolb_address source;
+	struct topolb_address destination;
+	__u32 identification; /* as on the wire */
+	__u8 protocol;
+	__u8 pad[3]; /* 0 */
+};
+TOPOLB_ASSERT(sizeof(struct topolb_fragment_key) == 40);
+
+struct topolb_fragment {
+	__be16 source_port_be;
+	__be16 destination_port_be;
+};
+
+/* source_ranges: LPM trie of loadBalancerSourceRanges. IPv4 prefixes count from the 96 bits
+ * of ::ffff:0:0/96, so prefix_bits is 32 (service id) + 96 + the prefix, or 32 + the prefix. */
+struct topolb_source_range {
+	__u32 prefix_bits;
+	__u32 service_id;
+	struct topolb_address address;
+};
+TOPOLB_ASSERT(sizeof(struct topolb_source_range) == 24);
+
+/* reply_budgets: per-CPU array with one row: the token bucket of answers. */
+struct topolb_reply_budget {
+	__u64 refilled_ns;
+	__u64 tokens;
+};
+
+/* packet_events: per-CPU array: what happened on the per-packet path. */
+enum {
+	TOPOLB_EVENT_FLOW_OPENED = 0,
+	TOPOLB_EVENT_FLOW_CLOSED,  /* deleted by the path itself */
+	TOPOLB_EVENT_FLOW_REFUSED, /* no port or no entry to be had */
+	TOPOLB_EVENT_UNKNOWN_FLOW, /* TCP to a Service that belongs to no known flow */
+	TOPOLB_EVENT_BACKEND_GONE,
+	TOPOLB_EVENT_DROPPED, /* by verdict or source range */
+	TOPOLB_EVENT_REPLIED, /* RST or ICMP error sent */
+	TOPOLB_EVENT_REPLY_LIMITED,
+	TOPOLB_EVENT_NO_ROUTE,
+	TOPOLB_EVENT_FAILED, /* a packet that could not be rewritten */
+	TOPOLB_EVENT_COUNT,
 };
 
 #endif

@@ -34,6 +34,28 @@
  * (musl's resolver uses three on one socket). A power of two. */
 #define TOPOLB_PEERS_PER_UDP_SOCKET 4
 
+/* Per-packet path: ports tried before a new flow that needs one of its own is refused. */
+#define TOPOLB_PORT_PROBES 32
+
+/* How much of a flow's age is known: its entries are touched once in this time. */
+#define TOPOLB_FLOW_TOUCH_NS 1000000000ULL
+
+/* Seconds without a packet until a flow is over; kube-proxy's conntrack settings where it
+ * has them (established, half closed), conntrack's defaults else. */
+#define TOPOLB_FLOW_TCP_OPENING_S 60
+#define TOPOLB_FLOW_TCP_ESTABLISHED_S 86400
+#define TOPOLB_FLOW_TCP_HALF_CLOSED_S 3600
+#define TOPOLB_FLOW_TCP_CLOSED_S 10
+#define TOPOLB_FLOW_UDP_UNREPLIED_S 30
+#define TOPOLB_FLOW_UDP_REPLIED_S 120
+
+/* Answers (TCP RST, ICMP errors) that one CPU sends. */
+#define TOPOLB_REPLIES_PER_SECOND 1000
+#define TOPOLB_REPLY_BURST 200
+
+/* IPv6 extension headers that are followed to the transport header. */
+#define TOPOLB_MAX_EXTENSION_HEADERS 6
+
 #define TOPOLB_NAME_LENGTH 64	       /* DNS label (63) and the terminating NUL */
 #define TOPOLB_TOPOLOGY_KEY_LENGTH 320 /* prefix (253), "/", name (63), NUL, padding */
 
@@ -47,5 +69,8 @@
 #define TOPOLB_DEFAULT_COUNTERS 131072
 #define TOPOLB_DEFAULT_TOPOLOGY_KEYS 1024
 #define TOPOLB_DEFAULT_NODE_ADDRESSES 1024
+#define TOPOLB_DEFAULT_FLOW_ENTRIES 131072 /* two per flow */
+#define TOPOLB_DEFAULT_FRAGMENTS 8192
+#define TOPOLB_DEFAULT_SOURCE_RANGES 16384
 
 #endif

@@ -23,7 +23,7 @@ topolb_backend usable_row(const SocketAddress& address, Protocol protocol) {
           .port_be = htons(address.port),
           .protocol = static_cast<std::uint8_t>(protocol),
           .state = TOPOLB_BACKEND_USABLE,
-          .pad = 0};
+          .flags = 0};
 }
 
 }  // namespace
