@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kube/cluster_source.h"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <iterator>
+#include <random>
+
+namespace topolb::kube {
+namespace {
+
+std::function<double()> random_source() {
+  return [engine = std::mt19937(std::random_device{}()),
+          distribution = std::uniform_real_distribution<double>(0, 1)]() mutable {
+    return distribution(engine);
+  };
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ClusterSource>> ClusterSource::start(std::shared_ptr<Api> api,
+                                                            const ClusterSourceOptions& options) {
+  UniqueFd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!event) return errno_error(errno, "create an eventfd for the cluster's changes");
+  return std::unique_ptr<ClusterSource>(
+      new ClusterSource(std::move(api), options, std::move(event)));
+}
+
+ClusterSource::ClusterSource(std::shared_ptr<Api> api, const ClusterSourceOptions& options,
+                             UniqueFd event)
+    : api_(std::move(api)), node_name_(options.node_name), event_(std::move(event)) {
+  ReflectorOptions services = options.reflector;
+  services.kind = Kind::Service;
+  if (options.service_proxy_name.empty()) {
+    services.label_selector = "!" + std::string(core::kServiceProxyNameLabel);
+  }
+  ReflectorOptions slices = options.reflector;
+  slices.kind = Kind::EndpointSlice;
+  slices.label_selector = "!" + std::string(core::kHeadlessLabel);
+  ReflectorOptions nodes = options.reflector;
+  nodes.kind = Kind::Node;
+  nodes.field_selector = own_node_selector();
+  follow(std::move(services));
+  follow(std::move(slices));
+  follow(std::move(nodes));
+  for (const Follower& follower : followers_) {
+    threads_.emplace_back([reflector = follower.reflector.get()](const std::stop_token& stop) {
+      reflector->run(stop);
+    });
+  }
+}
+
+ClusterSource::~ClusterSource() {
+  // All at once: one after the other would add their ways out up.
+  for (std::jthread& thread : threads_) thread.request_stop();
+}
+
+std::string ClusterSource::own_node_selector() const {
+  return node_name_.empty() ? "" : "metadata.name=" + node_name_;
+}
+
+void ClusterSource::follow(ReflectorOptions options) {
+  const Kind kind = options.kind;
+  Reflector::Environment environment{
+      *api_, [] { return std::chrono::steady_clock::now(); }, random_source(),
+      [this](std::vector<Change> changes) { enqueue(std::move(changes)); }};
+  followers_.push_back(
+      {kind, std::make_unique<Reflector>(std::move(options), std::move(environment))});
+}
+
+void ClusterSource::enqueue(std::vector<Change> changes) {
+  const std::lock_guard lock(mutex_);
+  std::ranges::move(changes, std::back_inserter(queue_));
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = write(event_.get(), &one, sizeof one);
+}
+
+std::vector<Change> ClusterSource::drain() {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto read_bytes = read(event_.get(), &count, sizeof count);
+  return std::exchange(queue_, {});
+}
+
+bool ClusterSource::has_synced() const {
+  return std::ranges::all_of(
+      followers_, [](const Follower& follower) { return follower.reflector->status().synced; });
+}
+
+void ClusterSource::watch_all_nodes(bool all) {
+  followers_.back().reflector->set_field_selector(all ? "" : own_node_selector());
+}
+
+std::vector<KindStatus> ClusterSource::status() const {
+  std::vector<KindStatus> statuses;
+  for (const Follower& follower : followers_) {
+    statuses.push_back({follower.kind, follower.reflector->status()});
+  }
+  return statuses;
+}
+
+}  // namespace topolb::kube

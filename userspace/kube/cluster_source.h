@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// A live cluster as a source of changes: Services, EndpointSlices and Nodes followed on threads
+// of their own; the agent's loop polls fd() and takes what came with drain().
+//
+// The address of the API server must not be a ClusterIP that topolb itself serves: at boot nothing
+// would serve it yet. In-cluster credentials name such an address (KUBERNETES_SERVICE_HOST), so an
+// agent that replaces kube-proxy is given --api-server or a kubeconfig.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kube/api.h"
+#include "kube/reflector.h"
+#include "util/unique_fd.h"
+
+namespace topolb::kube {
+
+struct ClusterSourceOptions {
+  std::string node_name;           // empty: no Node is more own than the others, all are followed
+  std::string service_proxy_name;  // empty: Services with that label are not even sent
+  ReflectorOptions reflector;      // timing and page size; kind and selectors are set here
+};
+
+struct KindStatus {
+  Kind kind = Kind::Service;
+  ReflectorStatus status;
+};
+
+class ClusterSource {
+ public:
+  /// Begins to follow. Error: no eventfd.
+  static Result<std::unique_ptr<ClusterSource>> start(std::shared_ptr<Api> api,
+                                                      const ClusterSourceOptions& options);
+  ClusterSource(const ClusterSource&) = delete;
+  ClusterSource& operator=(const ClusterSource&) = delete;
+  /// Ends every request at once.
+  ~ClusterSource();
+
+  /// Readable when drain() has something.
+  [[nodiscard]] int fd() const { return event_.get(); }
+  /// The changes since the last call, in order of arrival.
+  std::vector<Change> drain();
+
+  /// Every kind has been listed completely, Nodes as many as are asked for now. Whether that goes
+  /// for what drain() has returned is told by Synced.
+  [[nodiscard]] bool has_synced() const;
+
+  /// Follow every Node, or this one only (then the others are removed). At start: this one only.
+  void watch_all_nodes(bool all);
+
+  /// Services, EndpointSlices, Nodes.
+  [[nodiscard]] std::vector<KindStatus> status() const;
+
+ private:
+  ClusterSource(std::shared_ptr<Api> api, const ClusterSourceOptions& options, UniqueFd event);
+  void follow(ReflectorOptions options);
+  void enqueue(std::vector<Change> changes);
+  [[nodiscard]] std::string own_node_selector() const;
+
+  struct Follower {
+    Kind kind = Kind::Service;
+    std::unique_ptr<Reflector> reflector;
+  };
+
+  std::shared_ptr<Api> api_;
+  std::string node_name_;
+  UniqueFd event_;
+  mutable std::mutex mutex_;  // queue_
+  std::vector<Change> queue_;
+  std::vector<Follower> followers_;
+  std::vector<std::jthread> threads_;  // last: joined before what they use is gone
+};
+
+}  // namespace topolb::kube

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the kinds live in the API, and in which form topolb asks for them. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "kube/decode.h"
+#include "kube/watch_event.h"
+
+namespace topolb::kube {
+
+struct Resource {
+  std::string path;             // "/api/v1/services": all namespaces
+  std::vector<ListType> lists;  // what the server may answer with
+  std::string accept_list;
+  std::string accept_watch;
+};
+
+/// Nodes are asked for as PartialObjectMetadata: without status, which changes all the time.
+const Resource& resource_of(Kind kind);
+
+std::string percent_encode(std::string_view text);
+
+/// `path` with the parameters that have a value.
+std::string make_target(const std::string& path,
+                        const std::vector<std::pair<std::string, std::string>>& query);
+
+}  // namespace topolb::kube
