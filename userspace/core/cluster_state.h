@@ -98,7 +98,8 @@ class ClusterState {
   struct ServiceEntry;
   // Entries stay where they are while they live: the indexes point at them.
   using NamedEntry = std::pair<const ObjectKey, ServiceEntry>;
-  using BackendNode = std::pair<const std::string, std::unordered_set<NamedEntry*>>;
+  /// A node's name and, in no order, the keyed Services with a backend there.
+  using BackendNode = std::pair<const std::string, std::vector<NamedEntry*>>;
 
   /// All that is known under one Service's name; slices may be there before the Service is.
   struct ServiceEntry {
@@ -130,7 +131,7 @@ class ClusterState {
   std::unordered_set<EndpointSlice, ObjectKeyHash, ObjectKeyEqual> slices_;
   std::unordered_map<std::string, Node> nodes_;
   FrontendClaims claims_;
-  std::unordered_map<std::string, std::unordered_set<NamedEntry*>> keyed_by_backend_node_;
+  std::unordered_map<std::string, std::vector<NamedEntry*>> keyed_by_backend_node_;
   std::vector<NamedEntry*> dirty_;
   std::set<ObjectKey> last_replanned_;
 };

@@ -26,6 +26,11 @@ void append_moved(std::vector<ServicePortPlan>& to, std::vector<ServicePortPlan>
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
+template <typename T>
+bool contains(const std::vector<T*>& sorted, T* one) {
+  return std::binary_search(sorted.begin(), sorted.end(), one);
+}
+
 }  // namespace
 
 std::vector<Operation> ClusterState::replan() {
@@ -103,12 +108,15 @@ void ClusterState::index_backend_nodes(NamedEntry& named) {
     nodes.shrink_to_fit();
   }
   if (nodes == entry.backend_nodes) return;
-  for (BackendNode* node : nodes) node->second.insert(&named);
+  for (BackendNode* node : nodes) {
+    if (!contains(entry.backend_nodes, node)) node->second.push_back(&named);
+  }
   for (BackendNode* node : entry.backend_nodes) {
-    if (std::binary_search(nodes.begin(), nodes.end(), node)) continue;
-    node->second.erase(&named);
-    if (node->second.empty())
-      keyed_by_backend_node_.erase(keyed_by_backend_node_.find(node->first));
+    if (contains(nodes, node)) continue;
+    std::vector<NamedEntry*>& services = node->second;
+    std::swap(*std::find(services.begin(), services.end(), &named), services.back());
+    services.pop_back();
+    if (services.empty()) keyed_by_backend_node_.erase(keyed_by_backend_node_.find(node->first));
   }
   entry.backend_nodes = std::move(nodes);
 }
