@@ -3,10 +3,8 @@
 
 #include <sys/eventfd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdint>
-#include <iterator>
 #include <random>
 
 namespace topolb::kube {
@@ -42,7 +40,7 @@ ClusterSource::ClusterSource(std::shared_ptr<Api> api, const ClusterSourceOption
   slices.label_selector = "!" + std::string(core::kHeadlessLabel);
   ReflectorOptions nodes = options.reflector;
   nodes.kind = Kind::Node;
-  nodes.field_selector = own_node_selector();
+  nodes.field_selector = node_selector_ = own_node_selector();
   follow(std::move(services));
   follow(std::move(slices));
   follow(std::move(nodes));
@@ -73,25 +71,31 @@ void ClusterSource::follow(ReflectorOptions options) {
 
 void ClusterSource::enqueue(std::vector<Change> changes) {
   const std::lock_guard lock(mutex_);
-  std::ranges::move(changes, std::back_inserter(queue_));
+  queue_.push(std::move(changes));
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = write(event_.get(), &one, sizeof one);
 }
 
-std::vector<Change> ClusterSource::drain() {
+ClusterChanges ClusterSource::drain() {
   const std::lock_guard lock(mutex_);
   std::uint64_t count = 0;
   [[maybe_unused]] const auto read_bytes = read(event_.get(), &count, sizeof count);
-  return std::exchange(queue_, {});
+  return queue_.take();
 }
 
 bool ClusterSource::has_synced() const {
-  return std::ranges::all_of(
-      followers_, [](const Follower& follower) { return follower.reflector->status().synced; });
+  const std::lock_guard lock(mutex_);
+  const std::string* nodes = queue_.taken_list(Kind::Node);
+  return queue_.taken_list(Kind::Service) != nullptr &&
+         queue_.taken_list(Kind::EndpointSlice) != nullptr && nodes != nullptr &&
+         *nodes == node_selector_;
 }
 
 void ClusterSource::watch_all_nodes(bool all) {
-  followers_.back().reflector->set_field_selector(all ? "" : own_node_selector());
+  std::string selector = all ? "" : own_node_selector();
+  followers_.back().reflector->set_field_selector(selector);
+  const std::lock_guard lock(mutex_);
+  node_selector_ = std::move(selector);
 }
 
 std::vector<KindStatus> ClusterSource::status() const {

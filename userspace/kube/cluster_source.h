@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kube/api.h"
+#include "kube/change_queue.h"
 #include "kube/reflector.h"
 #include "util/unique_fd.h"
 
@@ -43,11 +44,11 @@ class ClusterSource {
 
   /// Readable when drain() has something.
   [[nodiscard]] int fd() const { return event_.get(); }
-  /// The changes since the last call, in order of arrival.
-  std::vector<Change> drain();
+  /// The changes since the last call.
+  ClusterChanges drain();
 
-  /// Every kind has been listed completely, Nodes as many as are asked for now. Whether that goes
-  /// for what drain() has returned is told by Synced.
+  /// What drain() has returned up to now is complete: a whole list of every kind, and of as many
+  /// Nodes as are asked for. Stays true whatever happens later, but for watch_all_nodes().
   [[nodiscard]] bool has_synced() const;
 
   /// Follow every Node, or this one only (then the others are removed). At start: this one only.
@@ -70,8 +71,9 @@ class ClusterSource {
   std::shared_ptr<Api> api_;
   std::string node_name_;
   UniqueFd event_;
-  mutable std::mutex mutex_;  // queue_
-  std::vector<Change> queue_;
+  mutable std::mutex mutex_;  // queue_, node_selector_
+  ChangeQueue queue_;
+  std::string node_selector_;
   std::vector<Follower> followers_;
   std::vector<std::jthread> threads_;  // last: joined before what they use is gone
 };

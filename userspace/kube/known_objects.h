@@ -21,7 +21,7 @@ struct Remove {
   ObjectId id;
 };
 /// The object could not be read (an unknown version): what was known of it stays, with these
-/// problems. An empty name: problems of objects without an identity.
+/// problems. An empty name: the problems of objects without an identity, all there are.
 struct Keep {
   ObjectId id;
   std::vector<core::Problem> problems;
@@ -29,6 +29,7 @@ struct Keep {
 /// Every change of this kind's complete list came before this one.
 struct Synced {
   Kind kind = Kind::Service;
+  std::string field_selector;  // of the list
 };
 using Change = std::variant<Put, Remove, Keep, Synced>;
 

@@ -179,6 +179,7 @@ Reflector::Outcome Reflector::list_page(const std::string& continue_token,
 
 Reflector::Outcome Reflector::list(const std::stop_token& stop) {
   std::vector<DecodedObject> objects;
+  std::vector<core::Problem> nameless;
   std::string version;
   std::string continue_token;
   do {
@@ -187,12 +188,11 @@ Reflector::Outcome Reflector::list(const std::stop_token& stop) {
     // All pages are of the first one's version; going on from there can only repeat something.
     if (version.empty()) version = page.list_resource_version;
     std::ranges::move(page.objects, std::back_inserter(objects));
-    if (!page.problems.empty()) {
-      environment_.on_changes({Keep{{options_.kind, {}}, std::move(page.problems)}});
-    }
+    std::ranges::move(page.problems, std::back_inserter(nameless));
     continue_token = page.list_continue;
   } while (!continue_token.empty());
   paged_ = true;
+  environment_.on_changes({Keep{{options_.kind, {}}, std::move(nameless)}});
   return accept_list(std::move(objects), version);
 }
 
@@ -209,7 +209,7 @@ Reflector::Outcome Reflector::accept_list(std::vector<DecodedObject> objects,
   useless_watches_ = 0;
   resource_version_ = newest_version_ = version;
   std::vector<Change> changes = known_.replace(std::move(objects));
-  changes.emplace_back(Synced{options_.kind});
+  changes.emplace_back(Synced{options_.kind, options_.field_selector});
   environment_.on_changes(std::move(changes));
   const std::lock_guard lock(mutex_);
   status_.synced = !next_selector_;
