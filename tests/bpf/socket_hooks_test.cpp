@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // connect() and its friends through the real hooks: what is dialled, who answers, what is shown.
 // Source: design.md 3.4, 5.
+#include <fmt/format.h>
+
 #include <set>
 
 #include "support/datapath_fixture.h"
@@ -94,7 +96,7 @@ TEST_F(SocketHooks, EveryBackendOfTheTierIsChosen) {
   std::vector<std::string> addresses;
   std::vector<std::unique_ptr<Server>> servers;
   for (int i = 1; i <= 20; ++i) {  // more than one slot line
-    addresses.push_back("10.1.0." + std::to_string(i) + ":80");
+    addresses.push_back(fmt::format("10.1.0.{}:80", i));
     servers.push_back(serve(addresses.back()));
   }
   start({service("web", "10.96.0.1:80", Protocol::TCP, traffic({{"", addresses}}))});
@@ -132,7 +134,7 @@ TEST_F(SocketHooks, TheKernelWalksTheTiersAsStatesFlip) {
 
 TEST_F(SocketHooks, TheOnlyUsableBackendOfManyIsFound) {
   std::vector<std::string> addresses;
-  for (int i = 1; i <= 200; ++i) addresses.push_back("10.1.0." + std::to_string(i) + ":80");
+  for (int i = 1; i <= 200; ++i) addresses.push_back(fmt::format("10.1.0.{}:80", i));
   const auto server = serve("10.1.0.77:80");
   start({service("web", "10.96.0.1:80", Protocol::TCP, traffic({{"", addresses}}))});
   for (const auto& address : addresses) {

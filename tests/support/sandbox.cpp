@@ -73,7 +73,7 @@ void Sandbox::add_address(const std::string& address) {
 
 void Sandbox::add_node_address(const std::string& address) {
   const bool ipv6 = address.find(':') != std::string::npos;
-  run("ip link show eth0 >/dev/null || ip link add eth0 type veth peer name peer0");
+  run("ip link show eth0 >/dev/null 2>&1 || ip link add eth0 type veth peer name peer0");
   run("ip link set eth0 up && ip link set peer0 up");
   run(fmt::format("ip {} address add {}/{} dev eth0 {}", ipv6 ? "-6" : "-4", address,
                   ipv6 ? 64 : 24, ipv6 ? "nodad" : ""));

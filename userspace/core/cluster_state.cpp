@@ -194,6 +194,12 @@ std::vector<const ClusterState::NamedEntry*> ClusterState::sorted_entries() cons
   return entries;
 }
 
+std::size_t ClusterState::plan_size() const {
+  std::size_t size = 0;
+  for (const auto& [key, entry] : services_) size += entry.plans.size();
+  return size;
+}
+
 std::vector<ServicePortPlan> ClusterState::plan() const {
   std::vector<ServicePortPlan> plans;
   for (const NamedEntry* entry : sorted_entries()) {

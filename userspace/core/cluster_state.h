@@ -83,6 +83,8 @@ class ClusterState {
 
   /// The plan of every Service as of the last replan(), sorted by key.
   [[nodiscard]] std::vector<ServicePortPlan> plan() const;
+  /// How many entries plan() has.
+  [[nodiscard]] std::size_t plan_size() const;
   /// The planner's problems as of the last replan(), sorted. Decoding problems are not here.
   [[nodiscard]] std::vector<Problem> problems() const;
   [[nodiscard]] const PlanOptions& options() const { return options_; }

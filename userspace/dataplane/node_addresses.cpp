@@ -20,15 +20,18 @@ Result<NodeAddresses> read_node_addresses() {
   const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(first, ::freeifaddrs);
   NodeAddresses addresses;
   for (const ifaddrs* at = first; at != nullptr; at = at->ifa_next) {
-    if (at->ifa_addr == nullptr || (at->ifa_flags & IFF_LOOPBACK) != 0) continue;
+    if (at->ifa_addr == nullptr) continue;
     std::array<std::uint8_t, 16> bytes = IpAddress::unspecified(Family::IPv4).bytes();
     if (at->ifa_addr->sa_family == AF_INET) {
       const auto* ipv4 = reinterpret_cast<const sockaddr_in*>(at->ifa_addr);
+      if ((ntohl(ipv4->sin_addr.s_addr) >> 24) == IN_LOOPBACKNET) continue;
       const auto* octets = reinterpret_cast<const std::uint8_t*>(&ipv4->sin_addr);
       std::copy(octets, octets + 4, bytes.begin() + 12);
     } else if (at->ifa_addr->sa_family == AF_INET6) {
       const auto* ipv6 = reinterpret_cast<const sockaddr_in6*>(at->ifa_addr);
-      if (IN6_IS_ADDR_LINKLOCAL(&ipv6->sin6_addr)) continue;
+      if (IN6_IS_ADDR_LOOPBACK(&ipv6->sin6_addr) || IN6_IS_ADDR_LINKLOCAL(&ipv6->sin6_addr)) {
+        continue;
+      }
       std::copy(std::begin(ipv6->sin6_addr.s6_addr), std::end(ipv6->sin6_addr.s6_addr),
                 bytes.begin());
     } else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The node's own addresses, where NodePorts answer: those of every interface of this network
-// namespace but loopback ones, followed by rtnetlink.
+// The node's own addresses, where NodePorts answer: every address of this network namespace, on lo
+// too (nodes that announce theirs by BGP have them there), followed by rtnetlink.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace topolb::dataplane {
 
-/// By address: the index of its interface. Link-local IPv6 addresses are left out: they name a
-/// node only together with an interface.
+/// By address: the index of its interface. Without 127.0.0.0/8 and ::1, which the BPF programs
+/// know, and link-local IPv6 addresses, which name a node only together with an interface.
 using NodeAddresses = std::map<IpAddress, std::uint32_t>;
 
 Result<NodeAddresses> read_node_addresses();

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happens between two agents on one pin path: nothing, to connections.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <thread>
+
+#include "dataplane/pins.h"
+#include "support/datapath_fixture.h"
+
+namespace topolb::test {
+namespace {
+
+class TakeOver : public DatapathTest {
+ protected:
+  static core::ServicePortPlan web(const std::string& name, int number,
+                                   const std::vector<std::string>& backends) {
+    return service(name, fmt::format("10.96.0.{}:80", number), Protocol::TCP,
+                   traffic({{"zone", backends}}));
+  }
+};
+
+TEST_F(TakeOver, ConnectionsGoOnWithoutAnAgent) {
+  const auto server = serve("10.1.0.1:80");
+  start({web("a", 1, {"10.1.0.1:80"})});
+  stop();
+  const auto seen = dial_tcp("10.96.0.1:80");
+  EXPECT_EQ(seen.backend, "10.1.0.1:80");
+  EXPECT_EQ(seen.peer, "10.96.0.1:80");
+}
+
+TEST_F(TakeOver, TheNextAgentKeepsIdsAndAppliesTheDifference) {
+  const auto server = serve("10.1.0.3:80");
+  start({web("a", 1, {"10.1.0.1:80"}), web("b", 2, {"10.1.0.2:80"}), web("c", 3, {"10.1.0.4:80"})});
+  const auto before = dataplane::read_kernel_state(maps());
+  stop();
+  start({web("a", 1, {"10.1.0.1:80"}), web("b", 2, {"10.1.0.3:80"}), web("d", 4, {"10.1.0.1:80"})});
+  EXPECT_TRUE(datapath_->took_over());
+  const auto after = dataplane::read_kernel_state(maps());
+  ASSERT_EQ(after.services.size(), 3U);
+  EXPECT_EQ(after.services[0].id, before.services[0].id);
+  EXPECT_EQ(after.services[0].internal.set_ids, before.services[0].internal.set_ids);
+  EXPECT_EQ(after.services[0].internal.tiers[0].backend_ids,
+            before.services[0].internal.tiers[0].backend_ids);
+  EXPECT_EQ(after.services[1].id, before.services[1].id);
+  EXPECT_EQ(after.services[2].key.service.name, "d");
+  EXPECT_EQ(dial_tcp("10.96.0.2:80").backend, "10.1.0.3:80");
+  EXPECT_NE(dial_tcp("10.96.0.3:80").error, 0);  // c is gone; nothing translates its address
+  EXPECT_TRUE(after.orphan_frontends.empty());
+}
+
+TEST_F(TakeOver, AFlippedStateSurvives) {
+  start({web("a", 1, {"10.1.0.1:80", "10.1.0.2:80"})});
+  set_state("10.1.0.1:80", TOPOLB_BACKEND_UNUSABLE);
+  stop();
+  start({web("a", 1, {"10.1.0.1:80", "10.1.0.2:80"})});
+  const auto ids = dataplane::read_kernel_state(maps()).services.at(0).internal.tiers.at(0);
+  int unusable = 0;
+  for (const auto id : ids.backend_ids) {
+    unusable += maps().backends[id].state == TOPOLB_BACKEND_UNUSABLE ? 1 : 0;
+  }
+  EXPECT_EQ(unusable, 1);
+}
+
+TEST_F(TakeOver, OpenSocketsKeepTheirState) {
+  const auto server = serve("10.1.0.1:53", Protocol::UDP);
+  start({service("dns", "10.96.0.10:53", Protocol::UDP, traffic({{"", {"10.1.0.1:53"}}}))});
+  UdpClient client(Family::IPv4);
+  EXPECT_EQ(client.ask("10.96.0.10:53").peer, "10.96.0.10:53");
+  const auto before = dataplane::read_hooks(sandbox_.pin_path());
+  stop();
+  start(plan_);
+  const auto after = dataplane::read_hooks(sandbox_.pin_path());
+  ASSERT_EQ(after.size(), before.size());
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    EXPECT_TRUE(after[i].attached) << after[i].name;
+    EXPECT_NE(after[i].program_id, before[i].program_id) << "the new agent's program serves";
+  }
+  // The datagram was sent before the programs changed; its answer is read after.
+  EXPECT_EQ(client.ask("10.96.0.10:53").peer, "10.96.0.10:53");
+}
+
+TEST_F(TakeOver, NoConnectionFailsWhileAgentsComeAndGo) {
+  const auto server = serve("10.1.0.1:80");
+  start({web("a", 1, {"10.1.0.1:80"})});
+  std::atomic<bool> done{false};
+  std::atomic<int> dialled{0};
+  std::atomic<int> failed{0};
+  std::thread client([&] {
+    while (!done) {
+      const auto seen = dial_tcp("10.96.0.1:80");
+      ++dialled;
+      if (seen.backend != "10.1.0.1:80" || seen.peer != "10.96.0.1:80") ++failed;
+    }
+  });
+  for (int i = 0; i < 5; ++i) {
+    stop();
+    start(plan_);
+  }
+  // Other sizes can't be taken over in place: new maps, and the hooks switch to them.
+  auto options = sandbox_.options();
+  options.sizes.backends = 1000;
+  stop();
+  start(plan_, options);
+  EXPECT_FALSE(datapath_->took_over());
+  done = true;
+  client.join();
+  EXPECT_EQ(failed, 0);
+  EXPECT_GT(dialled, 100);
+  EXPECT_EQ(dataplane::KernelMaps::open_pinned(sandbox_.pin_path(), dataplane::Access::ReadOnly)
+                ->backends.capacity(),
+            1000U);
+}
+
+TEST_F(TakeOver, AnotherLayoutVersionIsReplacedNotRead) {
+  const auto server = serve("10.1.0.1:80");
+  start({web("a", 1, {"10.1.0.1:80"})});
+  maps().settings[0].layout_version = TOPOLB_LAYOUT_VERSION + 1;
+  stop();
+  const auto opened =
+      dataplane::KernelMaps::open_pinned(sandbox_.pin_path(), dataplane::Access::ReadOnly);
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().message().find("layout version"), std::string::npos);
+  start({web("a", 1, {"10.1.0.1:80"})});
+  EXPECT_FALSE(datapath_->took_over());
+  EXPECT_EQ(dial_tcp("10.96.0.1:80").backend, "10.1.0.1:80");
+}
+
+TEST_F(TakeOver, ASecondAgentOnThePinPathIsRefusedInOneLine) {
+  start({web("a", 1, {"10.1.0.1:80"})});
+  const auto second = dataplane::Datapath::open(sandbox_.options());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().message(), "another topolbd runs on pin path " + sandbox_.pin_path());
+  EXPECT_TRUE(dataplane::is_claimed(sandbox_.pin_path()));
+  stop();
+  EXPECT_FALSE(dataplane::is_claimed(sandbox_.pin_path()));
+}
+
+TEST_F(TakeOver, CleanupRemovesEverything) {
+  const auto server = serve("10.1.0.1:80");
+  start({web("a", 1, {"10.1.0.1:80"})});
+  const auto refused = dataplane::remove_pins(sandbox_.pin_path());
+  EXPECT_FALSE(refused) << "an agent runs";
+  stop();
+  const auto removed = dataplane::remove_pins(sandbox_.pin_path());
+  ASSERT_TRUE(removed) << removed.error().message();
+  EXPECT_EQ(removed->size(), dataplane::pinned_map_names().size() + 8);
+  struct stat facts {};
+  EXPECT_NE(::stat(sandbox_.pin_path().c_str(), &facts), 0);
+  EXPECT_NE(dial_tcp("10.96.0.1:80").error, 0);
+}
+
+TEST_F(TakeOver, ErrorsAreOneClearLine) {
+  auto options = sandbox_.options();
+  options.pin_path = "/tmp";
+  const auto no_bpffs = dataplane::Datapath::open(options);
+  ASSERT_FALSE(no_bpffs);
+  EXPECT_NE(no_bpffs.error().message().find("is not on a bpffs"), std::string::npos);
+  options = sandbox_.options();
+  options.cgroup_path = "/nowhere";
+  auto opened = dataplane::Datapath::open(options);
+  ASSERT_TRUE(opened);
+  const auto attached = opened->attach();
+  ASSERT_FALSE(attached);
+  EXPECT_NE(attached.error().message().find("/nowhere"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace topolb::test
