@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// The handlers of the command table. Each returns the exit code.
+#pragma once
+
+#include "cli/command.h"
+
+namespace topolb::cli {
+
+int run_plan(const Invocation& call);
+int run_check(const Invocation& call);
+int run_explain(const Invocation& call);
+int run_status(const Invocation& call);
+int run_service_list(const Invocation& call);
+int run_service_show(const Invocation& call);
+int run_backend_list(const Invocation& call);
+int run_map_list(const Invocation& call);
+int run_map_dump(const Invocation& call);
+int run_cleanup(const Invocation& call);
+int run_version(const Invocation& call);
+
+}  // namespace topolb::cli

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "cli/command.h"
+#include "cli/table.h"
+
+namespace topolb::cli {
+namespace {
+
+/// "-o,--output" and "table|json" -> "-o, --output table|json"
+std::string option_text(const OptionSpec& option) {
+  std::string flags(option.flags);
+  if (const auto comma = flags.find(','); comma != std::string::npos) flags.insert(comma + 1, " ");
+  return fmt::format("{} {}", flags, option.value);
+}
+
+std::string usage_of(const Command& command) {
+  std::string usage = command.words();
+  if (!command.argument.empty()) usage += fmt::format(" {}", command.argument);
+  for (const auto& option : option_table()) {
+    if ((command.required & option.bit) != 0) {
+      usage += fmt::format(" {} {}", option.flags, option.value);
+    }
+  }
+  return usage + " [OPTIONS]";
+}
+
+void print_indented(std::ostream& out, std::string_view text) {
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    out << "  " << text.substr(0, end) << '\n';
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+}
+
+template <typename Includes>
+void print_commands(std::ostream& out, const Includes& includes) {
+  Table table({{""}, {""}}, 2);
+  for (const auto& command : command_table()) {
+    if (includes(command)) table.row({command.words(), std::string(command.summary)});
+  }
+  table.print(out);
+}
+
+}  // namespace
+
+std::string Command::words() const {
+  return verb.empty() ? std::string(noun) : fmt::format("{} {}", noun, verb);
+}
+
+void print_help(std::ostream& out) {
+  out << "topolb shows what topology-aware load balancing programs on a node, and why.\n"
+         "\n"
+         "Usage: topolb COMMAND [OPTIONS]\n"
+         "\n"
+         "From Kubernetes objects (no root, no agent):\n";
+  print_commands(out, [](const Command& c) { return (c.options & kTakesManifests) != 0; });
+  out << "\nFrom this machine's kernel (root; works while the agent is down):\n";
+  print_commands(out, [](const Command& c) { return (c.options & kTakesPinPath) != 0; });
+  out << "\nOther:\n";
+  print_commands(out, [](const Command& c) { return c.noun == "version"; });
+  out << "\n"
+         "`topolb COMMAND --help` shows the options and examples of a command.\n"
+         "Everything that prints takes -o json. Exit codes: 0 good; 1 problems were found, or it\n"
+         "failed; 2 wrong flags, unreadable input, or no right.\n";
+}
+
+void print_help(std::ostream& out, std::string_view noun) {
+  out << fmt::format("Usage: topolb {} COMMAND [OPTIONS]\n\n", noun);
+  print_commands(out, [noun](const Command& command) { return command.noun == noun; });
+  out << fmt::format("\n`topolb {} COMMAND --help` shows the options and examples of a command.\n",
+                     noun);
+}
+
+void print_help(std::ostream& out, const Command& command) {
+  out << fmt::format("topolb {}: {}\n\nUsage: topolb {}\n", command.words(), command.summary,
+                     usage_of(command));
+  if (!command.details.empty()) out << '\n' << command.details << '\n';
+  out << "\nOptions:\n";
+  Table table({{""}, {""}}, 2);
+  for (const auto& option : option_table()) {
+    if ((command.options & option.bit) != 0) {
+      table.row({option_text(option), std::string(option.help)});
+    }
+  }
+  table.row({std::string("-h, --help"), std::string("this text")});
+  table.print(out);
+  out << "\nExamples:\n";
+  print_indented(out, command.examples);
+}
+
+}  // namespace topolb::cli

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/map_decode.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <net/if.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "cli/plan_view.h"
+#include "cli/text.h"
+
+namespace topolb::cli {
+namespace {
+
+constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
+
+/// The entries of a hash map, sorted by what `sort_key` makes of each key.
+template <typename Map, typename SortKey>
+auto sorted_entries(const Map& map, const SortKey& sort_key) {
+  auto entries = map.entries();
+  std::sort(entries.begin(), entries.end(),
+            [&](const auto& a, const auto& b) { return sort_key(a.first) < sort_key(b.first); });
+  return entries;
+}
+
+IpAddress address_of(const topolb_address& address) { return dataplane::from_wire(address); }
+
+Records decode_affinities(const KernelSnapshot& kernel) {
+  Records records({{"CLIENT", ""},
+                   {"", "client_netns_cookie"},
+                   {"", "client_address"},
+                   {"", "service_id"},
+                   {"SERVICE", "service"},
+                   {"", "backend_id"},
+                   {"BACKEND", "backend"},
+                   {"", "slot"},
+                   {"IDLE", "idle_seconds", Align::Right}});
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const auto now_ns = static_cast<std::uint64_t>(now.tv_sec) * kNanosecondsPerSecond +
+                      static_cast<std::uint64_t>(now.tv_nsec);
+  const auto entries = sorted_entries(kernel.maps.affinities, [](const topolb_affinity_key& key) {
+    return std::tuple(key.service_id, key.client_netns_cookie,
+                      dataplane::from_wire(key.client_address));
+  });
+  for (const auto& [key, affinity] : entries) {
+    const IpAddress address = dataplane::from_wire(key.client_address);
+    const bool by_netns = key.client_netns_cookie != 0;
+    const auto idle_ns = now_ns - std::min<std::uint64_t>(now_ns, affinity.last_used_ns);
+    const std::uint64_t idle_s = idle_ns / kNanosecondsPerSecond;
+    records.add({by_netns ? fmt::format("netns {}", key.client_netns_cookie) : address.to_string(),
+                 by_netns ? Json(std::uint64_t{key.client_netns_cookie}) : Json(),
+                 by_netns ? Json() : Json(address.to_string()), key.service_id,
+                 service_cell(kernel, key.service_id), affinity.backend_id,
+                 backend_text(kernel, affinity.backend_id), affinity.slot,
+                 RecordCell(idle_s, duration_text(idle_s))});
+  }
+  return records;
+}
+
+Records decode_backends(const KernelSnapshot& kernel) {
+  Records records({{"ID", "id", Align::Right},
+                   {"ADDRESS", "address"},
+                   {"PROTOCOL", "protocol"},
+                   {"STATE", "state"},
+                   {"LOCAL", "local"}});
+  const auto rows = kernel.maps.backends.rows();
+  for (std::uint32_t id = 0; id < rows.size(); ++id) {
+    const topolb_backend backend = rows[id];
+    if (backend.state == TOPOLB_BACKEND_FREE) continue;
+    records.add({id, dataplane::from_wire(backend).to_string(),
+                 to_string(static_cast<Protocol>(backend.protocol)),
+                 backend.state == TOPOLB_BACKEND_USABLE ? "usable" : "unusable",
+                 (backend.flags & TOPOLB_BACKEND_LOCAL) != 0});
+  }
+  return records;
+}
+
+Records decode_frontends(const KernelSnapshot& kernel) {
+  Records records({{"FRONTEND", ""},
+                   {"", "address"},
+                   {"", "port"},
+                   {"PROTOCOL", "protocol"},
+                   {"KIND", "kind"},
+                   {"ID", "service_id", Align::Right},
+                   {"SERVICE", "service"}});
+  const auto entries = sorted_entries(kernel.maps.frontends, [](const topolb_frontend& key) {
+    return std::tuple(dataplane::from_wire(key.address), ntohs(key.port_be), key.protocol);
+  });
+  for (const auto& [key, target] : entries) {
+    const SocketAddress frontend{dataplane::from_wire(key.address), ntohs(key.port_be)};
+    records.add({frontend.to_string(), frontend.address.to_string(), frontend.port,
+                 to_string(static_cast<Protocol>(key.protocol)),
+                 core::to_string(static_cast<core::FrontendKind>(target.kind)), target.service_id,
+                 service_cell(kernel, target.service_id)});
+  }
+  return records;
+}
+
+Records decode_node_addresses(const KernelSnapshot& kernel) {
+  Records records({{"ADDRESS", "address"},
+                   {"INTERFACE", "interface"},
+                   {"INDEX", "interface_index", Align::Right}});
+  const auto entries = sorted_entries(kernel.maps.node_addresses, address_of);
+  for (const auto& [address, node_address] : entries) {
+    std::array<char, IF_NAMESIZE> name{};
+    const bool known = ::if_indextoname(node_address.interface_index, name.data()) != nullptr;
+    records.add({dataplane::from_wire(address).to_string(), known ? Json(name.data()) : Json(),
+                 node_address.interface_index});
+  }
+  return records;
+}
+
+Records decode_settings(const KernelSnapshot& kernel) {
+  Records records({{"NODE", "node"},
+                   {"LAYOUT VERSION", "layout_version"},
+                   {"NODE PORTS", ""},
+                   {"", "node_port_min"},
+                   {"", "node_port_max"},
+                   {"NODE NETNS COOKIE", "node_netns_cookie"},
+                   {"PUBLISHED", "published_ns"},
+                   {"PUBLICATIONS", "publications"}});
+  const topolb_settings settings = kernel.maps.settings[0];
+  const bool any_port = settings.node_port_min <= settings.node_port_max;
+  const std::uint64_t published_ns = settings.published_ns;
+  const auto node_ports = fmt::format("{} to {}", settings.node_port_min, settings.node_port_max);
+  records.add(
+      {node_name_of(settings), settings.layout_version, any_port ? node_ports : std::string("none"),
+       any_port ? Json(settings.node_port_min) : Json(),
+       any_port ? Json(settings.node_port_max) : Json(), std::uint64_t{settings.node_netns_cookie},
+       RecordCell(published_ns, time_text(published_ns / kNanosecondsPerSecond)),
+       std::uint64_t{settings.publications}});
+  return records;
+}
+
+}  // namespace
+
+Records decode_map(const KernelSnapshot& kernel, const std::string& map_name) {
+  using Decoder = Records (*)(const KernelSnapshot&);
+  static const std::map<std::string_view, Decoder> decoders{
+      {"affinities", decode_affinities},
+      {"backends", decode_backends},
+      {"counters", decode_counters},
+      {"frontends", decode_frontends},
+      {"node_addresses", decode_node_addresses},
+      {"service_names", decode_service_names},
+      {"services", decode_services},
+      {"sets", decode_sets},
+      {"settings", decode_settings},
+      {"slots", decode_slots},
+      {"topology_keys", decode_topology_keys}};
+  return decoders.at(map_name)(kernel);
+}
+
+}  // namespace topolb::cli

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "cli/map_decode.h"
+#include "cli/plan_view.h"
+#include "cli/text.h"
+
+namespace topolb::cli {
+namespace {
+
+Json id_or_null(std::uint32_t id) { return id == 0 ? Json() : Json(id); }
+
+/// Names of topology keys by id.
+std::map<std::uint32_t, std::string> key_names(const dataplane::KernelMaps& maps) {
+  std::map<std::uint32_t, std::string> names;
+  for (const auto& [id, key] : maps.topology_keys.entries()) {
+    names[id] = {key.name, ::strnlen(key.name, sizeof(key.name))};
+  }
+  return names;
+}
+
+/// The tiers of one row of `sets`: "zone: 2 at 17" means 2 backends from line 17 on.
+RecordCell tiers_cell(const topolb_set& set, const std::map<std::uint32_t, std::string>& keys) {
+  Json::Array tiers;
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < std::min<std::size_t>(set.tier_count, TOPOLB_TIERS_PER_SET); ++i) {
+    const topolb_tier& tier = set.tiers[i];
+    const auto found = keys.find(tier.topology_key_id);
+    const bool has_key = found != keys.end();
+    tiers.emplace_back(Json::Object{{"key", has_key ? Json(found->second) : Json()},
+                                    {"terminating", tier.terminating != 0},
+                                    {"first_line", tier.first_line},
+                                    {"backend_count", tier.backend_count},
+                                    {"counter", set.first_counter + tier.counter}});
+    texts.push_back(fmt::format("{}: {} at {}", has_key ? short_key(found->second) : "all",
+                                tier.backend_count, tier.first_line));
+  }
+  return {std::move(tiers), std::move(texts)};
+}
+
+}  // namespace
+
+RecordCell service_cell(const KernelSnapshot& kernel, std::uint32_t service_id) {
+  const auto* service = kernel.service(service_id);
+  return {service_port_json(service),
+          service == nullptr ? std::string("-") : service_port_text(service->key)};
+}
+
+std::string backend_text(const KernelSnapshot& kernel, std::uint32_t backend_id) {
+  if (backend_id >= kernel.maps.backends.capacity()) return fmt::format("id {}", backend_id);
+  return dataplane::from_wire(kernel.maps.backends[backend_id]).to_string();
+}
+
+Records decode_counters(const KernelSnapshot& kernel) {
+  Records records({{"ID", "id", Align::Right},
+                   {"", "service_id"},
+                   {"SERVICE", "service"},
+                   {"", "counts"},
+                   {"COUNTS", ""},
+                   {"CONNECTIONS", "connections", Align::Right}});
+  for (const auto& service : kernel.state.services) {
+    const ServiceView view = view_of(service, kernel.maps);
+    std::uint32_t id = service.first_counter;
+    const auto add = [&](const std::string& name, const std::string& shown, std::uint64_t count) {
+      records.add({id++, service.id, service_cell(kernel, service.id), name, shown, count});
+    };
+    if (service.counter_count < TOPOLB_COUNTER_FIRST_KEY) continue;
+    add("refused", "refused", view.refused);
+    add("without_key", "without key", view.without_key);
+    for (std::size_t i = 0; i < view.by_key.size(); ++i) {
+      const auto& [key, count] = view.by_key[i];
+      const std::string position = fmt::format("key {}", i + 1);
+      add(key.empty() ? position : key, key.empty() ? position : short_key(key), count);
+    }
+  }
+  return records;
+}
+
+Records decode_service_names(const KernelSnapshot& kernel) {
+  Records records({{"ID", "service_id", Align::Right},
+                   {"SERVICE", "service"},
+                   {"PORT NAME", ""},
+                   {"COUNTERS", ""},
+                   {"", "first_counter"},
+                   {"", "counter_count"}});
+  for (const auto& [id, service] : kernel.services) {
+    records.add({id, service_cell(kernel, id),
+                 service->port_name.empty() ? "-" : service->port_name,
+                 fmt::format("{} to {}", service->first_counter,
+                             service->first_counter + service->counter_count - 1),
+                 service->first_counter, service->counter_count});
+  }
+  return records;
+}
+
+Records decode_services(const KernelSnapshot& kernel) {
+  Records records({{"ID", "service_id", Align::Right},
+                   {"SERVICE", "service"},
+                   {"INTERNAL", "internal_set", Align::Right},
+                   {"EXTERNAL", "external_set", Align::Right},
+                   {"NODE", "node_set", Align::Right}});
+  for (const auto& [id, service] : kernel.services) {
+    const topolb_service row = kernel.maps.services[id];
+    records.add({id, service_cell(kernel, id), id_or_null(row.internal_set),
+                 id_or_null(row.external_set), id_or_null(row.node_set)});
+  }
+  return records;
+}
+
+Records decode_sets(const KernelSnapshot& kernel) {
+  Records records({{"SET", "set_id", Align::Right},
+                   {"", "service_id"},
+                   {"SERVICE", "service"},
+                   {"", "traffic"},
+                   {"FOR", ""},
+                   {"VERDICT", "verdict"},
+                   {"TIERS", "tiers"},
+                   {"NEXT", "next_set", Align::Right},
+                   {"", "affinity_timeout_seconds"},
+                   {"", "first_counter"}});
+  const auto keys = key_names(kernel.maps);
+  for (const auto& [id, use] : live_rows(kernel).sets) {
+    const topolb_set set = kernel.maps.sets[id];
+    const auto for_whom = use.traffic == "node_external" ? "node" : use.traffic;
+    records.add({id, use.service->id, service_cell(kernel, use.service->id), use.traffic, for_whom,
+                 core::to_string(static_cast<core::Verdict>(set.verdict)), tiers_cell(set, keys),
+                 id_or_null(set.next_set), id_or_null(set.affinity_timeout_s), set.first_counter});
+  }
+  return records;
+}
+
+Records decode_slots(const KernelSnapshot& kernel) {
+  Records records({{"LINE", "line", Align::Right},
+                   {"SET", "set_id", Align::Right},
+                   {"", "service_id"},
+                   {"SERVICE", "service"},
+                   {"BACKENDS", "backends"}});
+  const LiveRows live = live_rows(kernel);
+  for (const auto& [line, row] : live.lines) {
+    Json::Array backends;
+    std::vector<std::string> texts;
+    for (const auto id : row.backend_ids) {
+      texts.push_back(backend_text(kernel, id));
+      backends.emplace_back(Json::Object{{"id", id}, {"address", texts.back()}});
+    }
+    const auto service_id = live.sets.at(row.set_id).service->id;
+    records.add({line, row.set_id, service_id, service_cell(kernel, service_id),
+                 RecordCell(std::move(backends), std::move(texts))});
+  }
+  return records;
+}
+
+Records decode_topology_keys(const KernelSnapshot& kernel) {
+  Records records({{"ID", "id", Align::Right}, {"KEY", "key"}});
+  for (const auto& [id, key] : key_names(kernel.maps)) records.add({id, key});
+  return records;
+}
+
+}  // namespace topolb::cli
