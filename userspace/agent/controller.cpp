@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/controller.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "agent/change_log.h"
+
+namespace topolb::agent {
+namespace {
+
+// A change of many Services (a node relabelled) is told in one line, not in thousands.
+constexpr std::size_t kMaxLoggedOperations = 20;
+
+void log_operations(const std::vector<core::Operation>& operations, double seconds) {
+  const auto shown = std::min(operations.size(), kMaxLoggedOperations);
+  for (std::size_t i = 0; i < shown; ++i) spdlog::info("{}", describe(operations[i]));
+  if (operations.size() > shown) {
+    spdlog::info("... and {} more operations, {:.1f} ms for all", operations.size() - shown,
+                 seconds * 1000);
+  }
+}
+
+class Stopwatch {
+ public:
+  [[nodiscard]] double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+std::uint64_t now_ns() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                        std::chrono::system_clock::now().time_since_epoch())
+                                        .count());
+}
+
+Controller::Controller(core::PlanOptions options, dataplane::Datapath& datapath, StatusBoard& board)
+    : state_(std::move(options)), datapath_(datapath), board_(board), publisher_(datapath.maps()) {
+  status_.started_ns = now_ns();
+}
+
+Result<void> Controller::start(ObjectChanges&& everything) {
+  const Stopwatch watch;
+  take_in(std::move(everything));
+  const auto operations = state_.replan();
+  const auto plan = state_.plan();
+  publisher_.take_over(plan);
+  if (auto attached = datapath_.attach(); !attached) return attached;
+  if (state_.find_node(state_.options().node_name) == nullptr) {
+    spdlog::warn("node {}: there is no Node object of this name, so it has no labels",
+                 state_.options().node_name);
+  }
+  status_.ready = true;
+  log_problems();
+  publish_status(watch.seconds(), operations.size());
+  spdlog::info("ready: {} Service ports in the kernel, {:.1f} ms{}", plan.size(),
+               watch.seconds() * 1000,
+               datapath_.took_over() ? ", took over the maps of the agent before" : "");
+  return {};
+}
+
+void Controller::apply(ObjectChanges&& changes) {
+  const Stopwatch watch;
+  take_in(std::move(changes));
+  const auto operations = state_.replan();
+  publisher_.execute(operations);
+  const auto seconds = watch.seconds();
+  log_operations(operations, seconds);
+  log_problems();
+  publish_status(seconds, operations.size());
+}
+
+void Controller::take_in(ObjectChanges&& changes) {
+  for (const auto& id : changes.removed) {
+    object_problems_.erase(id);
+    switch (id.kind) {
+      case kube::Kind::Service:
+        state_.remove_service(id.key);
+        break;
+      case kube::Kind::EndpointSlice:
+        state_.remove_slice(id.key);
+        break;
+      case kube::Kind::Node:
+        state_.remove_node(id.key.name);
+        break;
+    }
+  }
+  for (auto& object : changes.put) {
+    if (object.problems.empty()) {
+      object_problems_.erase(object.id);
+    } else {
+      object_problems_[object.id] = std::move(object.problems);
+    }
+    if (auto* service = std::get_if<core::Service>(&object.object)) {
+      state_.put(std::move(*service));
+    } else if (auto* slice = std::get_if<core::EndpointSlice>(&object.object)) {
+      state_.put(std::move(*slice));
+    } else if (auto* node = std::get_if<core::Node>(&object.object)) {
+      state_.put(std::move(*node));
+    } else if (object.id.kind == kube::Kind::Service) {
+      state_.remove_service(object.id.key);  // e.g. it has become headless
+    } else if (object.id.kind == kube::Kind::EndpointSlice) {
+      state_.remove_slice(object.id.key);
+    }
+  }
+  source_problems_ = std::move(changes.source_problems);
+}
+
+void Controller::set_node_addresses(const dataplane::NodeAddresses& addresses) {
+  auto& map = datapath_.maps().node_addresses;
+  std::map<IpAddress, std::uint32_t> present;
+  for (const auto& [address, value] : map.entries()) {
+    present.emplace(dataplane::from_wire(address), value.interface_index);
+  }
+  for (const auto& [address, index] : addresses) {
+    const auto found = present.find(address);
+    if (found != present.end() && found->second == index) continue;
+    if (auto put = map.put(dataplane::to_wire(address), {index}); !put) {
+      spdlog::error("node address {}: {}", address.to_string(), put.error().message());
+    }
+  }
+  for (const auto& [address, index] : present) {
+    if (!addresses.contains(address)) (void)map.erase(dataplane::to_wire(address));
+  }
+}
+
+bool Controller::tidy_up() {
+  if (!publisher_.has_retired()) return true;
+  publisher_.reclaim();
+  status_.fill = publisher_.fill();
+  board_.update(status_);
+  return true;
+}
+
+void Controller::log_problems() {
+  auto problems = source_problems_;
+  for (const auto& [id, list] : object_problems_) {
+    problems.insert(problems.end(), list.begin(), list.end());
+  }
+  for (const auto& list : {state_.problems(), publisher_.problems()}) {
+    problems.insert(problems.end(), list.begin(), list.end());
+  }
+  std::sort(problems.begin(), problems.end());
+  problems.erase(std::unique(problems.begin(), problems.end()), problems.end());
+  const auto name_of = [](const core::Problem& problem) {
+    return problem.namespace_name.empty() ? problem.name
+                                          : problem.namespace_name + "/" + problem.name;
+  };
+  for (const auto& problem : problems) {
+    if (std::binary_search(logged_problems_.begin(), logged_problems_.end(), problem)) continue;
+    spdlog::warn("{} {}: {}: {}", problem.kind, name_of(problem), problem.reason, problem.message);
+  }
+  for (const auto& problem : logged_problems_) {
+    if (std::binary_search(problems.begin(), problems.end(), problem)) continue;
+    spdlog::info("{} {}: {}: solved", problem.kind, name_of(problem), problem.reason);
+  }
+  logged_problems_ = std::move(problems);
+}
+
+void Controller::publish_status(double replan_seconds, std::size_t operations) {
+  const auto now = now_ns();
+  publisher_.mark_published(now);
+  status_.published_ns = now;
+  status_.heartbeat_ns = now;
+  status_.changes += operations;
+  ++status_.replans;
+  status_.last_replan_seconds = replan_seconds;
+  status_.service_ports = state_.plan_size();
+  status_.problems = logged_problems_;
+  status_.fill = publisher_.fill();
+  board_.update(status_);
+}
+
+}  // namespace topolb::agent

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+
+#include "util/version.h"
+
+namespace topolb::agent {
+namespace {
+
+constexpr const char* kDescription =
+    "topolbd: the node agent of topolb, a topology-aware Service load balancer in eBPF.\n\n"
+    "Follows Services, EndpointSlices and Nodes, and keeps the kernel's maps as they ask for.\n"
+    "After SIGTERM or a crash the kernel goes on with the last state; the next start takes over.";
+
+// "127.0.0.1:10256", "[::1]:10256"; "" switches the server off.
+std::optional<std::string> parse_listen(const std::string& text, Options& options) {
+  if (text.empty()) return std::nullopt;
+  const auto colon = text.rfind(':');
+  if (colon == std::string::npos) return "--listen: \"" + text + "\" is not ADDRESS:PORT";
+  const char* end = text.data() + text.size();
+  const auto [at, failed] = std::from_chars(text.data() + colon + 1, end, options.listen_port);
+  if (failed != std::errc{} || at != end || options.listen_port == 0) {
+    return "--listen: \"" + text.substr(colon + 1) + "\" is not a port (1 to 65535)";
+  }
+  options.listen_host = text.substr(0, colon);
+  std::string_view bare = options.listen_host;
+  if (bare.size() > 2 && bare.front() == '[') bare = bare.substr(1, bare.size() - 2);
+  if (!IpAddress::parse(bare)) return "--listen: \"" + options.listen_host + "\" is not an address";
+  return std::nullopt;
+}
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+}  // namespace
+
+std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv) {
+  Options options;
+  std::string scope = "all";
+  std::string listen = "127.0.0.1:10256";
+  CLI::App app(kDescription, "topolbd");
+  app.set_version_flag("--version", kVersion);
+  app.add_option("--node", options.plan.node_name, "name of this node's Node object")
+      ->required()
+      ->type_name("NAME");
+  app.add_option("--manifests", options.manifests,
+                 "directory of Kubernetes objects (*.yaml, *.yml, *.json) to follow")
+      ->type_name("DIR")
+      ->required();
+  app.add_option("--scope", scope,
+                 "all: replace kube-proxy; opted-in: only Services labelled "
+                 "topolb.io/enabled: \"true\"")
+      ->check(CLI::IsMember({"all", "opted-in"}))
+      ->type_name("all|opted-in");
+  app.add_option("--service-proxy-name", options.plan.service_proxy_name,
+                 "also serve Services labelled service.kubernetes.io/service-proxy-name: NAME")
+      ->type_name("NAME");
+  app.add_option("--cgroup", options.datapath.cgroup_path,
+                 "cgroup2 directory whose processes are served (default: the root)")
+      ->type_name("PATH");
+  app.add_option(
+         "--pin-path", options.datapath.pin_path,
+         fmt::format("where maps and links are pinned (default: {})", dataplane::kDefaultPinPath))
+      ->type_name("PATH");
+  app.add_option("--listen", listen,
+                 "address of /healthz, /readyz, /metrics, /v1/ (default: 127.0.0.1:10256; "
+                 "empty: none)")
+      ->type_name("ADDRESS:PORT");
+  app.add_flag("--verbose", options.verbose, "log every change in detail");
+  auto& sizes = options.datapath.sizes;
+  const auto size = [&](const char* flag, std::uint32_t& value, const char* what) {
+    app.add_option(flag, value, fmt::format("{} (default: {})", what, value))
+        ->check(CLI::Range(2U, 1U << 24U))
+        ->type_name("N")
+        ->group("Sizes of the maps");
+  };
+  size("--max-services", sizes.services, "Service ports, each family its own");
+  size("--max-frontends", sizes.frontends, "addresses and ports that clients dial");
+  size("--max-backends", sizes.backends, "endpoint addresses and ports");
+  size("--max-sets", sizes.sets, "backend sets");
+  size("--max-slot-lines", sizes.slot_lines, "lines of 16 slots, each tier its own");
+  size("--max-affinities", sizes.affinities, "clients with session affinity");
+  size("--max-counters", sizes.counters, "counters: 2 a Service port and 1 a topology key");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForVersion&) {
+    return EarlyExit{0, fmt::format("topolbd {}\n", kVersion)};
+  } catch (const CLI::CallForHelp&) {
+    return EarlyExit{0, app.help()};
+  } catch (const CLI::ParseError& error) {
+    return EarlyExit{2, fmt::format("topolbd: {} (topolbd --help)\n", first_line(error.what()))};
+  }
+  if (options.plan.node_name.empty()) {
+    return EarlyExit{2, "topolbd: --node must not be empty (topolbd --help)\n"};
+  }
+  if (auto wrong = parse_listen(listen, options)) {
+    return EarlyExit{2, fmt::format("topolbd: {} (topolbd --help)\n", *wrong)};
+  }
+  options.plan.scope = scope == "all" ? core::Scope::All : core::Scope::OptedIn;
+  options.datapath.node_name = options.plan.node_name;
+  return options;
+}
+
+}  // namespace topolb::agent

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// topolbd's flags.
+#pragma once
+
+#include <string>
+
+#include "core/cluster_state.h"
+#include "dataplane/datapath.h"
+#include "util/result.h"
+
+namespace topolb::agent {
+
+struct Options {
+  core::PlanOptions plan;
+  std::string manifests;                // --manifests; "" if the API is the source
+  dataplane::DatapathOptions datapath;  // cgroup_path "" until found
+  std::string listen_host;              // "" = no HTTP server
+  std::uint16_t listen_port = 0;
+  bool verbose = false;
+};
+
+/// What parse_options says instead of options: text for stdout (help, version) with exit code 0, or
+/// one line for stderr with exit code 2.
+struct EarlyExit {
+  int code = 0;
+  std::string text;
+};
+
+std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv);
+
+}  // namespace topolb::agent

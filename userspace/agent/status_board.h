@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent's loop tells the HTTP server. Thread-safe: the loop writes, handlers read.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/model.h"
+#include "dataplane/publisher.h"
+
+namespace topolb::agent {
+
+struct Status {
+  bool ready = false;              // the first complete state is in the kernel, hooks attached
+  std::uint64_t started_ns = 0;    // all times CLOCK_REALTIME
+  std::uint64_t published_ns = 0;  // last time the kernel was brought to the newest state
+  std::uint64_t heartbeat_ns = 0;  // last turn of the loop
+  std::uint64_t changes = 0;       // operations executed since the start
+  std::uint64_t replans = 0;
+  double last_replan_seconds = 0;  // objects to kernel
+  std::size_t service_ports = 0;
+  std::vector<core::Problem> problems;  // sorted
+  std::vector<dataplane::MapFill> fill;
+};
+
+class StatusBoard {
+ public:
+  void update(Status status) {
+    const std::lock_guard lock(mutex_);
+    status_ = std::move(status);
+  }
+  void beat(std::uint64_t now_ns) {
+    const std::lock_guard lock(mutex_);
+    status_.heartbeat_ns = now_ns;
+  }
+  [[nodiscard]] Status read() const {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  Status status_;
+};
+
+}  // namespace topolb::agent
