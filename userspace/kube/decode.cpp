@@ -239,7 +239,7 @@ Result<DecodedDocument> decode_json(std::string_view json, std::optional<Kind> d
   if (const auto error = parser.parse(json.data(), json.size()).get(root)) {
     return Error{{}, fmt::format("no valid JSON: {}", simdjson::error_message(error))};
   }
-  if (!root.is_object()) return Error{{}, "no JSON object"};
+  if (!root.is_object()) return Error{{}, "no object"};
   DocumentDecoder decoder;
   auto decoded = decoder.decode(root, FieldPath(), {default_kind, ""});
   if (!decoded) return std::move(decoded).error();

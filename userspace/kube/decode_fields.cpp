@@ -44,13 +44,15 @@ bool is_plain_key(std::string_view key) {
 
 std::string quote(std::string_view text) {
   const bool is_long = text.size() > kMaxQuotedBytes;
+  const bool is_utf8 = simdjson::validate_utf8(text.data(), text.size());
   std::string shown = "\"";
   for (const char c : text.substr(0, kMaxQuotedBytes)) {
     if (c == '"' || c == '\\') {
       shown += '\\';
       shown += c;
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      shown += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else if (const auto byte = static_cast<unsigned char>(c);
+               byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !is_utf8)) {
+      shown += fmt::format("\\u{:04x}", byte);
     } else {
       shown += c;
     }
