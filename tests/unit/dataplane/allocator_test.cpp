@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/allocator.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+namespace topolb::dataplane {
+namespace {
+
+TEST(RunAllocator, NeverHandsOutIdZero) {
+  RunAllocator ids(4);
+  EXPECT_EQ(ids.allocate(), 1U);
+  EXPECT_EQ(ids.allocate(), 2U);
+  EXPECT_EQ(ids.allocate(), 3U);
+  EXPECT_EQ(ids.allocate(), std::nullopt);
+  EXPECT_EQ(ids.in_use(), 3U);
+}
+
+TEST(RunAllocator, HasNothingForNoCapacity) {
+  EXPECT_EQ(RunAllocator(0).allocate(), std::nullopt);
+  EXPECT_EQ(RunAllocator(1).allocate(), std::nullopt);
+}
+
+TEST(RunAllocator, RetiredRunsComeBackOnlyAfterReclaim) {
+  RunAllocator ids(11);
+  ASSERT_EQ(ids.allocate(10), 1U);
+  ids.retire(1, 10);
+  EXPECT_EQ(ids.in_use(), 0U);
+  EXPECT_EQ(ids.allocate(1), std::nullopt);
+  ids.reclaim();
+  EXPECT_TRUE(ids.retired().empty());
+  EXPECT_EQ(ids.allocate(10), 1U);
+}
+
+TEST(RunAllocator, NeighboursGrowTogetherInAnyOrder) {
+  RunAllocator ids(10);
+  const auto a = ids.allocate(3);
+  const auto b = ids.allocate(3);
+  const auto c = ids.allocate(3);
+  ASSERT_TRUE(a && b && c);
+  ids.retire(*a, 3);
+  ids.retire(*c, 3);
+  ids.retire(*b, 3);
+  ids.reclaim();
+  EXPECT_EQ(ids.allocate(9), 1U);
+}
+
+TEST(RunAllocator, TakesWhatIsFreeOnly) {
+  RunAllocator ids(100);
+  EXPECT_TRUE(ids.take(10, 5));
+  EXPECT_FALSE(ids.take(12, 1));
+  EXPECT_FALSE(ids.take(8, 4));
+  EXPECT_FALSE(ids.take(98, 5));
+  EXPECT_FALSE(ids.take(0, 1));
+  EXPECT_EQ(ids.allocate(9), 1U);    // before
+  EXPECT_EQ(ids.allocate(80), 15U);  // after
+}
+
+// Against a plain array of "who has this id".
+TEST(RunAllocator, NeverHandsOutTwiceAndLosesNothing) {
+  std::mt19937 random(1);
+  constexpr std::uint32_t kCapacity = 200;
+  RunAllocator ids(kCapacity);
+  std::vector<bool> taken(kCapacity);
+  std::map<std::uint32_t, std::uint32_t> live;
+  for (int step = 0; step < 20'000; ++step) {
+    if (random() % 2 == 0) {
+      const std::uint32_t length = 1 + random() % 12;
+      if (const auto first = ids.allocate(length)) {
+        for (auto id = *first; id < *first + length; ++id) {
+          ASSERT_FALSE(taken.at(id));
+          taken[id] = true;
+        }
+        live[*first] = length;
+      }
+    } else if (!live.empty()) {
+      const auto victim = std::next(live.begin(), static_cast<long>(random() % live.size()));
+      for (auto id = victim->first; id < victim->first + victim->second; ++id) taken[id] = false;
+      ids.retire(victim->first, victim->second);
+      live.erase(victim);
+      ids.reclaim();
+    }
+  }
+  for (const auto& [first, length] : live) ids.retire(first, length);
+  ids.reclaim();
+  EXPECT_EQ(ids.in_use(), 0U);
+  EXPECT_EQ(ids.allocate(kCapacity - 1), 1U);
+}
+
+}  // namespace
+}  // namespace topolb::dataplane
