@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * ICMP and ICMPv6 errors about packets of a flow: the embedded packet is one that the
+ * error's receiver sent, seen after its translation, so it is found under the key of the
+ * other direction and shown as its sender knows it. The sender of the error becomes the
+ * frontend if it was the backend, or if it is on the far side of a masqueraded flow.
+ * Source: RFC 5508, 4.2; RFC 4787, REQ-10.
+ */
+#ifndef TOPOLB_ICMP_BPF_H
+#define TOPOLB_ICMP_BPF_H
+
+#include "route.bpf.h"
+
+#define ICMP_CHECKSUM_OFFSET 2
+
+/* The embedded packet: its addresses, ports and where they are. @pre *inner is zero. */
+static __noinline int parse_embedded(struct __sk_buff *ctx, const struct packet *outer,
+				     struct packet *inner)
+{
+	union {
+		struct iphdr ipv4;
+		struct ipv6hdr ipv6;
+	} header;
+
+	inner->l3_offset = outer->l4_offset + ICMP_HEADER_LENGTH;
+	inner->is_ipv4 = outer->is_ipv4;
+	if (outer->is_ipv4) {
+		if (bpf_skb_load_bytes(ctx, inner->l3_offset, &header, sizeof(header.ipv4)) ||
+		    header.ipv4.version != 4 || header.ipv4.ihl < 5 ||
+		    header.ipv4.frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET))
+			return -1;
+		inner->key.source = ipv4_address(header.ipv4.saddr);
+		inner->key.destination = ipv4_address(header.ipv4.daddr);
+		inner->key.protocol = header.ipv4.protocol;
+		inner->ttl = header.ipv4.ttl;
+		inner->ipv4_checksum = header.ipv4.check;
+		inner->l4_offset = inner->l3_offset + header.ipv4.ihl * 4;
+	} else {
+		if (bpf_skb_load_bytes(ctx, inner->l3_offset, &header, sizeof(header.ipv6)) ||
+		    header.ipv6.version != 6)
+			return -1;
+		__builtin_memcpy(&inner->key.source, &header.ipv6.saddr, 16);
+		__builtin_memcpy(&inner->key.destination, &header.ipv6.daddr, 16);
+		inner->key.protocol = header.ipv6.nexthdr;
+		inner->first_header = header.ipv6.nexthdr;
+		inner->ttl = header.ipv6.hop_limit;
+		inner->l4_offset = inner->l3_offset + sizeof(header.ipv6);
+	}
+	if (!is_forwarded_protocol(inner->key.protocol))
+		return -1;
+	return bpf_skb_load_bytes(ctx, inner->l4_offset, &inner->key.source_port_be, 4);
+}
+
+/*
+ * Rewrites the embedded packet. Returns what that adds to the ICMP checksum's sum.
+ * A change of the addresses is evened out by the IPv4 header's checksum, or in UDP by
+ * UDP's; what is truncated, or TCP's checksum (never verified: its data is cut off),
+ * stays as it was.
+ */
+static __noinline int rewrite_embedded(struct __sk_buff *ctx, const struct packet *inner,
+				       const struct topolb_flow_key *to, __u32 *ret_change)
+{
+	__u32 addresses = sum_of_address_change(0, &inner->key.source, &to->source);
+	__u32 ports = sum_of_change(0, ports_of(&inner->key), ports_of(to));
+	__u32 change = ports;
+
+	addresses = sum_of_address_change(addresses, &inner->key.destination, &to->destination);
+	if (inner->key.protocol == IPPROTO_UDP) {
+		__u32 offset = inner->l4_offset + UDP_CHECKSUM_OFFSET;
+		__u16 checksum, fixed;
+
+		if (bpf_skb_load_bytes(ctx, offset, &checksum, sizeof(checksum)))
+			return -1;
+		if (checksum) {
+			fixed = ~fold_sum(
+				add_to_sum(add_to_sum((__u16)~checksum, addresses), ports));
+			if (!fixed)
+				fixed = 0xffff;
+			if (bpf_skb_store_bytes(ctx, offset, &fixed, sizeof(fixed), 0))
+				return -1;
+			change = sum_of_change(change, checksum, fixed);
+		}
+	}
+	if (inner->is_ipv4) {
+		if (write_ipv4_header(ctx, inner, to, inner->ttl, addresses))
+			return -1;
+	} else {
+		if (write_ipv6_header(ctx, inner, to, inner->ttl, 0))
+			return -1;
+		change = add_to_sum(change, addresses);
+	}
+	*ret_change = change;
+	return bpf_skb_store_bytes(ctx, inner->l4_offset, &to->source_port_be, 4, 0);
+}
+
+/* Rewrites what is outside of the embedded packet: `change` is what that one brought. */
+static __always_inline int rewrite_outer(struct __sk_buff *ctx, const struct packet *outer,
+					 const struct topolb_flow_key *to, __u8 ttl, __u32 change)
+{
+	__u32 checksum = outer->l4_offset + ICMP_CHECKSUM_OFFSET, moved;
+
+	if (bpf_l4_csum_replace(ctx, checksum, 0, change, 0))
+		return -1;
+	moved = sum_of_address_change(0, &outer->key.source, &to->source);
+	moved = sum_of_address_change(moved, &outer->key.destination, &to->destination);
+	if (outer->is_ipv4)
+		return write_ipv4_header(ctx, outer, to, ttl, moved);
+	if (bpf_l4_csum_replace(ctx, checksum, 0, moved, BPF_F_PSEUDO_HDR))
+		return -1;
+	return write_ipv6_header(ctx, outer, to, ttl, BPF_F_RECOMPUTE_CSUM);
+}
+
+/*
+ * An ICMP error on its way in or out. The entry of packets in its direction tells whom it
+ * is for: the embedded packet, turned around, is the key. Returns a TC_ACT_*.
+ */
+static __noinline int translate_icmp_error(struct __sk_buff *ctx, struct packet *outer,
+					   int is_egress)
+{
+	struct packet inner = {};
+	struct topolb_flow_key key;
+	struct topolb_flow *flow;
+	__u32 is_masqueraded, change = 0;
+	__u8 ttl = outer->ttl;
+
+	if (parse_embedded(ctx, outer, &inner))
+		return TC_ACT_UNSPEC;
+	key = turned_around(&inner.key);
+	flow = bpf_map_lookup_elem(&flows, &key);
+	/* Replies of flows that are not masqueraded are translated on their way out. */
+	if (!flow || is_egress != (flow->flags == TOPOLB_FLOW_REPLY))
+		return TC_ACT_UNSPEC;
+	is_masqueraded = flow->flags & TOPOLB_FLOW_MASQUERADED;
+	if (is_masqueraded && (--ttl == 0 || (!flow->interface_index && find_route(ctx, flow))))
+		return TC_ACT_SHOT; /* no error about an error */
+	key = turned_around(&flow->translated);
+	if (rewrite_embedded(ctx, &inner, &key, &change))
+		return TC_ACT_SHOT;
+	key = flow->translated;
+	if (!is_masqueraded && !same_address(&outer->key.source, &inner.key.destination))
+		key.source = outer->key.source;
+	if (rewrite_outer(ctx, outer, &key, ttl, change))
+		return TC_ACT_SHOT;
+	if (!is_masqueraded)
+		return TC_ACT_UNSPEC;
+	if (drop_vlan_tags(ctx, outer))
+		return TC_ACT_SHOT;
+	return redirect_to(flow->interface_index, &flow->next_hop);
+}
+
+#endif

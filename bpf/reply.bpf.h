@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Answers a packet in place of its receiver: TCP RST, ICMP and ICMPv6 errors. The packet
+ * becomes the answer and leaves by the device it came in by, link-layer addresses
+ * swapped. Rate limited per CPU.
+ *
+ * The answer's transport header begins where the packet's began. If the checksum of the
+ * packet was left to the device (CHECKSUM_PARTIAL: it came from a socket of this
+ * machine), the device will sum from there to the end into the old checksum field; with
+ * the sum of the pseudo header in that field, the sum comes out as the value that
+ * belongs there.
+ */
+#ifndef TOPOLB_REPLY_BPF_H
+#define TOPOLB_REPLY_BPF_H
+
+#include "flow.bpf.h"
+#include "nat.bpf.h"
+
+#define REPLY_TTL 64
+#define ICMP_HEADER_LENGTH 8
+#define EMBEDDED_TRANSPORT_LENGTH 8
+/* IPv4 with all options, or IPv6 with 32 bytes of extension headers. */
+#define EMBEDDED_HEADERS_MAX 72
+#define EMBEDDED_MAX (EMBEDDED_HEADERS_MAX + EMBEDDED_TRANSPORT_LENGTH)
+
+struct icmp_error {
+	struct topolb_address source;
+	__u8 type;
+	__u8 code;
+	__u16 pad;
+	__u32 mtu; /* of the next link, host order; or 0 */
+};
+
+static __always_inline int may_reply(void)
+{
+	__u32 row = 0;
+	struct topolb_reply_budget *budget = bpf_map_lookup_elem(&reply_budgets, &row);
+	__u64 now = bpf_ktime_get_coarse_ns(), earned;
+
+	if (!budget)
+		return 0;
+	earned = (now - budget->refilled_ns) / (NSEC_PER_SEC / TOPOLB_REPLIES_PER_SECOND);
+	if (earned) {
+		budget->refilled_ns = now;
+		budget->tokens += earned;
+		if (budget->tokens > TOPOLB_REPLY_BURST || earned > TOPOLB_REPLY_BURST)
+			budget->tokens = TOPOLB_REPLY_BURST;
+	}
+	if (!budget->tokens) {
+		count_event(TOPOLB_EVENT_REPLY_LIMITED);
+		return 0;
+	}
+	budget->tokens--;
+	return 1;
+}
+
+/* Nobody answers to these. Source: RFC 1122, 3.2.2; RFC 4443, 2.4 (e). */
+static __always_inline int is_answerable(const struct __sk_buff *ctx, const struct packet *packet)
+{
+	__u32 first = *(const __u32 *)&packet->key.source;
+
+	if (ctx->pkt_type != PACKET_HOST || packet->fragment == FRAGMENT_LATER)
+		return 0;
+	if (!packet->is_ipv4)
+		return (first & bpf_htonl(0xff000000)) != bpf_htonl(0xff000000) &&
+		       !is_loopback(&packet->key.source);
+	return !is_loopback(&packet->key.source) &&
+	       (ipv4_of(&packet->key.source) & bpf_htonl(0xe0000000)) != bpf_htonl(0xe0000000);
+}
+
+/* Whether the device is to fill in the checksum: then the helper leaves it alone. */
+static __always_inline int is_checksum_left_to_device(struct __sk_buff *ctx, __u32 offset)
+{
+	__u16 before, after;
+
+	if (bpf_skb_load_bytes(ctx, offset, &before, sizeof(before)) ||
+	    bpf_l4_csum_replace(ctx, offset, 0, bpf_htons(1), sizeof(__u16)) ||
+	    bpf_skb_load_bytes(ctx, offset, &after, sizeof(after)))
+		return 0;
+	return before == after;
+}
+
+static __always_inline int send_back(struct __sk_buff *ctx)
+{
+	__u8 receiver[ETH_ALEN], sender[ETH_ALEN];
+
+	if (bpf_skb_load_bytes(ctx, 0, receiver, ETH_ALEN) ||
+	    bpf_skb_load_bytes(ctx, ETH_ALEN, sender, ETH_ALEN) ||
+	    bpf_skb_store_bytes(ctx, 0, sender, ETH_ALEN, 0) ||
+	    bpf_skb_store_bytes(ctx, ETH_ALEN, receiver, ETH_ALEN, 0))
+		return TC_ACT_SHOT;
+	count_event(TOPOLB_EVENT_REPLIED);
+	return bpf_redirect(ctx->ifindex, 0);
+}
+
+static __always_inline __u32 sum_of_address(__u32 sum, const struct topolb_address *address)
+{
+	const __u32 *words = (const __u32 *)address;
+
+	for (int i = 0; i < 4; i++)
+		sum = add_to_sum(sum, words[i]);
+	return sum;
+}
+
+/* Without the ::ffff: of mapped addresses, which are not in IPv4's pseudo header. */
+static __always_inline __u32 sum_of_pseudo_header(const struct packet *packet,
+						  const struct topolb_address *source,
+						  __u8 protocol, __u32 length)
+{
+	__u32 sum = bpf_htonl(protocol);
+
+	sum = add_to_sum(sum, bpf_htonl(length));
+	if (packet->is_ipv4)
+		return add_to_sum(add_to_sum(sum, ipv4_of(source)), ipv4_of(&packet->key.source));
+	return sum_of_address(sum_of_address(sum, source), &packet->key.source);
+}
+
+/* An IP header from `source` to the sender of the packet; options become padding. */
+static __always_inline int write_reply_header(struct __sk_buff *ctx, const struct packet *packet,
+					      const struct topolb_address *source, __u8 protocol,
+					      __u32 length)
+{
+	if (packet->is_ipv4) {
+		struct iphdr ip = {
+			.version = 4,
+			.ihl = 5,
+			.tot_len = bpf_htons(sizeof(ip) + length),
+			.frag_off = bpf_htons(IPV4_DONT_FRAGMENT),
+			.ttl = REPLY_TTL,
+			.protocol = protocol,
+			.saddr = ipv4_of(source),
+			.daddr = ipv4_of(&packet->key.source),
+		};
+
+		ip.check = ~fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
+		return bpf_skb_store_bytes(ctx, packet->l3_offset, &ip, sizeof(ip), 0);
+	}
+
+	struct ipv6hdr ip = {
+		.version = 6,
+		.payload_len = bpf_htons(length),
+		.nexthdr = protocol,
+		.hop_limit = REPLY_TTL,
+	};
+
+	__builtin_memcpy(&ip.saddr, source, sizeof(ip.saddr));
+	__builtin_memcpy(&ip.daddr, &packet->key.source, sizeof(ip.daddr));
+	return bpf_skb_store_bytes(ctx, packet->l3_offset, &ip, sizeof(ip), 0);
+}
+
+static __always_inline __u32 ip_header_length(const struct packet *packet)
+{
+	return packet->is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+}
+
+/*
+ * Cuts or grows the packet to an IP header and `length` bytes. Returns 1 if the checksum
+ * is left to the device, 0 if not, negative if no answer can be made.
+ */
+static __always_inline int make_room(struct __sk_buff *ctx, const struct packet *packet,
+				     __u32 length)
+{
+	__u32 checksum =
+		packet->l4_offset +
+		(packet->key.protocol == IPPROTO_TCP ? TCP_CHECKSUM_OFFSET : UDP_CHECKSUM_OFFSET);
+	__u32 header = packet->l3_offset + ip_header_length(packet);
+	int is_left = is_checksum_left_to_device(ctx, checksum);
+
+	if (is_left && packet->l4_offset != header)
+		return -1; /* the device would sum from the wrong place */
+	if (bpf_skb_change_tail(ctx, header + length, 0))
+		return -1;
+	return is_left;
+}
+
+/* The sequence number that acknowledges the segment, and the one it acknowledges. */
+static __always_inline int fill_reset(struct __sk_buff *ctx, const struct packet *packet,
+				      struct tcphdr *reset)
+{
+	struct tcphdr tcp;
+	__u32 length = packet->l3_offset + packet->l3_length - packet->l4_offset;
+
+	if (bpf_skb_load_bytes(ctx, packet->l4_offset, &tcp, sizeof(tcp)))
+		return -1;
+	reset->source = tcp.dest;
+	reset->dest = tcp.source;
+	reset->doff = sizeof(*reset) / 4;
+	reset->rst = 1;
+	if (tcp.ack) { /* RFC 9293, 3.10.7.1 */
+		reset->seq = tcp.ack_seq;
+		return 0;
+	}
+	reset->ack = 1;
+	reset->ack_seq = bpf_htonl(bpf_ntohl(tcp.seq) + length - tcp.doff * 4 + tcp.syn + tcp.fin);
+	return 0;
+}
+
+/* Resets the connection on behalf of the packet's receiver. Returns a TC_ACT_*. */
+static __noinline int send_reset(struct __sk_buff *ctx, const struct packet *packet)
+{
+	struct tcphdr reset = {};
+	__u32 sum, header = packet->l3_offset + ip_header_length(packet);
+	int is_left;
+
+	if (packet->tcp_flags & TCP_RST || !is_answerable(ctx, packet) || !may_reply() ||
+	    fill_reset(ctx, packet, &reset))
+		return TC_ACT_SHOT;
+	is_left = make_room(ctx, packet, sizeof(reset));
+	if (is_left < 0)
+		return TC_ACT_SHOT;
+	sum = sum_of_pseudo_header(packet, &packet->key.destination, IPPROTO_TCP, sizeof(reset));
+	if (is_left)
+		reset.check = fold_sum(sum);
+	else
+		reset.check =
+			~fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)&reset, sizeof(reset), sum));
+	if (write_reply_header(ctx, packet, &packet->key.destination, IPPROTO_TCP, sizeof(reset)) ||
+	    bpf_skb_store_bytes(ctx, header, &reset, sizeof(reset), 0))
+		return TC_ACT_SHOT;
+	return send_back(ctx);
+}
+
+struct icmp_message {
+	__u8 type;
+	__u8 code;
+	__u16 checksum;
+	__u32 rest;
+	__u8 embedded[EMBEDDED_MAX];
+};
+
+/* What the device would sum into the old checksum field, undone beforehand. */
+static __always_inline void leave_checksum_to_device(struct icmp_message *message,
+						     const struct packet *packet, __u32 pseudo)
+{
+	if (packet->key.protocol == IPPROTO_TCP)
+		*(__u16 *)((__u8 *)message + TCP_CHECKSUM_OFFSET) = fold_sum(pseudo);
+	else
+		*(__u16 *)((__u8 *)message + UDP_CHECKSUM_OFFSET) = fold_sum(pseudo);
+}
+
+/* Sends an ICMP or ICMPv6 error about the packet to its sender. Returns a TC_ACT_*. */
+static __noinline int send_icmp_error(struct __sk_buff *ctx, const struct packet *packet,
+				      const struct icmp_error *error)
+{
+	struct icmp_message message = {.type = error->type, .code = error->code};
+	__u8 protocol = packet->is_ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	__u32 embedded = packet->l4_offset - packet->l3_offset + EMBEDDED_TRANSPORT_LENGTH;
+	__u32 length = ICMP_HEADER_LENGTH + embedded, pseudo = 0;
+	int is_left;
+
+	if (embedded > EMBEDDED_MAX || !is_answerable(ctx, packet) || !may_reply())
+		return TC_ACT_SHOT;
+	embedded &= 127; /* for the verifier */
+	if (embedded < EMBEDDED_TRANSPORT_LENGTH || embedded > EMBEDDED_MAX ||
+	    bpf_skb_load_bytes(ctx, packet->l3_offset, message.embedded, embedded))
+		return TC_ACT_SHOT;
+	is_left = make_room(ctx, packet, length);
+	if (is_left < 0)
+		return TC_ACT_SHOT;
+	message.rest = bpf_htonl(error->mtu);
+	if (!packet->is_ipv4)
+		pseudo = sum_of_pseudo_header(packet, &error->source, protocol, length);
+	message.checksum =
+		~fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)&message, sizeof(message), pseudo));
+	if (is_left)
+		leave_checksum_to_device(&message, packet, pseudo);
+	length = ICMP_HEADER_LENGTH + embedded;
+	if (write_reply_header(ctx, packet, &error->source, protocol, length) ||
+	    bpf_skb_store_bytes(ctx, packet->l3_offset + ip_header_length(packet), &message, length,
+				0))
+		return TC_ACT_SHOT;
+	return send_back(ctx);
+}
+
+/* The answer of a host where nobody listens. */
+static __always_inline int refuse(struct __sk_buff *ctx, const struct packet *packet)
+{
+	struct icmp_error error = {
+		.source = packet->key.destination,
+		.type = packet->is_ipv4 ? ICMP_DEST_UNREACH : ICMPV6_DEST_UNREACH,
+		.code = packet->is_ipv4 ? ICMP_PORT_UNREACH : ICMPV6_PORT_UNREACH,
+	};
+
+	if (packet->key.protocol == IPPROTO_TCP)
+		return send_reset(ctx, packet);
+	return send_icmp_error(ctx, packet, &error);
+}
+
+#endif
