@@ -59,6 +59,7 @@ std::optional<Protocol> parse_protocol(std::string_view text) {
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   if (text.find(':') == std::string_view::npos) return parse_ipv4(text);
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;  // inet_pton would stop there
   std::array<std::uint8_t, 16> bytes{};
   if (::inet_pton(AF_INET6, std::string(text).c_str(), bytes.data()) != 1) return std::nullopt;
   return IpAddress(bytes);
@@ -80,6 +81,12 @@ Family IpAddress::family() const {
 bool IpAddress::is_unspecified() const { return *this == unspecified(family()); }
 
 std::string IpAddress::to_string() const {
+  // inet_ntop writes ::1.2.3.4 for these, RFC 5952 and Kubernetes ::102:304.
+  const bool compatible =
+      std::all_of(bytes_.begin(), bytes_.begin() + 12, [](auto byte) { return byte == 0; });
+  if (compatible && (bytes_[12] != 0 || bytes_[13] != 0)) {
+    return fmt::format("::{:x}:{:x}", bytes_[12] << 8 | bytes_[13], bytes_[14] << 8 | bytes_[15]);
+  }
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (family() == Family::IPv4) {
     ::inet_ntop(AF_INET, bytes_.data() + kMappedPrefix.size(), text.data(), text.size());
