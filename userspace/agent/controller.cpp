@@ -46,9 +46,8 @@ Controller::Controller(core::PlanOptions options, dataplane::Datapath& datapath,
   status_.started_ns = now_ns();
 }
 
-Result<void> Controller::start(ObjectChanges&& everything) {
+Result<void> Controller::start() {
   const Stopwatch watch;
-  take_in(std::move(everything));
   const auto operations = state_.replan();
   const auto plan = state_.plan();
   publisher_.take_over(plan);
@@ -78,39 +77,55 @@ void Controller::apply(ObjectChanges&& changes) {
 }
 
 void Controller::take_in(ObjectChanges&& changes) {
-  for (const auto& id : changes.removed) {
-    object_problems_.erase(id);
-    switch (id.kind) {
-      case kube::Kind::Service:
-        state_.remove_service(id.key);
-        break;
-      case kube::Kind::EndpointSlice:
-        state_.remove_slice(id.key);
-        break;
-      case kube::Kind::Node:
-        state_.remove_node(id.key.name);
-        break;
-    }
-  }
+  for (const auto& id : changes.removed) remove(id);
   for (auto& object : changes.put) {
-    if (object.problems.empty()) {
-      object_problems_.erase(object.id);
-    } else {
-      object_problems_[object.id] = std::move(object.problems);
-    }
+    auto problems = std::move(object.problems);
     if (auto* service = std::get_if<core::Service>(&object.object)) {
-      state_.put(std::move(*service));
+      take_in(std::move(*service));
     } else if (auto* slice = std::get_if<core::EndpointSlice>(&object.object)) {
       state_.put(std::move(*slice));
     } else if (auto* node = std::get_if<core::Node>(&object.object)) {
       state_.put(std::move(*node));
-    } else if (object.id.kind == kube::Kind::Service) {
-      state_.remove_service(object.id.key);  // e.g. it has become headless
-    } else if (object.id.kind == kube::Kind::EndpointSlice) {
-      state_.remove_slice(object.id.key);
+    } else {
+      remove(object.id);  // no longer served: it has become headless, say
+    }
+    if (problems.empty()) {
+      object_problems_.erase(object.id);
+    } else {
+      object_problems_[object.id] = std::move(problems);
     }
   }
   source_problems_ = std::move(changes.source_problems);
+}
+
+void Controller::take_in(core::Service&& service) {
+  const auto keys = core::topology_keys_of(service).keys;
+  // An endpoint's own zone field will do for these two (design.md 3.2).
+  const bool far = std::any_of(keys.begin(), keys.end(), [](const auto& key) {
+    return key != core::kZoneLabel && key != core::kAnyTopology;
+  });
+  if (far) {
+    needing_nodes_.insert(service.key);
+  } else {
+    needing_nodes_.erase(service.key);
+  }
+  state_.put(std::move(service));
+}
+
+void Controller::remove(const kube::ObjectId& id) {
+  object_problems_.erase(id);
+  switch (id.kind) {
+    case kube::Kind::Service:
+      needing_nodes_.erase(id.key);
+      state_.remove_service(id.key);
+      break;
+    case kube::Kind::EndpointSlice:
+      state_.remove_slice(id.key);
+      break;
+    case kube::Kind::Node:
+      state_.remove_node(id.key.name);
+      break;
+  }
 }
 
 void Controller::set_node_addresses(const dataplane::NodeAddresses& addresses) {
@@ -131,12 +146,17 @@ void Controller::set_node_addresses(const dataplane::NodeAddresses& addresses) {
   }
 }
 
-bool Controller::tidy_up() {
-  if (!publisher_.has_retired()) return true;
+void Controller::beat(std::vector<SourceAge> ages) {
+  status_.heartbeat_ns = now_ns();
+  status_.source_ages = std::move(ages);
+  board_.update(status_);
+}
+
+void Controller::tidy_up() {
+  if (!publisher_.has_retired()) return;
   publisher_.reclaim();
   status_.fill = publisher_.fill();
   board_.update(status_);
-  return true;
 }
 
 void Controller::log_problems() {

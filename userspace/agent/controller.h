@@ -4,43 +4,44 @@
 #pragma once
 
 #include <map>
-#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "agent/source.h"
 #include "agent/status_board.h"
 #include "core/cluster_state.h"
 #include "dataplane/datapath.h"
 #include "dataplane/node_addresses.h"
 #include "dataplane/publisher.h"
-#include "kube/decode.h"
 
 namespace topolb::agent {
-
-/// A batch of changes from a source, in order.
-struct ObjectChanges {
-  std::vector<kube::DecodedObject> put;
-  std::vector<kube::ObjectId> removed;
-  std::vector<core::Problem> source_problems;  // all there are now: files that don't parse, ...
-};
 
 class Controller {
  public:
   /// Both must outlive it.
   Controller(core::PlanOptions options, dataplane::Datapath& datapath, StatusBoard& board);
 
-  /// With the first complete state: takes the maps over, then attaches the hooks. Error: a hook
-  /// can't be attached.
-  Result<void> start(ObjectChanges&& everything);
+  /// Objects of the state that is not complete yet: kept, not planned.
+  void collect(ObjectChanges&& changes) { take_in(std::move(changes)); }
+  /// Once what was collected is complete: takes the maps over, then attaches the hooks. Error: a
+  /// hook can't be attached.
+  Result<void> start();
   /// Any later batch.
   void apply(ObjectChanges&& changes);
+  /// Some Service has topology keys that only the labels of other nodes can decide.
+  [[nodiscard]] bool needs_all_nodes() const { return !needing_nodes_.empty(); }
   /// The node's own addresses, at the start and whenever they change.
   void set_node_addresses(const dataplane::NodeAddresses& addresses);
-  /// Makes replaced rows free; for an idle moment. True if there is nothing left to do.
-  bool tidy_up();
+  /// Once a second: the loop turns, and how old the source's last word is.
+  void beat(std::vector<SourceAge> ages);
+  /// Makes replaced rows free; for an idle moment.
+  void tidy_up();
 
  private:
   void take_in(ObjectChanges&& changes);
+  void take_in(core::Service&& service);
+  void remove(const kube::ObjectId& id);
   void log_problems();
   void publish_status(double replan_seconds, std::size_t operations);
 
@@ -49,6 +50,7 @@ class Controller {
   StatusBoard& board_;
   dataplane::Publisher publisher_;
   std::map<kube::ObjectId, std::vector<core::Problem>> object_problems_;
+  std::set<core::ObjectKey> needing_nodes_;
   std::vector<core::Problem> source_problems_;
   std::vector<core::Problem> logged_problems_;  // sorted
   Status status_;

@@ -127,6 +127,16 @@ std::string status_json(const Status& status) {
     maps[i] = fill;
   }
   object["maps"] = maps;
+  auto ages = value::array();
+  for (std::size_t i = 0; i < status.source_ages.size(); ++i) {
+    const auto& source = status.source_ages[i];
+    auto age = value::object(/*keep_order=*/true);
+    age["kind"] = value(source.kind);
+    age["ageSeconds"] = source.seconds ? value(*source.seconds) : value::null();
+    age["error"] = value(source.error);
+    ages[i] = age;
+  }
+  object["watches"] = ages;
   return object.serialize();
 }
 

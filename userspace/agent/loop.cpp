@@ -43,7 +43,7 @@ Result<Loop> Loop::create() {
   return loop;
 }
 
-Result<void> Loop::watch(int fd, std::function<void()> handler) {
+Result<void> Loop::watch(int fd, std::function<Result<void>()> handler) {
   epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
     return errno_error(errno, "wait for a descriptor");
@@ -78,7 +78,7 @@ Result<void> Loop::run() {
         drain_timer(fd);
         if (tick_) tick_();
       } else {
-        handlers_.at(fd)();
+        if (auto handled = handlers_.at(fd)(); !handled) return handled;
       }
     }
   }

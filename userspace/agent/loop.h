@@ -16,8 +16,9 @@ class Loop {
  public:
   static Result<Loop> create();
 
-  /// `handler` is called whenever `fd` is readable. The caller keeps the descriptor open.
-  Result<void> watch(int fd, std::function<void()> handler);
+  /// `handler` is called whenever `fd` is readable; its error ends run(). The caller keeps the
+  /// descriptor open.
+  Result<void> watch(int fd, std::function<Result<void>()> handler);
   /// Calls `handler` once, `milliseconds` from now; a later call for the same loop moves it.
   void schedule(std::uint32_t milliseconds, std::function<void()> handler);
   /// Calls `handler` every second.
@@ -32,7 +33,7 @@ class Loop {
   UniqueFd signals_;
   UniqueFd timer_;
   UniqueFd ticker_;
-  std::map<int, std::function<void()>> handlers_;
+  std::map<int, std::function<Result<void>()>> handlers_;
   std::function<void()> scheduled_;
   std::function<void()> tick_;
 };

@@ -14,9 +14,8 @@
 #include "agent/http_server.h"
 #include "agent/loop.h"
 #include "agent/options.h"
+#include "agent/source.h"
 #include "dataplane/pins.h"
-#include "kube/manifest_directory.h"
-#include "kube/manifest_watcher.h"
 
 namespace topolb::agent {
 namespace {
@@ -29,43 +28,14 @@ struct Failure {
   Error error;
 };
 
-/// A directory as the source of objects.
-class ManifestSource {
- public:
-  static Result<ManifestSource> open(const std::string& path) {
-    // The watcher first, so that nothing is missed between it and the first scan.
-    auto watcher = kube::ManifestWatcher::open(path);
-    if (!watcher) return watcher.error();
-    auto directory = kube::ManifestDirectory::open(path);
-    if (!directory) return directory.error();
-    return ManifestSource(std::move(*watcher), std::move(*directory));
-  }
-
-  [[nodiscard]] int fd() const { return watcher_.fd(); }
-  ObjectChanges everything() { return with_watch_problems(directory_.scan()); }
-  std::optional<ObjectChanges> changes() {
-    const auto changed = watcher_.drain();
-    if (changed.empty()) return std::nullopt;
-    return with_watch_problems(directory_.scan(changed));
-  }
-
- private:
-  ManifestSource(kube::ManifestWatcher watcher, kube::ManifestDirectory directory)
-      : watcher_(std::move(watcher)), directory_(std::move(directory)) {}
-
-  ObjectChanges with_watch_problems(kube::ManifestChanges&& changes) {
-    const auto unwatched = watcher_.problems();
-    changes.problems.insert(changes.problems.end(), unwatched.begin(), unwatched.end());
-    return {std::move(changes.put), std::move(changes.removed), std::move(changes.problems)};
-  }
-
-  kube::ManifestWatcher watcher_;
-  kube::ManifestDirectory directory_;
-};
+Result<std::unique_ptr<Source>> open_source(const Options& options) {
+  return options.manifests.empty() ? open_api(options.api) : open_manifests(options.manifests);
+}
 
 std::optional<Failure> serve(const Options& options) {
-  auto source = ManifestSource::open(options.manifests);
-  if (!source) return Failure{2, source.error()};
+  auto opened = open_source(options);
+  if (!opened) return Failure{2, opened.error()};
+  Source& source = **opened;
   auto loop = Loop::create();
   if (!loop) return Failure{1, loop.error()};
   auto datapath = dataplane::Datapath::open(options.datapath);
@@ -83,7 +53,7 @@ std::optional<Failure> serve(const Options& options) {
   Controller controller(options.plan, *datapath, board);
   auto addresses = dataplane::NodeAddressMonitor::open();
   if (!addresses) return Failure{1, addresses.error()};
-  const auto read_addresses = [&] {
+  const auto read_addresses = [&]() -> Result<void> {
     addresses->drain();
     auto found = dataplane::read_node_addresses();
     if (found) {
@@ -91,22 +61,27 @@ std::optional<Failure> serve(const Options& options) {
     } else {
       spdlog::error("{}", found.error().message());  // the known ones stay
     }
+    return {};
   };
-  read_addresses();
-  if (auto started = controller.start(source->everything()); !started) {
-    return Failure{1, started.error()};
-  }
+  (void)read_addresses();
 
-  const auto read_objects = [&] {
-    auto changes = source->changes();
-    if (!changes) return;
-    controller.apply(std::move(*changes));
+  bool started = false;
+  const auto read_objects = [&]() -> Result<void> {
+    auto changes = source.changes();
+    if (changes && started) controller.apply(std::move(*changes));
+    if (changes && !started) controller.collect(std::move(*changes));
+    source.want_all_nodes(controller.needs_all_nodes());
+    if (!started && source.is_complete()) {
+      if (auto outcome = controller.start(); !outcome) return outcome;
+      started = true;
+    }
     loop->schedule(kTidyUpAfterMs, [&] { controller.tidy_up(); });
+    return {};
   };
-  loop->schedule(kTidyUpAfterMs, [&] { controller.tidy_up(); });
-  loop->every_second([&] { board.beat(now_ns()); });
+  if (auto first = read_objects(); !first) return Failure{1, first.error()};
+  loop->every_second([&] { controller.beat(source.ages()); });
   for (auto watched :
-       {loop->watch(source->fd(), read_objects), loop->watch(addresses->fd(), read_addresses)}) {
+       {loop->watch(source.fd(), read_objects), loop->watch(addresses->fd(), read_addresses)}) {
     if (!watched) return Failure{1, watched.error()};
   }
   if (auto ran = loop->run(); !ran) return Failure{1, ran.error()};

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 
+#include "kube/cluster_config.h"
 #include "util/version.h"
 
 namespace topolb::agent {
@@ -48,8 +49,20 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
       ->type_name("NAME");
   app.add_option("--manifests", options.manifests,
                  "directory of Kubernetes objects (*.yaml, *.yml, *.json) to follow")
-      ->type_name("DIR")
-      ->required();
+      ->type_name("DIR");
+  app.add_option(
+         "--kubeconfig", options.api.kubeconfig,
+         "credentials for the Kubernetes API (default without --manifests: those of the pod)")
+      ->type_name("FILE")
+      ->excludes("--manifests");
+  app.add_option("--context", options.api.context, "context of the kubeconfig")
+      ->type_name("NAME")
+      ->needs("--kubeconfig");
+  app.add_option("--api-server", options.api.servers,
+                 "URL of the API server instead of the credentials' own; repeat for failover. An "
+                 "agent that replaces kube-proxy needs one that is no ClusterIP")
+      ->type_name("URL")
+      ->excludes("--manifests");
   app.add_option("--scope", scope,
                  "all: replace kube-proxy; opted-in: only Services labelled "
                  "topolb.io/enabled: \"true\"")
@@ -97,11 +110,19 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
   if (options.plan.node_name.empty()) {
     return EarlyExit{2, "topolbd: --node must not be empty (topolbd --help)\n"};
   }
+  for (const auto& server : options.api.servers) {
+    if (auto checked = kube::check_server_url(server); !checked) {
+      return EarlyExit{2, fmt::format("topolbd: --api-server: {} (topolbd --help)\n",
+                                      checked.error().message())};
+    }
+  }
   if (auto wrong = parse_listen(listen, options)) {
     return EarlyExit{2, fmt::format("topolbd: {} (topolbd --help)\n", *wrong)};
   }
   options.plan.scope = scope == "all" ? core::Scope::All : core::Scope::OptedIn;
   options.datapath.node_name = options.plan.node_name;
+  options.api.node_name = options.plan.node_name;
+  options.api.service_proxy_name = options.plan.service_proxy_name;
   return options;
 }
 

@@ -2,8 +2,11 @@
 // topolbd's flags.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <variant>
 
+#include "agent/source.h"
 #include "core/cluster_state.h"
 #include "dataplane/datapath.h"
 #include "util/result.h"
@@ -12,7 +15,8 @@ namespace topolb::agent {
 
 struct Options {
   core::PlanOptions plan;
-  std::string manifests;                // --manifests; "" if the API is the source
+  std::string manifests;  // --manifests; "": the API is the source
+  ApiSourceOptions api;
   dataplane::DatapathOptions datapath;  // cgroup_path "" until found
   std::string listen_host;              // "" = no HTTP server
   std::uint16_t listen_port = 0;

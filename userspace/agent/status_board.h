@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/source.h"
 #include "core/model.h"
 #include "dataplane/publisher.h"
 
@@ -23,6 +24,7 @@ struct Status {
   std::size_t service_ports = 0;
   std::vector<core::Problem> problems;  // sorted
   std::vector<dataplane::MapFill> fill;
+  std::vector<SourceAge> source_ages;  // empty: a directory, which can't be away
 };
 
 class StatusBoard {
@@ -30,10 +32,6 @@ class StatusBoard {
   void update(Status status) {
     const std::lock_guard lock(mutex_);
     status_ = std::move(status);
-  }
-  void beat(std::uint64_t now_ns) {
-    const std::lock_guard lock(mutex_);
-    status_.heartbeat_ns = now_ns;
   }
   [[nodiscard]] Status read() const {
     const std::lock_guard lock(mutex_);
