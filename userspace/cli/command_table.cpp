@@ -27,7 +27,7 @@ const std::vector<Command>& command_table() {
   constexpr unsigned kKernel = kTakesPinPath | kTakesOutput;
   static const std::vector<Command> table{
       {"plan", "", "what a node would program",
-       "Reads objects only: needs no root, no kernel support and no agent. Exits 0 even if some\n"
+       "Reads objects only: needs no root, no kernel support and no agent. Exits 0 even if some "
        "objects have problems; `topolb check` exits 1 then.",
        "topolb plan --manifests ./manifests --node node-1\n"
        "topolb plan --manifests ./manifests --node node-1 -o json",
@@ -38,7 +38,7 @@ const std::vector<Command>& command_table() {
        "topolb check --manifests ./manifests -o json",
        kCluster, kTakesManifests, "", nullptr, run_check},
       {"explain", "", "why a Service gets the backends that it gets on a node",
-       "For each port, family and kind of traffic: what happens and why, and each endpoint with\n"
+       "For each port, family and kind of traffic: what happens and why, and each endpoint with "
        "the reason why it is in or out. PORT is a number or a name.",
        "topolb explain default/web --node node-1 --manifests ./manifests\n"
        "topolb explain default/web:http --node node-1 --manifests ./manifests -o json",
@@ -50,13 +50,15 @@ const std::vector<Command>& command_table() {
        "sudo topolb status -o json",
        kKernel, 0, "", nullptr, run_status},
       {"service", "list", "the Services in the kernel, and where their traffic goes",
-       "INTERNAL is for clients of the cluster IP, EXTERNAL for clients from outside. 2/6 means:\n"
+       "INTERNAL is for clients of the cluster IP, EXTERNAL for clients from outside. 2/6 means: "
        "2 backends take new connections, of 6 that the kernel knows for this traffic.",
        "sudo topolb service list\n"
        "sudo topolb service list -o json",
        kKernel, 0, "", nullptr, run_service_list},
       {"service", "show", "everything about one Service in the kernel",
-       "Each tier with its backends, their states and the connections that it got.",
+       "Each tier with its backends, their states and the connections that it got. Node-external "
+       "is "
+       "for this node's own sockets that dial a NodePort, an external or a load balancer's IP.",
        "sudo topolb service show default/web\n"
        "sudo topolb service show default/web:http -o json",
        kKernel, 0, "NAMESPACE/NAME[:PORT]", &Options::object, run_service_show},
@@ -73,7 +75,7 @@ const std::vector<Command>& command_table() {
        "sudo topolb map dump backends -o json",
        kKernel, 0, "NAME", &Options::map, run_map_dump},
       {"cleanup", "", "remove every program, map and pin of a pin path",
-       "Refused while an agent runs there. Connections made through topolb stay as they are, but\n"
+       "Refused while an agent runs there. Connections made through topolb stay as they are, but "
        "new ones to a Service address no longer reach a backend.",
        "sudo topolb cleanup\n"
        "sudo topolb cleanup --pin-path /sys/fs/bpf/topolb-test",

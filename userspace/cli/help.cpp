@@ -3,15 +3,17 @@
 
 #include "cli/command.h"
 #include "cli/table.h"
+#include "cli/text.h"
 
 namespace topolb::cli {
 namespace {
 
 /// "-o,--output" and "table|json" -> "-o, --output table|json"
 std::string option_text(const OptionSpec& option) {
-  std::string flags(option.flags);
-  if (const auto comma = flags.find(','); comma != std::string::npos) flags.insert(comma + 1, " ");
-  return fmt::format("{} {}", flags, option.value);
+  const auto comma = option.flags.find(',');
+  if (comma == std::string_view::npos) return fmt::format("{} {}", option.flags, option.value);
+  return fmt::format("{}, {} {}", option.flags.substr(0, comma), option.flags.substr(comma + 1),
+                     option.value);
 }
 
 std::string usage_of(const Command& command) {
@@ -61,8 +63,8 @@ void print_help(std::ostream& out) {
   print_commands(out, [](const Command& c) { return c.noun == "version"; });
   out << "\n"
          "`topolb COMMAND --help` shows the options and examples of a command.\n"
-         "Everything that prints takes -o json. Exit codes: 0 good; 1 problems were found, or it\n"
-         "failed; 2 wrong flags, unreadable input, or no right.\n";
+         "Everything that prints takes -o json. Exit codes: 0 good; 1 problems were found,\n"
+         "or it failed; 2 wrong flags, unreadable input, or no right.\n";
 }
 
 void print_help(std::ostream& out, std::string_view noun) {
@@ -75,7 +77,10 @@ void print_help(std::ostream& out, std::string_view noun) {
 void print_help(std::ostream& out, const Command& command) {
   out << fmt::format("topolb {}: {}\n\nUsage: topolb {}\n", command.words(), command.summary,
                      usage_of(command));
-  if (!command.details.empty()) out << '\n' << command.details << '\n';
+  if (!command.details.empty()) {
+    out << '\n';
+    for (const auto& line : wrap(command.details, kTextWidth)) out << line << '\n';
+  }
   out << "\nOptions:\n";
   Table table({{""}, {""}}, 2);
   for (const auto& option : option_table()) {

@@ -39,7 +39,10 @@ LiveRows live_rows(const KernelSnapshot& kernel) {
   for (const auto& service : kernel.state.services) {
     live.counters += service.counter_count;
     for_each_set(service, [&](const KernelSet& set, std::string_view traffic) {
-      for (const auto id : set.set_ids) live.sets[id] = {&service, traffic};
+      for (const auto id : set.set_ids) {
+        live.sets[id].service = &service;
+        live.sets[id].traffic.emplace_back(traffic);
+      }
       add_lines(set, live);
     });
   }

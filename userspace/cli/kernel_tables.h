@@ -18,7 +18,7 @@ namespace topolb::cli {
 struct LiveRows {
   struct Use {
     const dataplane::KernelService* service = nullptr;
-    std::string_view traffic;  // "internal", "external", "node_external"
+    std::vector<std::string> traffic;  // of "internal", "external", "node_external"
   };
   struct Line {
     std::uint32_t set_id = 0;  // the head of the chain
@@ -37,7 +37,9 @@ std::map<std::uint32_t, std::set<core::ServicePortKey>> backend_users(const Kern
 std::uint32_t live_entries(const KernelSnapshot& kernel, const LiveRows& live,
                            const std::string& map_name);
 
-/// @pre `map_name` is one of pinned_map_names().
+/// The maps that decode_map() knows, by the names of their pins; sorted.
+std::vector<std::string> decodable_maps();
+/// @pre `map_name` is one of decodable_maps().
 Records decode_map(const KernelSnapshot& kernel, const std::string& map_name);
 Records list_backends(const KernelSnapshot& kernel);
 

@@ -133,8 +133,8 @@ std::string node_name_of(const topolb_settings& settings) {
 }
 
 std::string service_port_text(const core::ServicePortKey& key) {
-  return fmt::format("{}/{}:{}{}", key.service.namespace_name, key.service.name,
-                     port_text(key.port, key.protocol), key.family == Family::IPv6 ? " IPv6" : "");
+  return fmt::format("{}/{} {}{}", key.service.namespace_name, key.service.name,
+                     port_text(key.port, key.protocol), key.family == Family::IPv6 ? " v6" : "");
 }
 
 Json service_port_json(const KernelService* service) {

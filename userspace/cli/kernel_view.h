@@ -77,7 +77,7 @@ std::optional<KernelSnapshot> read_kernel(const Invocation& call, int& exit_code
 ServiceView view_of(const dataplane::KernelService& service, const dataplane::KernelMaps& maps);
 
 std::string node_name_of(const topolb_settings& settings);
-/// "default/web:80/TCP", with " IPv6" if it is.
+/// "default/web 80/TCP", with " v6" if it is IPv6.
 std::string service_port_text(const core::ServicePortKey& key);
 /// Namespace, name, port, family; null if `service` is.
 Json service_port_json(const dataplane::KernelService* service);

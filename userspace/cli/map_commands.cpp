@@ -26,7 +26,7 @@ int run_map_list(const Invocation& call) {
 
 int run_map_dump(const Invocation& call) {
   const std::string& name = call.options.map;
-  const auto& names = dataplane::pinned_map_names();
+  const auto names = decodable_maps();
   if (std::find(names.begin(), names.end(), name) == names.end()) {
     return call.fail(kExitUsage, fmt::format("no map '{}', but {}", name, joined(names)));
   }

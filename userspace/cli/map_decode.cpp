@@ -139,23 +139,32 @@ Records decode_settings(const KernelSnapshot& kernel) {
   return records;
 }
 
+const auto& decoders() {
+  using Decoder = Records (*)(const KernelSnapshot&);
+  static const std::map<std::string_view, Decoder> table{{"affinities", decode_affinities},
+                                                         {"backends", decode_backends},
+                                                         {"counters", decode_counters},
+                                                         {"frontends", decode_frontends},
+                                                         {"node_addresses", decode_node_addresses},
+                                                         {"service_names", decode_service_names},
+                                                         {"services", decode_services},
+                                                         {"sets", decode_sets},
+                                                         {"settings", decode_settings},
+                                                         {"slots", decode_slots},
+                                                         {"topology_keys", decode_topology_keys}};
+  return table;
+}
+
 }  // namespace
 
+std::vector<std::string> decodable_maps() {
+  std::vector<std::string> names;
+  for (const auto& [name, decoder] : decoders()) names.emplace_back(name);
+  return names;
+}
+
 Records decode_map(const KernelSnapshot& kernel, const std::string& map_name) {
-  using Decoder = Records (*)(const KernelSnapshot&);
-  static const std::map<std::string_view, Decoder> decoders{
-      {"affinities", decode_affinities},
-      {"backends", decode_backends},
-      {"counters", decode_counters},
-      {"frontends", decode_frontends},
-      {"node_addresses", decode_node_addresses},
-      {"service_names", decode_service_names},
-      {"services", decode_services},
-      {"sets", decode_sets},
-      {"settings", decode_settings},
-      {"slots", decode_slots},
-      {"topology_keys", decode_topology_keys}};
-  return decoders.at(map_name)(kernel);
+  return decoders().at(map_name)(kernel);
 }
 
 }  // namespace topolb::cli

@@ -41,6 +41,13 @@ RecordCell tiers_cell(const topolb_set& set, const std::map<std::uint32_t, std::
   return {std::move(tiers), std::move(texts)};
 }
 
+/// Most sets serve every kind of traffic that the Service has.
+RecordCell traffic_cell(const std::vector<std::string>& traffic) {
+  std::vector<std::string> words;
+  for (const auto& kind : traffic) words.push_back(kind == "node_external" ? "node" : kind);
+  return {Json(traffic), traffic.size() == 3 ? "all" : joined(words)};
+}
+
 }  // namespace
 
 RecordCell service_cell(const KernelSnapshot& kernel, std::uint32_t service_id) {
@@ -114,8 +121,7 @@ Records decode_sets(const KernelSnapshot& kernel) {
   Records records({{"SET", "set_id", Align::Right},
                    {"", "service_id"},
                    {"SERVICE", "service"},
-                   {"", "traffic"},
-                   {"FOR", ""},
+                   {"TRAFFIC", "traffic"},
                    {"VERDICT", "verdict"},
                    {"TIERS", "tiers"},
                    {"NEXT", "next_set", Align::Right},
@@ -124,8 +130,8 @@ Records decode_sets(const KernelSnapshot& kernel) {
   const auto keys = key_names(kernel.maps);
   for (const auto& [id, use] : live_rows(kernel).sets) {
     const topolb_set set = kernel.maps.sets[id];
-    const auto for_whom = use.traffic == "node_external" ? "node" : use.traffic;
-    records.add({id, use.service->id, service_cell(kernel, use.service->id), use.traffic, for_whom,
+    records.add({id, use.service->id, service_cell(kernel, use.service->id),
+                 traffic_cell(use.traffic),
                  core::to_string(static_cast<core::Verdict>(set.verdict)), tiers_cell(set, keys),
                  id_or_null(set.next_set), id_or_null(set.affinity_timeout_s), set.first_counter});
   }

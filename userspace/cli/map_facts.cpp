@@ -25,9 +25,8 @@ std::uint64_t memory_of(int fd) {
 }
 
 std::uint32_t value_bytes(const bpf_map_info& info) {
-  const bool per_cpu = info.type == BPF_MAP_TYPE_PERCPU_ARRAY;
-  const int cpus = per_cpu ? std::max(1, libbpf_num_possible_cpus()) : 1;
-  return info.value_size * static_cast<std::uint32_t>(cpus);
+  const int cpus = info.type == BPF_MAP_TYPE_PERCPU_ARRAY ? libbpf_num_possible_cpus() : 1;
+  return info.value_size * static_cast<std::uint32_t>(std::max(1, cpus));
 }
 
 }  // namespace
@@ -40,6 +39,8 @@ std::vector<MapFacts> map_facts(const KernelSnapshot& kernel, const std::string&
     if (!fd) continue;
     const auto info = dataplane::map_info(fd->get(), name);
     if (!info) continue;
+    const bool is_array =
+        info->type == BPF_MAP_TYPE_ARRAY || info->type == BPF_MAP_TYPE_PERCPU_ARRAY;
     const char* type = libbpf_bpf_map_type_str(static_cast<bpf_map_type>(info->type));
     result.push_back({.name = name,
                       .type = type == nullptr ? fmt::format("type {}", info->type) : type,
@@ -47,6 +48,7 @@ std::vector<MapFacts> map_facts(const KernelSnapshot& kernel, const std::string&
                       .max_entries = info->max_entries,
                       .key_bytes = info->key_size,
                       .value_bytes = value_bytes(*info),
+                      .entry_bytes = (is_array ? 0 : info->key_size) + value_bytes(*info),
                       .memory_bytes = memory_of(fd->get())});
   }
   return result;
@@ -65,8 +67,8 @@ Records map_records(const std::vector<MapFacts>& maps, bool sizes) {
                    {shown("MEMORY"), sizes ? "memory_bytes" : "", Align::Right}});
   for (const auto& map : maps) {
     records.add({map.name, map.type, map.entries, map.max_entries,
-                 percent_text(map.entries, map.max_entries), map.key_bytes, map.value_bytes,
-                 bytes_text(std::uint64_t{map.key_bytes} + map.value_bytes),
+                 map.max_entries == 1 ? "-" : percent_text(map.entries, map.max_entries),
+                 map.key_bytes, map.value_bytes, bytes_text(map.entry_bytes),
                  RecordCell(map.memory_bytes, bytes_text(map.memory_bytes))});
   }
   return records;

@@ -17,6 +17,7 @@ struct MapFacts {
   std::uint32_t max_entries = 0;
   std::uint32_t key_bytes = 0;
   std::uint32_t value_bytes = 0;   // on all CPUs
+  std::uint32_t entry_bytes = 0;   // an array does not store its keys
   std::uint64_t memory_bytes = 0;  // as the kernel accounts it now
 };
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/text.h"
 
 namespace topolb::cli {
@@ -54,7 +56,8 @@ std::string no_such_service(const ObjectName& name, const std::vector<core::Obje
   return fmt::format("{}; there are Services in {}", what, shortened(namespaces, kListWidth));
 }
 
-std::string no_such_port(const ObjectName& name, const std::vector<std::string>& ports) {
+std::string no_such_port(const ObjectName& name, std::vector<std::string> ports) {
+  ports.erase(std::unique(ports.begin(), ports.end()), ports.end());  // one of each family
   return fmt::format("Service {}/{} has no port {}, but {}", name.service.namespace_name,
                      name.service.name, name.port, joined(ports));
 }

@@ -25,7 +25,7 @@ Result<ObjectName> parse_object_name(std::string_view text);
 /// "there is no Service default/web", and the names in that namespace, or the namespaces, that
 /// there are. `services` is sorted.
 std::string no_such_service(const ObjectName& name, const std::vector<core::ObjectKey>& services);
-/// "Service default/web has no port x: 80/TCP http, 53/UDP"
-std::string no_such_port(const ObjectName& name, const std::vector<std::string>& ports);
+/// "Service default/web has no port x, but http (80/TCP), 53/UDP". `ports` is sorted.
+std::string no_such_port(const ObjectName& name, std::vector<std::string> ports);
 
 }  // namespace topolb::cli

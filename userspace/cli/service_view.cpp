@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "cli/plan_view.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -11,7 +14,7 @@
 namespace topolb::cli {
 namespace {
 
-constexpr std::size_t kShownBackendsPerTier = 10;
+constexpr std::size_t kShownBackendsPerTier = 5;
 
 /// "zone 2/6": the tier, its usable backends of all that the kernel knows. "reject", "drop".
 std::string outcome(const std::optional<TrafficView>& traffic) {
@@ -80,6 +83,16 @@ Json connections_json(const ServiceView& service) {
                       {"by_key", std::move(by_key)}};
 }
 
+/// What of a tier is not shown: "+17 more, 2 unusable".
+std::string rest_text(const TierView& tier) {
+  const auto first = tier.backends.begin() + kShownBackendsPerTier;
+  const auto unusable = std::count_if(first, tier.backends.end(),
+                                      [](const BackendView& backend) { return !backend.usable; });
+  const auto count = tier.backends.end() - first;
+  return unusable == 0 ? fmt::format("+{} more", count)
+                       : fmt::format("+{} more, {} unusable", count, unusable);
+}
+
 void print_tiers(std::ostream& out, const TrafficView& traffic) {
   if (traffic.tiers.empty()) return;
   Table table({{"TIER"}, {"BACKEND"}, {"ID", Align::Right}, {"STATE"}}, 2);
@@ -89,8 +102,7 @@ void print_tiers(std::ostream& out, const TrafficView& traffic) {
     std::size_t shown = 0;
     for (const auto& backend : tier.backends) {
       if (shown++ == kShownBackendsPerTier) {
-        table.row(
-            {"", fmt::format("+{} more", tier.backends.size() - kShownBackendsPerTier), "", ""});
+        table.row({"", rest_text(tier), "", ""});
         break;
       }
       table.row({std::exchange(name, ""), backend.address.to_string(),
@@ -100,15 +112,29 @@ void print_tiers(std::ostream& out, const TrafficView& traffic) {
   table.print(out);
 }
 
-void print_traffic(std::ostream& out, std::string_view title,
-                   const std::optional<TrafficView>& traffic) {
-  if (!traffic) return;
-  out << fmt::format("\n{}: {}", title, core::to_string(traffic->verdict));
-  const TierView* tier = traffic->effective();
-  if (tier != nullptr && !tier->key.empty()) out << " by " << printable(tier->key);
-  out << fmt::format(" (set{} {})\n", traffic->set_ids.size() == 1 ? "" : "s",
-                     fmt::join(traffic->set_ids, ", "));
-  print_tiers(out, *traffic);
+/// Kinds of traffic that share a set are shown once.
+void print_traffic(std::ostream& out, const ServiceView& service) {
+  std::vector<std::pair<std::string, const TrafficView*>> shown;
+  const auto add = [&](const std::string& name, const TrafficView& traffic) {
+    for (auto& [names, other] : shown) {
+      if (other->set_ids == traffic.set_ids) {
+        names += ", " + name;
+        return;
+      }
+    }
+    shown.emplace_back(name, &traffic);
+  };
+  add("internal", service.internal);
+  if (service.external) add("external", *service.external);
+  if (service.node_external) add("node-external", *service.node_external);
+  for (const auto& [names, traffic] : shown) {
+    const TierView* tier = traffic->effective();
+    const bool has_tier = tier != nullptr && !tier->key.empty();
+    out << fmt::format("\nTraffic {}: {}{} (set{} {})\n", names, core::to_string(traffic->verdict),
+                       has_tier ? " by " + printable(short_key(tier->key)) : "",
+                       traffic->set_ids.size() == 1 ? "" : "s", fmt::join(traffic->set_ids, ", "));
+    print_tiers(out, *traffic);
+  }
 }
 
 void print_connections(std::ostream& out, const ServiceView& service) {
@@ -180,9 +206,7 @@ void print_service(std::ostream& out, const ServiceView& service) {
                            SocketAddress{frontend.address, frontend.port}.to_string())});
   }
   facts.print(out);
-  print_traffic(out, "Internal traffic", service.internal);
-  print_traffic(out, "External traffic", service.external);
-  print_traffic(out, "External frontends, dialled on this node", service.node_external);
+  print_traffic(out, service);
   print_connections(out, service);
 }
 
