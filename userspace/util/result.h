@@ -19,9 +19,8 @@ struct Error {
   [[nodiscard]] std::string message() const { return code ? what + ": " + code.message() : what; }
 };
 
-[[nodiscard]] inline Error make_error(std::string what) {
-  return {std::make_error_code(std::errc::invalid_argument), std::move(what)};
-}
+/// Of something that no call of the system has a code for.
+[[nodiscard]] inline Error make_error(std::string what) { return {{}, std::move(what)}; }
 
 /// From errno: pass it as read on the line after the failed call.
 [[nodiscard]] inline Error errno_error(int errno_value, std::string what) {
