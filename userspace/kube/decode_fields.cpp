@@ -27,10 +27,11 @@ std::string describe(const element& value) {
   }
 }
 
-// "ClusterIP, NodePort or LoadBalancer"
+// "ClusterIP, NodePort or LoadBalancer"; "" stands for a default that is not written.
 std::string one_of(std::initializer_list<std::string_view> values) {
-  const auto last = values.end() - 1;
-  return fmt::format("{} or {}", fmt::join(values.begin(), last, ", "), *last);
+  const auto* const first = values.begin() + (values.begin()->empty() ? 1 : 0);
+  const auto* const last = values.end() - 1;
+  return fmt::format("{} or {}", fmt::join(first, last, ", "), *last);
 }
 
 // Label keys have dots in them, so they are shown quoted.

@@ -36,9 +36,8 @@ void read_port(const Fields& port, core::EndpointSlice& slice) {
   decoded.number = port.port_or_zero("port");
   if (sink.count() != problems_before || decoded.number == 0) return;
   if (std::find(slice.ports.begin(), slice.ports.end(), decoded) != slice.ports.end()) {
-    sink.add(kInvalidPort,
-             fmt::format("{} is port {} {}/{} once more", port.path().to_string(),
-                         quote(decoded.name), decoded.number, to_string(decoded.protocol)));
+    sink.add(kInvalidPort, fmt::format("{} repeats port {}/{}", port.path().to_string(),
+                                       decoded.number, to_string(decoded.protocol)));
     return;
   }
   slice.ports.push_back(std::move(decoded));
@@ -56,7 +55,7 @@ std::optional<IpAddress> read_address(const Fields& endpoint, Family family) {
     address = decode_address(value, path, sink);
     if (address && address->family() != family) {
       sink.add_unexpected(kInvalidAddress, path, value,
-                          fmt::format("an {} address, the slice's addressType", to_string(family)));
+                          fmt::format("an {} address as addressType says", to_string(family)));
     }
   });
   if (!any && sink.count() == problems_before) {
@@ -102,8 +101,9 @@ std::optional<core::EndpointSlice> decode_slice(const Fields& object, const core
   core::EndpointSlice slice;
   slice.key = key;
   slice.service_name = std::move(labels.service_name);
+  const std::size_t problems_before = object.sink().count();
   const auto type = object.choice("addressType", {"", "IPv4", "IPv6", "FQDN"});
-  if (type == 0 && !object.find("addressType")) {
+  if (type == 0 && object.sink().count() == problems_before) {
     object.sink().add(kInvalidObject, "addressType is missing");
   }
   if (type == 0 || type == 3) return std::nullopt;

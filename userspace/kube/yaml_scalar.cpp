@@ -68,7 +68,7 @@ std::optional<std::string> parse_integer(std::string_view text) {
 }
 
 std::optional<double> parse_float(std::string_view text) {
-  if (text.starts_with('+')) text.remove_prefix(1);
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
   // from_chars knows more words than YAML does: "inf", "nan".
   const auto digits = text.substr(text.starts_with('-') ? 1 : 0);
   if (digits.empty() || digits.find_first_not_of("0123456789.eE+-") != std::string_view::npos ||
