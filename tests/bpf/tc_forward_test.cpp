@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way of a packet to a backend and of the reply back, both families, both protocols.
+// Sources: issue of the per-packet path; design.md 3; kube-proxy pkg/proxy/nftables (masquerading).
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "support/packet_path.h"
+
+namespace topolb::test {
+namespace {
+
+struct Family4Or6 {
+  const char* name;
+  std::string client, node, node_port, load_balancer, cluster_ip, remote, local, pod;
+  std::string unspecified;
+};
+
+const Family4Or6 kIPv4{"IPv4",           "198.51.100.7", "192.0.2.10",    "192.0.2.10:30080",
+                       "203.0.113.5:80", "10.96.0.1:80", "10.1.0.5:8080", "10.2.0.2:8080",
+                       "10.2.0.2",       "0.0.0.0:30080"};
+const Family4Or6 kIPv6{"IPv6",
+                       "[2001:db8:5::7]",
+                       "[2001:db8::10]",
+                       "[2001:db8::10]:30080",
+                       "[2001:db8:1::5]:80",
+                       "[fd00:96::1]:80",
+                       "[fd00:1::5]:8080",
+                       "[fd00:2::2]:8080",
+                       "[fd00:2::2]",
+                       "[::]:30080"};
+
+struct Case {
+  Family4Or6 family;
+  Protocol protocol;
+};
+
+void PrintTo(const Case& tested, std::ostream* out) {
+  *out << tested.family.name << " " << to_string(tested.protocol);
+}
+
+class TcForward : public ::testing::TestWithParam<Case> {
+ protected:
+  [[nodiscard]] const Family4Or6& family() const { return GetParam().family; }
+
+  void publish(const std::string& backend) {
+    auto plan =
+        service("web", family().cluster_ip, GetParam().protocol, traffic({{"", {backend}}}));
+    add_frontend(plan, core::FrontendKind::NodePort, family().unspecified,
+                 traffic({{"", {backend}}}));
+    add_frontend(plan, core::FrontendKind::LoadBalancer, family().load_balancer,
+                 traffic({{"", {backend}}}));
+    path_.publish({plan}, {family().local});
+  }
+
+  [[nodiscard]] Bytes packet(const std::string& source, const std::string& destination,
+                             std::uint8_t flags = kSyn) const {
+    PacketSpec spec;
+    spec.source = source;
+    spec.destination = destination;
+    spec.protocol = GetParam().protocol;
+    spec.tcp_flags = flags;
+    spec.payload = "hello";
+    return build(spec);
+  }
+
+  PacketPath path_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Families, TcForward,
+                         ::testing::Values(Case{kIPv4, Protocol::TCP}, Case{kIPv4, Protocol::UDP},
+                                           Case{kIPv6, Protocol::TCP}, Case{kIPv6, Protocol::UDP}),
+                         [](const auto& info) {
+                           return std::string(info.param.family.name) +
+                                  std::string(to_string(info.param.protocol));
+                         });
+
+TEST_P(TcForward, LeavesOtherPacketsAlone) {
+  publish(family().remote);
+  for (const auto& destination :
+       {family().node + ":22", family().node + ":30081", family().node + ":12345"}) {
+    const auto sent = packet(family().client + ":40000", destination);
+    for (const auto hook : {Hook::Ingress, Hook::PodIngress, Hook::Egress}) {
+      const auto got = path_.run(hook, sent);
+      EXPECT_EQ(got.action, kPass);
+      EXPECT_EQ(got.frame, sent);
+    }
+  }
+  EXPECT_TRUE(path_.flows().entries().empty());
+}
+
+TEST_P(TcForward, LocalBackendSeesTheClient) {
+  publish(family().local);
+  for (const auto& frontend : {family().node_port, family().load_balancer, family().cluster_ip}) {
+    const auto there = path_.run(Hook::Ingress, packet(family().client + ":40000", frontend));
+    ASSERT_EQ(there.action, kPass);
+    const auto request = there.view();
+    EXPECT_EQ(request.destination, family().local);
+    EXPECT_EQ(request.ttl, 64);  // the stack forwards it
+    EXPECT_EQ(request.payload, "hello");
+    EXPECT_TRUE(request.checksums_right);
+
+    const auto back = path_.run(Hook::Egress, packet(family().local, request.source, kSyn | kAck));
+    ASSERT_EQ(back.action, kPass);
+    EXPECT_EQ(back.view().source, frontend);
+    EXPECT_EQ(back.view().destination, family().client + ":40000");
+    EXPECT_TRUE(back.view().checksums_right);
+  }
+}
+
+TEST_P(TcForward, RemoteBackendSeesTheNode) {
+  publish(family().remote);
+  const auto there =
+      path_.run(Hook::Ingress, packet(family().client + ":40000", family().node_port));
+  ASSERT_EQ(there.action, kRedirect);
+  const auto request = there.view();
+  EXPECT_EQ(request.destination, family().remote);
+  EXPECT_EQ(request.source.substr(0, request.source.rfind(':')), family().node);
+  EXPECT_EQ(request.ttl, 63);
+  EXPECT_TRUE(request.checksums_right);
+
+  const auto reply = packet(family().remote, request.source, kSyn | kAck);
+  const auto back = path_.run(Hook::Ingress, reply);
+  ASSERT_EQ(back.action, kRedirect);
+  EXPECT_EQ(back.view().source, family().node_port);
+  EXPECT_EQ(back.view().destination, family().client + ":40000");
+  EXPECT_EQ(back.view().ttl, 63);
+  EXPECT_TRUE(back.view().checksums_right);
+
+  const auto again =
+      path_.run(Hook::Ingress, packet(family().client + ":40000", family().node_port, kAck));
+  EXPECT_EQ(again.view().source, request.source);
+  EXPECT_EQ(path_.flows().entries().size(), 2U);
+}
+
+TEST_P(TcForward, PodKeepsItsAddress) {
+  publish(family().remote);
+  for (const auto& frontend : {family().cluster_ip, family().load_balancer, family().node_port}) {
+    const auto there = path_.run(Hook::PodIngress, packet(family().pod + ":40000", frontend));
+    ASSERT_EQ(there.action, kPass);
+    EXPECT_EQ(there.view().destination, family().remote);
+    EXPECT_EQ(there.view().source.substr(0, family().pod.size()), family().pod);
+    const auto back =
+        path_.run(Hook::Egress, packet(family().remote, there.view().source, kSyn | kAck));
+    EXPECT_EQ(back.view().source, frontend);
+    EXPECT_EQ(back.view().destination, family().pod + ":40000");
+    EXPECT_TRUE(back.view().checksums_right);
+  }
+}
+
+TEST_P(TcForward, BackendThatDialsItsOwnService) {
+  publish(family().local);
+  const auto there =
+      path_.run(Hook::PodIngress, packet(family().pod + ":40000", family().cluster_ip));
+  ASSERT_EQ(there.action, kRedirect);
+  EXPECT_EQ(there.view().destination, family().local);
+  EXPECT_EQ(there.view().source.rfind(family().node + ":", 0), 0U);
+  const auto back =
+      path_.run(Hook::PodIngress, packet(family().local, there.view().source, kSyn | kAck));
+  ASSERT_EQ(back.action, kRedirect);
+  EXPECT_EQ(back.view().source, family().cluster_ip);
+  EXPECT_EQ(back.view().destination, family().pod + ":40000");
+}
+
+TEST_P(TcForward, SumOfTheDeviceStaysRight) {
+  publish(family().remote);
+  const auto there =
+      path_.run_summed(Hook::Ingress, packet(family().client + ":40000", family().node_port));
+  ASSERT_EQ(there.action, kRedirect);
+  EXPECT_TRUE(there.view().checksums_right);
+  const auto back =
+      path_.run_summed(Hook::Ingress, packet(family().remote, there.view().source, kSyn | kAck));
+  EXPECT_TRUE(back.view().checksums_right);
+}
+
+TEST_P(TcForward, EachFlowHasAPortOfItsOwn) {
+  publish(family().remote);
+  path_.settings().masquerade_port_min = 20000;
+  path_.settings().masquerade_port_max = 20003;
+  std::set<std::string> sources;
+  int refused = 0;
+  for (int port = 1; port <= 6; ++port) {
+    const auto got = path_.run(
+        Hook::Ingress, packet(family().client + ":" + std::to_string(port), family().node_port));
+    if (got.action == kDrop) {
+      ++refused;
+    } else {
+      EXPECT_TRUE(sources.insert(got.view().source).second);
+    }
+  }
+  EXPECT_EQ(sources.size(), 4U);
+  EXPECT_EQ(refused, 2);
+  EXPECT_EQ(path_.event(TOPOLB_EVENT_FLOW_REFUSED), 2U);
+}
+
+TEST_P(TcForward, OneClientPortToTwoFrontends) {
+  publish(family().local);
+  const auto first =
+      path_.run(Hook::Ingress, packet(family().client + ":40000", family().node_port)).view();
+  const auto second =
+      path_.run(Hook::Ingress, packet(family().client + ":40000", family().load_balancer)).view();
+  EXPECT_NE(first.source, second.source);
+  EXPECT_EQ(path_.run(Hook::Egress, packet(family().local, first.source, kAck)).view().source,
+            family().node_port);
+  const auto back = path_.run(Hook::Egress, packet(family().local, second.source, kAck)).view();
+  EXPECT_EQ(back.source, family().load_balancer);
+  EXPECT_EQ(back.destination, family().client + ":40000");
+}
+
+}  // namespace
+}  // namespace topolb::test

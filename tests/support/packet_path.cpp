@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/packet_path.h"
+
+#include <bpf/bpf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/bpf.h>
+#include <net/if.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <stdexcept>
+
+#include "core/cluster_state.h"
+#include "dataplane/kernel_state.h"
+#include "lb_tc.skel.h"
+#include "support/sockets.h"
+
+namespace topolb::test {
+namespace {
+
+// linux/bpf.h of Linux 6.17; Debian 12's is older.
+constexpr std::uint32_t kChecksumComplete = 1U << 2;
+constexpr std::size_t kLargestFrame = 66000;
+
+[[noreturn]] void fail(const std::string& what) {
+  throw std::runtime_error(errno_error(errno, what).message());
+}
+
+void make_node() {
+  for (const char* device : {"out0", "cluster0", "pod0"}) {
+    run(fmt::format("ip link add {0} address 02:00:00:00:00:01 type veth peer name {0}-peer",
+                    device));
+    run(fmt::format("ip link set {0} up && ip link set {0}-peer up", device));
+  }
+  run("ip link set cluster0 mtu 1400");
+  run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+  run("ip address add 192.0.2.10/24 dev out0 && ip route add default via 192.0.2.1");
+  run("ip -6 address add 2001:db8::10/64 dev out0 nodad");
+  run("ip -6 route add default via 2001:db8::1");
+  run("ip route add 10.1.0.0/16 dev cluster0 && ip -6 route add fd00:1::/64 dev cluster0");
+  run("ip route add 10.2.0.2/32 dev pod0 && ip -6 route add fd00:2::2/128 dev pod0");
+}
+
+topolb_address wire(const std::string& address) {
+  return dataplane::to_wire(*IpAddress::parse(address));
+}
+
+Result<UniqueFd> duplicate(bpf_object* object, const std::string& name) {
+  const bpf_map* map = bpf_object__find_map_by_name(object, name.c_str());
+  const int fd = map == nullptr ? -1 : ::fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return errno_error(errno, "map " + name);
+  return UniqueFd(fd);
+}
+
+template <typename T>
+T require(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().message());
+  return std::move(*result);
+}
+
+}  // namespace
+
+struct PacketPathObject {
+  lb_tc* skeleton = lb_tc__open();
+  PacketPathObject() = default;
+  PacketPathObject(const PacketPathObject&) = delete;
+  PacketPathObject& operator=(const PacketPathObject&) = delete;
+  ~PacketPathObject() { lb_tc__destroy(skeleton); }
+};
+
+PacketPath::PacketPath(std::uint32_t flow_entries) : object_(std::make_unique<PacketPathObject>()) {
+  make_node();
+  lb_tc* skeleton = object_->skeleton;
+  if (skeleton == nullptr) fail("open lb_tc");
+  bpf_map__set_max_entries(skeleton->maps.flows, flow_entries);
+  if (lb_tc__load(skeleton) != 0) fail("load lb_tc");
+  const auto open = [&](const std::string& name) { return duplicate(skeleton->obj, name); };
+  maps_.emplace(require(dataplane::KernelMaps::open(open, dataplane::Access::ReadWrite)));
+  flows_.emplace(require(decltype(flows_)::value_type::from_fd(require(open("flows")), "flows")));
+  ranges_.emplace(require(
+      decltype(ranges_)::value_type::from_fd(require(open("source_ranges")), "source_ranges")));
+  publisher_.emplace(*maps_);
+  settings().layout_version = TOPOLB_LAYOUT_VERSION;
+  settings().masquerade_ipv4 = wire("192.0.2.10");
+  settings().masquerade_ipv6 = wire("2001:db8::10");
+  settings().masquerade_port_min = 10000;
+  settings().masquerade_port_max = 29999;
+  for (const char* address : {"192.0.2.10", "2001:db8::10"}) {
+    if (!maps_->node_addresses.put(wire(address), {.interface_index = 1})) fail("node address");
+  }
+}
+
+PacketPath::~PacketPath() = default;
+
+void PacketPath::publish(const std::vector<core::ServicePortPlan>& plan,
+                         const std::vector<std::string>& local) {
+  publisher_->execute(core::diff(plan_, plan));
+  plan_ = plan;
+  for (std::uint32_t id = 1; id < maps_->backends.capacity(); ++id) {
+    auto& row = maps_->backends[id];
+    if (row.state == TOPOLB_BACKEND_FREE) continue;
+    const auto name = dataplane::from_wire(row).to_string();
+    if (std::find(local.begin(), local.end(), name) != local.end()) {
+      row.flags = TOPOLB_BACKEND_LOCAL;
+    }
+  }
+}
+
+int PacketPath::program(Hook hook) const {
+  const auto& programs = object_->skeleton->progs;
+  switch (hook) {
+    case Hook::Ingress:
+      return bpf_program__fd(programs.topolb_ingress);
+    case Hook::PodIngress:
+      return bpf_program__fd(programs.topolb_pod_ingress);
+    case Hook::Egress:
+      return bpf_program__fd(programs.topolb_egress);
+  }
+  return -1;
+}
+
+namespace {
+
+__sk_buff context(Hook hook, std::uint32_t gso_size) {
+  __sk_buff context{};
+  context.ifindex = ::if_nametoindex(hook == Hook::PodIngress ? "pod0" : "out0");
+  context.gso_size = gso_size;
+  context.gso_segs = gso_size == 0 ? 0 : 2;
+  return context;
+}
+
+Outcome run_once(int program, const Bytes& frame, __sk_buff context, std::uint32_t flags) {
+  Outcome outcome;
+  outcome.frame.resize(kLargestFrame);
+  bpf_test_run_opts options{};
+  options.sz = sizeof(options);
+  options.data_in = frame.data();
+  options.data_size_in = static_cast<std::uint32_t>(frame.size());
+  options.data_out = outcome.frame.data();
+  options.data_size_out = kLargestFrame;
+  options.ctx_in = &context;
+  options.ctx_size_in = sizeof(context);
+  options.flags = flags;
+  if (bpf_prog_test_run_opts(program, &options) != 0) fail("run a packet");
+  outcome.frame.resize(options.data_size_out);
+  outcome.action = static_cast<int>(options.retval);
+  return outcome;
+}
+
+}  // namespace
+
+Outcome PacketPath::run(Hook hook, const Bytes& frame, std::uint32_t gso_size) {
+  return run_once(program(hook), frame, context(hook, gso_size), 0);
+}
+
+Outcome PacketPath::run_summed(Hook hook, const Bytes& frame) {
+  return run_once(program(hook), frame, context(hook, 0), kChecksumComplete);
+}
+
+double PacketPath::time(Hook hook, const Bytes& frame, std::uint32_t repeat) {
+  __sk_buff skb = context(hook, 0);
+  bpf_test_run_opts options{};
+  options.sz = sizeof(options);
+  options.data_in = frame.data();
+  options.data_size_in = static_cast<std::uint32_t>(frame.size());
+  options.ctx_in = &skb;
+  options.ctx_size_in = sizeof(skb);
+  options.repeat = static_cast<int>(repeat);
+  if (bpf_prog_test_run_opts(program(hook), &options) != 0) fail("time a packet");
+  return options.duration;
+}
+
+std::uint64_t PacketPath::event(std::uint32_t id) const {
+  std::vector<std::uint64_t> per_cpu(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  if (bpf_map_lookup_elem(bpf_map__fd(object_->skeleton->maps.packet_events), &id,
+                          per_cpu.data()) != 0) {
+    fail("read packet_events");
+  }
+  std::uint64_t sum = 0;
+  for (const auto count : per_cpu) sum += count;
+  return sum;
+}
+
+void PacketPath::age_flows(std::uint64_t seconds) {
+  for (auto [key, flow] : flows_->entries()) {
+    flow.touched_ns -= seconds * 1'000'000'000;
+    if (!flows_->put(key, flow)) fail("age a flow");
+  }
+}
+
+}  // namespace topolb::test

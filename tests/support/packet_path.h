@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The TC programs, loaded but not attached, in a network namespace of their own: packets are run
+// through them by BPF_PROG_TEST_RUN.
+//
+// The node: out0 is the external device (192.0.2.10, 2001:db8::10, default routes), cluster0
+// leads to the other nodes' pods (10.1.0.0/16, fd00:1::/64; MTU 1400), pod0 to a pod.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataplane/bpf_map.h"
+#include "dataplane/kernel_maps.h"
+#include "dataplane/publisher.h"
+#include "maps/layout.h"
+#include "support/packet.h"
+#include "support/plans.h"
+#include "support/sandbox.h"
+
+namespace topolb::test {
+
+enum class Hook : std::uint8_t { Ingress, PodIngress, Egress };
+
+/// What a program did with a packet; the actions of linux/pkt_cls.h.
+struct Outcome {
+  int action = 0;
+  Bytes frame;
+  [[nodiscard]] PacketView view() const { return look_at(frame); }
+};
+inline constexpr int kPass = -1;     // TC_ACT_UNSPEC
+inline constexpr int kDrop = 2;      // TC_ACT_SHOT
+inline constexpr int kRedirect = 7;  // TC_ACT_REDIRECT
+
+struct PacketPathObject;  // the bpftool skeleton
+
+class PacketPath {
+ public:
+  /// `flow_entries`: size of the flow table. Throws when something can't be had.
+  explicit PacketPath(std::uint32_t flow_entries = 4096);
+  ~PacketPath();
+  PacketPath(const PacketPath&) = delete;
+  PacketPath& operator=(const PacketPath&) = delete;
+
+  /// Brings the maps to a plan; backends in `local` are on this node.
+  void publish(const std::vector<core::ServicePortPlan>& plan,
+               const std::vector<std::string>& local = {});
+  /// The rows of replaced backends become free at once.
+  void forget_retired() { publisher_->reclaim(); }
+
+  /// Runs a packet as a device hands it over. `gso_size`: one to be cut into segments of so much.
+  Outcome run(Hook hook, const Bytes& frame, std::uint32_t gso_size = 0);
+  /// The same for a device that has summed the packet (CHECKSUM_COMPLETE): throws if that sum does
+  /// not fit the packet afterwards.
+  Outcome run_summed(Hook hook, const Bytes& frame);
+  /// Nanoseconds per run over `repeat` runs of one packet; the packet must not change.
+  double time(Hook hook, const Bytes& frame, std::uint32_t repeat);
+
+  topolb_settings& settings() { return maps_->settings[0]; }
+  dataplane::KernelMaps& maps() { return *maps_; }
+  dataplane::HashMap<topolb_flow_key, topolb_flow>& flows() { return *flows_; }
+  dataplane::HashMap<topolb_source_range, std::uint32_t>& source_ranges() { return *ranges_; }
+  [[nodiscard]] std::uint64_t event(std::uint32_t id) const;
+  /// Moves the age of every flow entry.
+  void age_flows(std::uint64_t seconds);
+
+ private:
+  [[nodiscard]] int program(Hook hook) const;
+
+  Sandbox sandbox_;
+  std::unique_ptr<PacketPathObject> object_;
+  std::optional<dataplane::KernelMaps> maps_;
+  std::optional<dataplane::HashMap<topolb_flow_key, topolb_flow>> flows_;
+  std::optional<dataplane::HashMap<topolb_source_range, std::uint32_t>> ranges_;
+  std::optional<dataplane::Publisher> publisher_;
+  std::vector<core::ServicePortPlan> plan_;
+};
+
+}  // namespace topolb::test
