@@ -14,6 +14,7 @@
 #include <pplx/threadpool.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
 #include <mutex>
@@ -32,6 +33,7 @@ using Byte = std::uint8_t;
 
 constexpr std::size_t kPoolThreads = 4;  // nothing blocks on them
 constexpr std::size_t kMaxClients = 8;
+constexpr std::size_t kReadBytes = 16384;  // of a body before it is handed on
 constexpr int kKeepAliveIdleSeconds = 15;
 constexpr int kKeepAliveIntervalSeconds = 5;
 constexpr int kKeepAliveProbes = 3;
@@ -113,21 +115,22 @@ void keep_alive(void* handle) {
   });
 }
 
-Error io_error(std::string what) {
-  return {std::make_error_code(std::errc::io_error), std::move(what)};
-}
-
-/// What went wrong in a task of cpprestsdk, with the reason that TLS has for it.
+/// What went wrong in a task of cpprestsdk. Its error codes are of no use: those of several
+/// categories come as bare numbers, and "connection refused" as "host unreachable".
 Error error_of(const std::exception& exception, const TlsVerdict& verdict) {
-  std::string what = exception.what();
-  if (what == "Error in SSL handshake" && !verdict.get().empty()) what = verdict.get();
-  std::error_code code = std::make_error_code(std::errc::io_error);
-  if (const auto* http = dynamic_cast<const web::http::http_exception*>(&exception)) {
-    const std::error_code reported = http->error_code();
-    if (reported.value() != 0) what += ": " + std::system_category().message(reported.value());
+  const std::string_view what = exception.what();
+  if (what == "Error in SSL handshake") {
+    const std::string reason = verdict.get();
+    return {{}, reason.empty() ? "TLS handshake failed" : reason};
   }
-  // The code's own words would say no more than "Input/output error".
-  return {code, what};
+  if (what.starts_with("Failed to connect")) return {{}, "connection refused, or no route"};
+  if (what.starts_with("Error resolving")) return {{}, "unknown host"};
+  static constexpr std::array<std::string_view, 4> kLost = {
+      "Retrieving message chunk header", "Failed to read", "Failed to write", "Request canceled"};
+  for (const std::string_view lost : kLost) {
+    if (what.starts_with(lost)) return {{}, "connection lost"};
+  }
+  return {{}, std::string(what)};
 }
 
 class CpprestTransport final : public Transport {
@@ -152,7 +155,7 @@ class CpprestTransport final : public Transport {
     try {
       start(**client, request, exchange, cancellation.get_token());
     } catch (const std::exception& exception) {
-      return io_error("request " + request.server + request.target + ": " + exception.what());
+      return Error{{}, "request " + request.server + request.target + ": " + exception.what()};
     }
     auto response = exchange->wait(request, sink, stop);
     // Done already: no effect. Otherwise: closes the connection.
@@ -184,7 +187,7 @@ class CpprestTransport final : public Transport {
       clients_.push_back(make_client(request));
       return clients_.back();
     } catch (const std::exception& exception) {
-      return io_error("server " + request.server + ": " + exception.what());
+      return Error{{}, "server " + request.server + ": " + exception.what()};
     }
   }
 
@@ -203,6 +206,7 @@ class CpprestTransport final : public Transport {
 
     http_client_config config;
     config.set_timeout(std::chrono::hours(24 * 365));  // deadlines are the exchange's
+    config.set_chunksize(kReadBytes);
     config.set_max_redirects(0);  // would carry the token to wherever the answer says
     config.set_ssl_context_callback([peer](boost::asio::ssl::context& context) {
       if (auto done = configure_tls(context.native_handle(), peer); !done) {

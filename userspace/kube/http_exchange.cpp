@@ -75,7 +75,9 @@ void HttpExchange::leave() {
 Error HttpExchange::broken(const HttpRequest& request) const {
   const char* stage = "read from";
   if (!head_) stage = sent_ ? "wait for an answer of" : "connect to";
-  return {error_->code, fmt::format("{} {}: {}", stage, request.server, error_->what)};
+  std::string what = fmt::format("{} {}", stage, request.server);
+  if (!error_->what.empty()) what += ": " + error_->what;
+  return {error_->code, std::move(what)};
 }
 
 void HttpExchange::begin(HttpResponse& response) {
@@ -98,8 +100,7 @@ Result<bool> HttpExchange::consume(HttpResponse& response, std::string bytes,
 
 Result<HttpResponse> HttpExchange::complete(HttpResponse response, const HttpRequest& request) {
   if (gunzip_ && !gunzip_->finished()) {
-    return Error{std::make_error_code(std::errc::io_error),
-                 fmt::format("read from {}: compressed body cut short", request.server)};
+    return Error{{}, fmt::format("read from {}: compressed body cut short", request.server)};
   }
   return response;
 }
@@ -121,7 +122,7 @@ Result<HttpResponse> HttpExchange::wait(const HttpRequest& request, const BodySi
       return Error{std::make_error_code(std::errc::operation_canceled), request.server};
     }
     if (!progressed) {
-      error_ = Error{std::make_error_code(std::errc::timed_out), "deadline passed"};
+      error_ = Error{std::make_error_code(std::errc::timed_out), {}};
       return broken(request);
     }
     if (head_ && response.status == 0) begin(response);

@@ -94,6 +94,7 @@ void Reflector::contact() {
 Reflector::Failure Reflector::transport_failure(const Error& error) {
   Failure failure{.what = error.message()};
   failure.canceled = error.code == std::errc::operation_canceled;
+  failure.timed_out = error.code == std::errc::timed_out;
   return failure;
 }
 
@@ -289,7 +290,9 @@ Reflector::Outcome Reflector::stream(const std::string& target, const Deadlines&
 Reflector::Outcome Reflector::apply(const WatchEvent& event) {
   if (event.type == WatchEvent::Type::Bookmark) {
     known_.bookmark(event.resource_version);
-    resource_version_ = event.resource_version;
+    if (!is_older(event.resource_version, resource_version_)) {
+      resource_version_ = event.resource_version;
+    }
     progress_ = true;
     return std::nullopt;
   }
@@ -335,8 +338,10 @@ Reflector::Outcome Reflector::watch(const std::stop_token& stop) {
   if (environment_.now() - started >= kShortWatch) progress_ = progress_ || response.status == 200;
   if (progress_) useless_watches_ = 0;
   if (!failure && !progress_) failure = Failure{.what = "watch ended at once", .answered = true};
-  // Stuck at one version, by a line that will never parse or a version that is unknown there.
-  const bool useless = failure && failure->answered && !progress_ && !is_passing(response.status);
+  // Stuck at one version: a line that will never parse, or a version that this server does not
+  // know, which it may answer with silence (an etcd restored from a backup: no bookmark comes).
+  const bool useless = failure && !progress_ &&
+                       (failure->timed_out || (failure->answered && !is_passing(response.status)));
   if (useless && ++useless_watches_ >= kUselessWatches) resource_version_.clear();
   return failure;
 }

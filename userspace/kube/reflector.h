@@ -70,6 +70,7 @@ class Reflector {
     bool answered = false;  // by the server, which may be overloaded: longer waits
     std::optional<std::chrono::seconds> retry_after{};
     bool canceled = false;
+    bool timed_out = false;
   };
   using Outcome = std::optional<Failure>;
 

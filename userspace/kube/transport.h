@@ -67,7 +67,7 @@ class Transport {
   /// Blocks until the body's end, a sink that says stop, a deadline, an error or `stop`, which
   /// returns at once. A body that ends early is an error. Thread-safe.
   /// Errors: errc::timed_out (a deadline), errc::operation_canceled (`stop`), else
-  /// errc::io_error; `what` names the server.
+  /// without a code; `what` names stage and server.
   virtual Result<HttpResponse> send(const HttpRequest& request, const BodySink& sink,
                                     std::stop_token stop) = 0;
 };

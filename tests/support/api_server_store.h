@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The objects of the test API server, with one counter of resourceVersions and the events that
+// led here, until they are compacted. Thread-safe.
+#pragma once
+
+#include <cpprest/json.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace topolb::test {
+
+/// labelSelector (`key`, `!key`, `key=value`) and fieldSelector (metadata.name=X, only).
+struct Selector {
+  std::string labels;
+  std::string fields;
+  [[nodiscard]] bool matches(const web::json::value& object) const;
+};
+
+struct StoredEvent {
+  std::uint64_t version = 0;
+  std::string kind;
+  std::string type;  // ADDED, MODIFIED, DELETED
+  web::json::value object;
+  web::json::value before;  // null for ADDED
+};
+
+class ApiServerStore {
+ public:
+  struct Snapshot {
+    std::uint64_t version = 0;
+    std::vector<web::json::value> objects;  // by namespace and name
+  };
+  struct Events {
+    bool compacted = false;     // some after the version asked for are gone
+    std::uint64_t version = 0;  // these are all up to this one
+    std::vector<StoredEvent> events;
+  };
+
+  /// Creates or replaces; kind, namespace and name are the object's own. Returns its version.
+  std::uint64_t put(web::json::value object);
+  std::uint64_t remove(const std::string& kind, const std::string& name_space,
+                       const std::string& name);
+  /// Forgets all events up to now.
+  void compact();
+  /// Forgets everything, and counts from 1 again: another etcd.
+  void reset();
+
+  [[nodiscard]] Snapshot list(const std::string& kind, const Selector& selector) const;
+  /// Those of `kind` after `version`. Waits up to `wait` for the first one.
+  Events events_after(const std::string& kind, std::uint64_t version,
+                      std::chrono::milliseconds wait);
+  [[nodiscard]] std::uint64_t version() const;
+  /// Ends the waits of events_after.
+  void wake();
+
+ private:
+  using Key = std::pair<std::string, std::string>;
+  void record(StoredEvent event);
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t version_ = 1;
+  std::uint64_t compacted_ = 0;
+  std::map<std::string, std::map<Key, web::json::value>> objects_;
+  std::vector<StoredEvent> events_;
+};
+
+}  // namespace topolb::test
