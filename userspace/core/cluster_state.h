@@ -123,9 +123,9 @@ class ClusterState {
   void detach_slice(const EndpointSlice& slice);
   void change_claims(const NamedEntry& entry, bool claim);
   void node_changed(const std::string& name, const Labels* before, const Labels* after);
-  void plan_entry(NamedEntry& entry, Planner& planner);
+  void plan_entry(NamedEntry& named, Planner& planner);
   void leave_lost_frontends_out(NamedEntry& entry);
-  void index_backend_nodes(NamedEntry& entry);
+  void index_backend_nodes(NamedEntry& named);
   void forget_empty_entries();
 
   PlanOptions options_;

@@ -48,15 +48,20 @@ std::string_view to_string(FrontendKind kind) {
   return "?";
 }
 
+bool is_repeated(const Service& service, const ServicePort& port) {
+  const auto first =
+      std::find_if(service.ports.begin(), service.ports.end(), [&](const ServicePort& other) {
+        return other.number == port.number && other.protocol == port.protocol;
+      });
+  return &*first != &port;
+}
+
 std::vector<ServicePortOfFamily> service_ports_of(const Service& service) {
   std::vector<ServicePortOfFamily> ports;
-  for (auto port = service.ports.begin(); port != service.ports.end(); ++port) {
-    const bool repeated = std::any_of(service.ports.begin(), port, [&](const ServicePort& earlier) {
-      return earlier.number == port->number && earlier.protocol == port->protocol;
-    });
-    if (repeated) continue;
+  for (const ServicePort& port : service.ports) {
+    if (is_repeated(service, port)) continue;
     for (const Family family : {Family::IPv4, Family::IPv6}) {
-      if (has_family(service.cluster_ips, family)) ports.push_back({&*port, family});
+      if (has_family(service.cluster_ips, family)) ports.push_back({&port, family});
     }
   }
   std::sort(ports.begin(), ports.end(), [](const auto& a, const auto& b) {

@@ -14,8 +14,11 @@ struct ServicePortOfFamily {
   Family family = Family::IPv4;
 };
 
-/// Sorted as ServicePortKey is. As kube-proxy, the families are those of the cluster IPs. A port
-/// whose number and protocol an earlier one has is not there.
+/// Whether an earlier port of the Service has the number and protocol of this one of its ports.
+bool is_repeated(const Service& service, const ServicePort& port);
+
+/// Sorted as ServicePortKey is, without repeated ports. As kube-proxy, the families are those of
+/// the cluster IPs.
 std::vector<ServicePortOfFamily> service_ports_of(const Service& service);
 
 /// Sorted; of two kinds on one address and port the first kind only.

@@ -31,19 +31,16 @@ std::vector<Problem> problems_of(const Service& service, const TopologyKeys& key
         "internalTrafficPolicy Local wins over the topology keys for traffic to the cluster IP: "
         "remove one of the two"));
   }
-  for (auto port = service.ports.begin(); port != service.ports.end(); ++port) {
-    const bool repeated = std::any_of(service.ports.begin(), port, [&](const ServicePort& earlier) {
-      return earlier.number == port->number && earlier.protocol == port->protocol;
-    });
-    if (repeated) {
+  for (const ServicePort& port : service.ports) {
+    if (is_repeated(service, port)) {
       problems.push_back(service_problem(
           service, "DuplicatePort",
-          fmt::format("port {} is there twice: the first one is served", port_text(*port))));
-    } else if (port->protocol == Protocol::SCTP) {
+          fmt::format("port {} is there twice: the first one is served", port_text(port))));
+    } else if (port.protocol == Protocol::SCTP) {
       problems.push_back(
           service_problem(service, "UnsupportedProtocol",
                           fmt::format("port {} is planned but not forwarded: only TCP and UDP are",
-                                      port_text(*port))));
+                                      port_text(port))));
     }
   }
   std::sort(problems.begin(), problems.end());

@@ -106,6 +106,7 @@ NodeView Nodes::view(const std::string& name) const {
 
 std::vector<const EndpointSlice*> pointers(const std::vector<EndpointSlice>& slices) {
   std::vector<const EndpointSlice*> result;
+  result.reserve(slices.size());
   for (const EndpointSlice& slice : slices) result.push_back(&slice);
   return result;
 }

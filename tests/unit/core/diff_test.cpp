@@ -38,7 +38,7 @@ struct Case {
   std::vector<std::string> operations;
 };
 
-void PrintTo(const Case& one, std::ostream* out) { *out << one.what; }
+std::ostream& operator<<(std::ostream& out, const Case& one) { return out << one.what; }
 
 class Diff : public testing::TestWithParam<Case> {};
 

@@ -25,7 +25,7 @@ struct Case {
   std::vector<std::string> lines;  // "LAST-PART in|out STATE first-key: reason"
 };
 
-void PrintTo(const Case& one, std::ostream* out) { *out << one.what; }
+std::ostream& operator<<(std::ostream& out, const Case& one) { return out << one.what; }
 
 std::string line(const EndpointExplanation& one) {
   return fmt::format("{} {} {} {}: {}", static_cast<int>(one.backend.address.bytes().back()),
@@ -78,14 +78,14 @@ INSTANTIATE_TEST_SUITE_P(
              {"2@n2", "3@n3", "4@lost", "5@lost zone=z2", "6", "7@bare"},
              "forward: tier 2 of 2: topology.kubernetes.io/zone=z1",
              {"2 in ready topology.kubernetes.io/zone: matches topology.kubernetes.io/zone=z1",
-              "3 out ready -: label kubernetes.io/hostname is n3 on its node, n1 here; label "
-              "topology.kubernetes.io/zone is z2 on its node, z1 here",
+              ("3 out ready -: label kubernetes.io/hostname is n3 on its node, n1 here; label "
+               "topology.kubernetes.io/zone is z2 on its node, z1 here"),
               "4 out ready -: its node lost is unknown",
               "5 out ready -: its node lost is unknown; its zone is z2, z1 here",
-              "6 out ready -: it has no node to compare kubernetes.io/hostname with; it has no "
-              "node to compare topology.kubernetes.io/zone with",
-              "7 out ready -: its node bare has no label kubernetes.io/hostname; its node bare "
-              "has no label topology.kubernetes.io/zone"}},
+              ("6 out ready -: it has no node to compare kubernetes.io/hostname with; it has no "
+               "node to compare topology.kubernetes.io/zone with"),
+              ("7 out ready -: its node bare has no label kubernetes.io/hostname; its node bare "
+               "has no label topology.kubernetes.io/zone")}},
         Case{"the last resort",
              "n1",
              "rack,*",
@@ -120,21 +120,21 @@ INSTANTIATE_TEST_SUITE_P(
              kHostThenZone,
              false,
              {"1@n1 terminating", "2@n2 terminating", "3@n3"},
-             "forward: tier 1 of 2: kubernetes.io/hostname=n1; no ready endpoint qualifies, so "
-             "those that still serve while they terminate",
-             {"1 in terminating kubernetes.io/hostname: matches kubernetes.io/hostname=n1; "
-              "terminating, and no ready one qualifies",
-              "2 out terminating topology.kubernetes.io/zone: nearer tier kubernetes.io/hostname "
-              "has backends",
-              "3 out ready -: label kubernetes.io/hostname is n3 on its node, n1 here; label "
-              "topology.kubernetes.io/zone is z2 on its node, z1 here"}},
+             ("forward: tier 1 of 2: kubernetes.io/hostname=n1; no ready endpoint qualifies, so "
+              "those that still serve while they terminate"),
+             {("1 in terminating kubernetes.io/hostname: matches kubernetes.io/hostname=n1; "
+               "terminating, and no ready one qualifies"),
+              ("2 out terminating topology.kubernetes.io/zone: nearer tier kubernetes.io/hostname "
+               "has backends"),
+              ("3 out ready -: label kubernetes.io/hostname is n3 on its node, n1 here; label "
+               "topology.kubernetes.io/zone is z2 on its node, z1 here")}},
         Case{"invalid keys",
              "n1",
              "rack,rack",
              false,
              {"1@n1"},
-             "reject: InvalidTopologyKeys: topology key \"rack\" is there twice: write each key "
-             "once; connections to this Service are refused until it is corrected",
+             ("reject: InvalidTopologyKeys: topology key \"rack\" is there twice: write each key "
+              "once; connections to this Service are refused until it is corrected"),
              {"1 out ready -: the Service's topology keys are refused"}},
         Case{"internalTrafficPolicy Local wins",
              "n1",
@@ -227,8 +227,8 @@ INSTANTIATE_TEST_SUITE_P(
              "",
              true,
              {"1@n1 terminating", "2@n2"},
-             "forward: internalTrafficPolicy Local: no ready endpoint qualifies, so those that "
-             "still serve while they terminate on this node",
+             ("forward: internalTrafficPolicy Local: no ready endpoint qualifies, so those that "
+              "still serve while they terminate on this node"),
              {"1 in terminating -: on this node; terminating, and no ready one qualifies",
               "2 out ready -: internalTrafficPolicy Local: it is on node n2"}}));
 

@@ -90,6 +90,7 @@ void KernelModel::expect_equals(const std::vector<ServicePortPlan>& plan) const 
 
 std::vector<std::string> texts_of(const std::vector<Operation>& operations) {
   std::vector<std::string> texts;
+  texts.reserve(operations.size());
   for (const Operation& operation : operations) texts.push_back(std::visit(TextOf{}, operation));
   return texts;
 }

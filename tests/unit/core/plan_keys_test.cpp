@@ -23,7 +23,7 @@ constexpr const char* kZone = "topology.kubernetes.io/zone";
 
 // Three zones of two nodes; racks "a" and "b" exist in every zone; n6 has empty labels.
 const Nodes& nodes() {
-  static const Nodes kNodes({
+  static const Nodes all({
       "n1: kubernetes.io/hostname=n1 topology.kubernetes.io/zone=z1 region=r1 rack=a case=A",
       "n2: kubernetes.io/hostname=n2 topology.kubernetes.io/zone=z1 region=r1 rack=b case=a",
       "n3: kubernetes.io/hostname=n3 topology.kubernetes.io/zone=z2 region=r1 rack=a",
@@ -33,7 +33,7 @@ const Nodes& nodes() {
       "n7: kubernetes.io/hostname=other rack=",
       "n8:",
   });
-  return kNodes;
+  return all;
 }
 
 struct Case {
@@ -44,7 +44,7 @@ struct Case {
   std::string expected;
 };
 
-void PrintTo(const Case& one, std::ostream* out) { *out << one.rule; }
+std::ostream& operator<<(std::ostream& out, const Case& one) { return out << one.rule; }
 
 class KeyedTraffic : public testing::TestWithParam<Case> {};
 
@@ -268,7 +268,7 @@ struct PrecedenceCase {
   std::string problem;
 };
 
-void PrintTo(const PrecedenceCase& one, std::ostream* out) { *out << one.rule; }
+std::ostream& operator<<(std::ostream& out, const PrecedenceCase& one) { return out << one.rule; }
 
 class KeysAndPolicies : public testing::TestWithParam<PrecedenceCase> {};
 

@@ -26,7 +26,7 @@ struct Case {
   std::string local;
 };
 
-void PrintTo(const Case& one, std::ostream* out) { *out << one.rule; }
+std::ostream& operator<<(std::ostream& out, const Case& one) { return out << one.rule; }
 
 class UnkeyedTraffic : public testing::TestWithParam<Case> {};
 

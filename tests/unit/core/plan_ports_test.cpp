@@ -21,12 +21,13 @@ using test::web_service;
 using test::web_slice;
 
 NodeView view() {
-  static const Nodes kNodes({"n1:"});
-  return kNodes.view("n1");
+  static const Nodes all({"n1:"});
+  return all.view("n1");
 }
 
 std::vector<std::string> backends(const std::vector<PortEndpoint>& endpoints) {
   std::vector<std::string> texts;
+  texts.reserve(endpoints.size());
   for (const PortEndpoint& one : endpoints) texts.push_back(one.backend.to_string());
   return texts;
 }
@@ -56,7 +57,7 @@ struct DuplicateCase {
   std::string worse, better;  // both at one address
 };
 
-void PrintTo(const DuplicateCase& one, std::ostream* out) { *out << one.rule; }
+std::ostream& operator<<(std::ostream& out, const DuplicateCase& one) { return out << one.rule; }
 
 class Duplicates : public testing::TestWithParam<DuplicateCase> {};
 

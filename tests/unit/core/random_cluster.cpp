@@ -7,9 +7,9 @@ namespace topolb::core::test {
 namespace {
 
 const std::vector<std::string>& label_keys() {
-  static const std::vector<std::string> kKeys{std::string(kHostnameLabel), std::string(kZoneLabel),
-                                              "rack"};
-  return kKeys;
+  static const std::vector<std::string> keys{std::string(kHostnameLabel), std::string(kZoneLabel),
+                                             "rack"};
+  return keys;
 }
 
 }  // namespace

@@ -131,9 +131,10 @@ bool valid(const std::vector<std::string>& keys) {
 
 }  // namespace
 
-void PrintTo(const ReferenceTraffic& traffic, std::ostream* out) {
-  *out << traffic.verdict << " tier=" << traffic.tier;
-  for (const std::string& backend : traffic.backends) *out << " " << backend;
+std::ostream& operator<<(std::ostream& out, const ReferenceTraffic& traffic) {
+  out << traffic.verdict << " tier=" << traffic.tier;
+  for (const std::string& backend : traffic.backends) out << " " << backend;
+  return out;
 }
 
 ReferencePort reference_port(const Service& service, const ServicePort& port, Family family,

@@ -3,6 +3,7 @@
 // slow, for comparison only.
 #pragma once
 
+#include <iosfwd>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,7 +20,7 @@ struct ReferenceTraffic {
   std::vector<std::string> backends;  // sorted as strings
   bool operator==(const ReferenceTraffic&) const = default;
 };
-void PrintTo(const ReferenceTraffic& traffic, std::ostream* out);
+std::ostream& operator<<(std::ostream& out, const ReferenceTraffic& traffic);
 
 struct ReferencePort {
   ReferenceTraffic internal;
