@@ -35,6 +35,13 @@ bool RunAllocator::take(std::uint32_t first, std::uint32_t length) {
   return true;
 }
 
+bool RunAllocator::is_free(std::uint32_t id) const {
+  auto run = free_.upper_bound(id);
+  if (run == free_.begin()) return id == 0;
+  --run;
+  return id - run->first < run->second;
+}
+
 void RunAllocator::retire(std::uint32_t first, std::uint32_t length) {
   retired_.emplace_back(first, length);
   in_use_ -= length;

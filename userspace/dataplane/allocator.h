@@ -23,6 +23,7 @@ class RunAllocator {
   void retire(std::uint32_t first, std::uint32_t length = 1);
   /// Makes what was retired free again.
   void reclaim();
+  [[nodiscard]] bool is_free(std::uint32_t id) const;
   /// Retired runs as (first, length), in the order of retirement.
   [[nodiscard]] const std::vector<std::pair<std::uint32_t, std::uint32_t>>& retired() const {
     return retired_;

@@ -5,8 +5,10 @@
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <cstring>
@@ -38,11 +40,12 @@ std::map<std::string, std::uint32_t> sizes_by_name(const MapSizes& sizes) {
           {"counters", sizes.counters},   {"service_names", sizes.services}};
 }
 
-// Whether the pinned maps are of this layout and of the sizes asked for: only then can they be
-// taken over in place.
-bool pins_fit(const std::string& pin_path, const MapSizes& sizes) {
-  const auto maps = KernelMaps::open_pinned(pin_path, Access::ReadOnly);
-  if (!maps) return false;
+bool pins_have_this_layout(const std::string& pin_path) {
+  return KernelMaps::open_pinned(pin_path, Access::ReadOnly).has_value();
+}
+
+// Only maps of the sizes asked for can be taken over in place.
+bool pins_have_sizes(const std::string& pin_path, const MapSizes& sizes) {
   for (const auto& [name, size] : sizes_by_name(sizes)) {
     const auto fd = open_pinned(pin_path + "/" + name);
     if (!fd) return false;
@@ -107,6 +110,13 @@ Result<void> check_right_to_use_bpf() {
   return errno_error(errno, "use BPF");
 }
 
+Result<void> check_cgroup2(const std::string& path) {
+  struct statfs facts {};
+  if (::statfs(path.c_str(), &facts) != 0) return errno_error(errno, "open cgroup " + path);
+  if (static_cast<unsigned long>(facts.f_type) == CGROUP2_SUPER_MAGIC) return {};
+  return make_error(fmt::format("--cgroup {} is not in a cgroup2 hierarchy", path));
+}
+
 int silent(enum libbpf_print_level, const char*, va_list) { return 0; }
 
 }  // namespace
@@ -120,6 +130,7 @@ Result<Datapath> Datapath::open(const DatapathOptions& options) {
   Datapath datapath;
   datapath.options_ = options;
   if (auto allowed = check_right_to_use_bpf(); !allowed) return allowed.error();
+  if (auto cgroup = check_cgroup2(options.cgroup_path); !cgroup) return cgroup.error();
   auto claim = claim_pin_path(options.pin_path);
   if (!claim) return claim.error();
   datapath.claim_ = std::move(*claim);
@@ -138,13 +149,16 @@ Result<void> Datapath::load() {
   object_->skeleton->rodata->has_set_retval = static_cast<std::uint8_t>(
       libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, nullptr) == 1);
 
-  took_over_ = pins_fit(options_.pin_path, options_.sizes);
+  const bool same_layout = pins_have_this_layout(options_.pin_path);
+  took_over_ = same_layout && pins_have_sizes(options_.pin_path, options_.sizes);
   if (took_over_) {
     for (const auto& name : pinned_map_names()) {
       auto fd = open_pinned(options_.pin_path + "/" + name);
       if (!fd) return fd.error();
       if (auto reused = reuse(object, name, fd->get()); !reused) return reused;
     }
+  }
+  if (same_layout) {
     for (const auto& [name, fd] : storages_of_attached_program(options_.pin_path)) {
       if (auto reused = reuse(object, name, fd.get()); !reused) return reused;
     }

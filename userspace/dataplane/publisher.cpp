@@ -35,6 +35,16 @@ void copy_text(const std::string& text, char (&field)[N]) {
   text.copy(field, N - 1);
 }
 
+using TrafficPlans = std::array<const core::TrafficPlan*, 3>;
+
+// Kinds of traffic with the same backends share a set: the first of those equal to plans[i].
+std::size_t first_equal(const TrafficPlans& plans, std::size_t i) {
+  for (std::size_t at = 0; at < i; ++at) {
+    if (plans[at] != nullptr && *plans[at] == *plans[i]) return at;
+  }
+  return i;
+}
+
 topolb_service_name name_row(const core::ServicePortPlan& plan, std::uint32_t first_counter,
                              std::uint32_t counter_count) {
   topolb_service_name row{};
@@ -74,6 +84,8 @@ Publisher::Publisher(KernelMaps& maps)
       counter_ids_(maps.counters.capacity()) {}
 
 void Publisher::take_over(const std::vector<core::ServicePortPlan>& plan) {
+  // Programs may still be reading what the agent before replaced with its last breath.
+  wait_for_running_programs();
   const KernelState state = read_kernel_state(maps_);
   restore(state);
   execute(core::diff({}, plan));
@@ -102,16 +114,13 @@ void Publisher::restore(const KernelState& state) {
       if (set != nullptr && heads.insert(set->set_ids.front()).second) writer_.restore(*set);
     }
   }
-  writer_.backends().drop_unreferenced();
+  writer_.drop_unreferenced();
   for (const auto& frontend : state.orphan_frontends) {
     (void)maps_.frontends.erase(frontend);
     frontends_deleted_ = true;
   }
   for (const auto& [id, name] : maps_.service_names.entries()) {
-    if (std::none_of(state.services.begin(), state.services.end(),
-                     [&, id = id](const auto& service) { return service.id == id; })) {
-      (void)maps_.service_names.erase(id);
-    }
+    if (service_ids_.is_free(id)) (void)maps_.service_names.erase(id);  // never got its sets
   }
 }
 
@@ -230,9 +239,8 @@ Result<Publisher::Record> Publisher::record_of(const core::ServicePortPlan& plan
 Result<void> Publisher::switch_sets(const Record& record, const core::ServicePortPlan& plan) {
   topolb_service& row = maps_.services[record.id];
   const std::array<std::uint32_t, 3> current{row.internal_set, row.external_set, row.node_set};
-  const std::array<const core::TrafficPlan*, 3> wanted{
-      &plan.internal, plan.external ? &*plan.external : nullptr,
-      plan.node_external ? &*plan.node_external : nullptr};
+  const TrafficPlans wanted{&plan.internal, plan.external ? &*plan.external : nullptr,
+                            plan.node_external ? &*plan.node_external : nullptr};
   std::array<std::uint32_t, 3> next{};
 
   const auto retire_unless_in = [&](const auto& heads, const auto& kept) {
@@ -243,11 +251,9 @@ Result<void> Publisher::switch_sets(const Record& record, const core::ServicePor
   };
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     if (wanted[i] == nullptr) continue;
-    const auto same =
-        std::find_if(wanted.begin(), wanted.begin() + static_cast<std::ptrdiff_t>(i),
-                     [&](const auto* other) { return other && *other == *wanted[i]; });
-    if (*same != wanted[i]) {  // the same backends as another kind of traffic: one set for both
-      next[i] = next[static_cast<std::size_t>(same - wanted.begin())];
+    const auto twin = first_equal(wanted, i);
+    if (twin < i) {
+      next[i] = next[twin];
       continue;
     }
     auto placed = place_set(record, plan, *wanted[i], current[i]);

@@ -220,6 +220,16 @@ void SetWriter::restore(const KernelSet& set) {
   }
 }
 
+void SetWriter::drop_unreferenced() {
+  for (std::uint32_t id = 0; id < maps_.sets.capacity(); ++id) {
+    if (maps_.sets[id].verdict != TOPOLB_VERDICT_NONE && sets_.is_free(id)) maps_.sets[id] = {};
+  }
+  for (std::uint32_t line = 0; line < maps_.slots.capacity(); ++line) {
+    if (maps_.slots[line].backend_ids[0] != 0 && lines_.is_free(line)) maps_.slots[line] = {};
+  }
+  backends_.drop_unreferenced();
+}
+
 void SetWriter::reclaim() {
   // A free row reads as zeros, so that a dump shows what is live.
   for (const auto& [first, length] : sets_.retired()) maps_.sets[first] = {};

@@ -64,6 +64,8 @@ class SetWriter {
   void retire(std::uint32_t set_id);
   /// Counts what a set found in the kernel uses as in use.
   void restore(const KernelSet& set);
+  /// After the last restore(): clears every row that no set found in the kernel uses.
+  void drop_unreferenced();
   /// After a grace period.
   void reclaim();
   [[nodiscard]] bool has_retired() const;
