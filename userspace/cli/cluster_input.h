@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the objects of a cluster come from: a directory of manifests.
+// Where the objects of a cluster come from: a directory of manifests, or its API.
 #pragma once
 
 #include <optional>

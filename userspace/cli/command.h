@@ -20,7 +20,9 @@ inline constexpr int kExitUsage = 2;   // wrong flags, input that cannot be read
 struct Options {
   bool help = false;
   std::string output = "table";
-  std::string manifests;
+  std::string manifests;   // the objects come from here,
+  std::string kubeconfig;  // or from the cluster of this one
+  std::string context;
   std::string node;
   std::string scope = "all";
   std::string service_proxy_name;
@@ -44,12 +46,16 @@ struct Invocation {
 /// Bits: which options a command takes.
 enum OptionBit : unsigned {
   kTakesManifests = 1U << 0U,
-  kTakesNode = 1U << 1U,
-  kTakesScope = 1U << 2U,
-  kTakesProxyName = 1U << 3U,
-  kTakesPinPath = 1U << 4U,
-  kTakesOutput = 1U << 5U,
+  kTakesKubeconfig = 1U << 1U,
+  kTakesContext = 1U << 2U,
+  kTakesNode = 1U << 3U,
+  kTakesScope = 1U << 4U,
+  kTakesProxyName = 1U << 5U,
+  kTakesPinPath = 1U << 6U,
+  kTakesOutput = 1U << 7U,
 };
+/// Of these two a command takes one.
+inline constexpr unsigned kTakesObjects = kTakesManifests | kTakesKubeconfig;
 
 struct OptionSpec {
   OptionBit bit;

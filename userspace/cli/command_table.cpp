@@ -8,6 +8,10 @@ const std::vector<OptionSpec>& option_table() {
   static const std::vector<OptionSpec> table{
       {kTakesManifests, "--manifests", "DIR",
        "read the objects from the YAML and JSON files below DIR", &Options::manifests},
+      {kTakesKubeconfig, "--kubeconfig", "FILE", "read the objects from the cluster of this file",
+       &Options::kubeconfig},
+      {kTakesContext, "--context", "NAME", "a context of the kubeconfig other than its current one",
+       &Options::context},
       {kTakesNode, "--node", "NAME", "the node to plan for", &Options::node},
       {kTakesScope, "--scope", "all|opted-in",
        "all Services (default), or those labelled topolb.io/enabled=true", &Options::scope},
@@ -23,27 +27,28 @@ const std::vector<OptionSpec>& option_table() {
 }
 
 const std::vector<Command>& command_table() {
-  constexpr unsigned kCluster = kTakesManifests | kTakesScope | kTakesProxyName | kTakesOutput;
+  constexpr unsigned kCluster =
+      kTakesObjects | kTakesContext | kTakesScope | kTakesProxyName | kTakesOutput;
   constexpr unsigned kKernel = kTakesPinPath | kTakesOutput;
   static const std::vector<Command> table{
       {"plan", "", "what a node would program",
        "Reads objects only: needs no root, no kernel support and no agent. Exits 0 even if some "
        "objects have problems; `topolb check` exits 1 then.",
        "topolb plan --manifests ./manifests --node node-1\n"
-       "topolb plan --manifests ./manifests --node node-1 -o json",
-       kCluster | kTakesNode, kTakesManifests | kTakesNode, "", nullptr, run_plan},
+       "topolb plan --kubeconfig ~/.kube/config --node node-1 -o json",
+       kCluster | kTakesNode, kTakesObjects | kTakesNode, "", nullptr, run_plan},
       {"check", "", "what is wrong in the objects",
        "Exits 1 if there is a problem. Good for a pipeline, before objects are applied.",
        "topolb check --manifests ./manifests\n"
        "topolb check --manifests ./manifests -o json",
-       kCluster, kTakesManifests, "", nullptr, run_check},
+       kCluster, kTakesObjects, "", nullptr, run_check},
       {"explain", "", "why a Service gets the backends that it gets on a node",
        "For each port, family and kind of traffic: what happens and why, and each endpoint with "
        "the reason why it is in or out. PORT is a number or a name.",
        "topolb explain default/web --node node-1 --manifests ./manifests\n"
        "topolb explain default/web:http --node node-1 --manifests ./manifests -o json",
-       kCluster | kTakesNode, kTakesManifests | kTakesNode, "NAMESPACE/NAME[:PORT]",
-       &Options::object, run_explain},
+       kCluster | kTakesNode, kTakesObjects | kTakesNode, "NAMESPACE/NAME[:PORT]", &Options::object,
+       run_explain},
       {"status", "", "agent, hooks, map fill, age of the state",
        "Exits 1 if no agent runs or a hook is not attached.",
        "sudo topolb status\n"

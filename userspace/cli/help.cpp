@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "cli/command.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -19,8 +21,9 @@ std::string option_text(const OptionSpec& option) {
 std::string usage_of(const Command& command) {
   std::string usage = command.words();
   if (!command.argument.empty()) usage += fmt::format(" {}", command.argument);
+  if ((command.required & kTakesObjects) != 0) usage += " (--manifests DIR | --kubeconfig FILE)";
   for (const auto& option : option_table()) {
-    if ((command.required & option.bit) != 0) {
+    if ((command.required & ~kTakesObjects & option.bit) != 0) {
       usage += fmt::format(" {} {}", option.flags, option.value);
     }
   }
@@ -75,8 +78,11 @@ void print_help(std::ostream& out, std::string_view noun) {
 }
 
 void print_help(std::ostream& out, const Command& command) {
-  out << fmt::format("topolb {}: {}\n\nUsage: topolb {}\n", command.words(), command.summary,
-                     usage_of(command));
+  out << fmt::format("topolb {}: {}\n\n", command.words(), command.summary);
+  std::string_view label = "Usage: ";
+  for (const auto& line : wrap("topolb " + usage_of(command), kTextWidth - label.size())) {
+    out << std::exchange(label, "       ") << line << '\n';
+  }
   if (!command.details.empty()) {
     out << '\n';
     for (const auto& line : wrap(command.details, kTextWidth)) out << line << '\n';

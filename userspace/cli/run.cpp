@@ -57,10 +57,10 @@ class Parser {
     const auto said = app_.get_subcommands();
     return said.empty() ? "" : said.front()->get_name();
   }
-  /// The first argument that nothing took; "": all were taken.
-  [[nodiscard]] std::string extra() const {
+  /// The first argument that nothing took; none: all were taken.
+  [[nodiscard]] std::optional<std::string> extra() const {
     const auto extras = app_.remaining(true);
-    return extras.empty() ? "" : extras.front();
+    return extras.empty() ? std::nullopt : std::optional(extras.front());
   }
 
  private:
@@ -110,48 +110,66 @@ std::string verbs_of(std::string_view noun) {
   return joined(verbs);
 }
 
-std::string no_command(const Parser& parser) {
-  const std::string noun = parser.noun();
-  const std::string extra = parser.extra();
-  if (extra.starts_with('-')) {
-    return fmt::format("unknown option {}; see topolb {}{}--help", extra, noun,
+std::string no_command(const std::string& noun, const std::optional<std::string>& extra) {
+  if (extra && extra->starts_with('-')) {
+    return fmt::format("unknown option {}; see topolb {}{}--help", *extra, noun,
                        noun.empty() ? "" : " ");
   }
-  if (!noun.empty()) {
-    return extra.empty() ? fmt::format("'{}' needs a second word: {}", noun, verbs_of(noun))
-                         : fmt::format("unknown command '{} {}': {} goes with {}", noun, extra,
-                                       noun, verbs_of(noun));
+  if (noun.empty()) {
+    return extra ? fmt::format("unknown command '{}'; see topolb --help", *extra)
+                 : "a command is missing; see topolb --help";
   }
-  return extra.empty() ? "a command is missing; see topolb --help"
-                       : fmt::format("unknown command '{}'; see topolb --help", extra);
+  return extra ? fmt::format("unknown command '{} {}': {} goes with {}", noun, *extra, noun,
+                             verbs_of(noun))
+               : fmt::format("'{}' needs a second word: {}", noun, verbs_of(noun));
+}
+
+/// Whether `value` is one of "a|b|c".
+bool is_one_of(std::string_view choices, const std::string& value) {
+  while (!choices.empty()) {
+    const auto end = choices.find('|');
+    if (choices.substr(0, end) == value) return true;
+    choices.remove_prefix(end == std::string_view::npos ? choices.size() : end + 1);
+  }
+  return false;
+}
+
+/// "" if an option's value is one that the command can have.
+std::string judge(const OptionSpec& option, const Command& command, const std::string& value) {
+  const auto name = option.flags.substr(option.flags.find("--"));
+  if (value.starts_with("--")) return fmt::format("{} needs a value, but {} follows", name, value);
+  const unsigned required = command.required & ~kTakesObjects;
+  if ((required & option.bit) != 0 && value.empty()) {
+    return fmt::format("'{}' needs {} {}", command.words(), name, option.value);
+  }
+  const bool is_choice = option.value.find('|') != std::string_view::npos;
+  if ((command.options & option.bit) == 0 || !is_choice) return {};
+  if (is_one_of(option.value, value)) return {};
+  return fmt::format("{} is {}, not '{}'", name, option.value, value);
 }
 
 /// "" if the command has what it needs and its values are words that we know.
-std::string judge(const Command& command, const Options& options, const std::string& extra) {
-  const auto see = fmt::format("see topolb {} --help", command.words());
-  if (!extra.empty()) {
-    return fmt::format(
-        "{} {}; {}", extra.starts_with('-') ? "unknown option" : "unexpected argument", extra, see);
+std::string judge(const Command& command, const Options& options,
+                  const std::optional<std::string>& extra) {
+  if (extra) {
+    return fmt::format("{} {}", extra->starts_with('-') ? "unknown option" : "unexpected argument",
+                       *extra);
   }
   if (!command.argument.empty() && (options.*command.argument_target).empty()) {
-    return fmt::format("'{}' needs {}; {}", command.words(), command.argument, see);
+    return fmt::format("'{}' needs {}", command.words(), command.argument);
   }
   for (const auto& option : option_table()) {
-    const std::string& value = options.*option.target;
-    const auto name = option.flags.substr(option.flags.find("--"));
-    if (value.starts_with("--")) {
-      return fmt::format("{} needs a value, but {} follows; {}", name, value, see);
-    }
-    if ((command.required & option.bit) != 0 && value.empty()) {
-      return fmt::format("'{}' needs {} {}; {}", command.words(), name, option.value, see);
-    }
-    if ((command.options & option.bit) == 0 || option.value.find('|') == std::string_view::npos) {
-      continue;
-    }
-    if (fmt::format("|{}|", option.value).find(fmt::format("|{}|", value)) == std::string::npos) {
-      return fmt::format("{} is {}, not '{}'", name, option.value, value);
-    }
+    auto wrong = judge(option, command, options.*option.target);
+    if (!wrong.empty()) return wrong;
   }
+  if ((command.required & kTakesObjects) == 0) return {};
+  if (options.manifests.empty() && options.kubeconfig.empty()) {
+    return fmt::format("'{}' needs --manifests DIR or --kubeconfig FILE", command.words());
+  }
+  if (!options.manifests.empty() && !options.kubeconfig.empty()) {
+    return "--manifests and --kubeconfig exclude each other";
+  }
+  if (!options.context.empty() && options.kubeconfig.empty()) return "--context needs --kubeconfig";
   return {};
 }
 
@@ -184,13 +202,15 @@ int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err)
     return kExitOk;
   }
   if (command == nullptr) {
-    if (parser.version() && parser.noun().empty() && parser.extra().empty()) {
+    if (parser.version() && parser.noun().empty() && !parser.extra()) {
       return run_version(call);
     }
-    return call.fail(kExitUsage, no_command(parser));
+    return call.fail(kExitUsage, no_command(parser.noun(), parser.extra()));
   }
   const std::string wrong = judge(*command, options, parser.extra());
-  if (!wrong.empty()) return call.fail(kExitUsage, wrong);
+  if (!wrong.empty()) {
+    return call.fail(kExitUsage, fmt::format("{}; see topolb {} --help", wrong, command->words()));
+  }
   const int exit_code = command->handler(call);
   out.flush();
   if (!out) return call.fail(kExitFailed, "cannot write the output");

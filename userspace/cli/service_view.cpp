@@ -155,6 +155,10 @@ void print_connections(std::ostream& out, const ServiceView& service) {
 }  // namespace
 
 void print_service_list(std::ostream& out, const std::vector<ServiceView>& services) {
+  if (services.empty()) {
+    out << "No Services.\n";
+    return;
+  }
   Table table({{"SERVICE"}, {"PORT"}, {"FRONTENDS"}, {"INTERNAL"}, {"EXTERNAL"}});
   for (const auto& service : services) {
     std::vector<std::string> frontends;

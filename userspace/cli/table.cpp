@@ -11,8 +11,10 @@ namespace {
 
 constexpr std::size_t kGap = 2;
 constexpr std::size_t kLineHang = 2;
-/// A wrapped column keeps this much, or its header's width.
+/// What a column of texts keeps, or its header's width, while others can give way,
 constexpr std::size_t kLeastTextWidth = 12;
+/// and what every column keeps.
+constexpr std::size_t kLeastWidth = 8;
 
 const std::vector<std::string>* as_list(const TableCell& cell) {
   return std::get_if<std::vector<std::string>>(&cell);
@@ -33,57 +35,60 @@ std::string cell_text(const TableCell& cell, std::size_t width) {
 
 }  // namespace
 
-std::vector<std::size_t> Table::natural_widths() const {
-  std::vector<std::size_t> widths;
-  for (std::size_t i = 0; i < columns_.size(); ++i) {
-    std::size_t width = columns_[i].header.size();
-    for (const auto& row : rows_) {
-      if (row.cells.empty()) continue;
-      width = std::max(width, display_width(cell_text(row.cells[i], std::string::npos)));
-    }
-    widths.push_back(width);
-  }
-  return widths;
-}
-
-std::size_t Table::least_width(std::size_t column) const {
-  std::size_t least = columns_[column].header.size();
-  std::size_t widest_text = 0;
+std::size_t Table::width_at(std::size_t column, std::size_t list_width) const {
+  std::size_t width = columns_[column].header.size();
   for (const auto& row : rows_) {
     if (row.cells.empty()) continue;
-    if (as_list(row.cells[column]) != nullptr) {
-      least = std::max(least, display_width(cell_text(row.cells[column], 0)));
-    } else {
-      widest_text = std::max(widest_text, display_width(cell_text(row.cells[column], 0)));
-    }
+    width = std::max(width, display_width(cell_text(row.cells[column], list_width)));
   }
-  return std::max(least, std::min(widest_text, kLeastTextWidth));
+  return width;
+}
+
+bool Table::has_lists(std::size_t column) const {
+  return std::any_of(rows_.begin(), rows_.end(), [&](const Row& row) {
+    return !row.cells.empty() && as_list(row.cells[column]) != nullptr;
+  });
+}
+
+void Table::shrink(std::vector<std::size_t>& widths, const std::vector<std::size_t>& least) const {
+  std::vector<std::size_t> widest_first(widths.size());
+  std::iota(widest_first.begin(), widest_first.end(), 0);
+  std::stable_sort(widest_first.begin(), widest_first.end(),
+                   [&](std::size_t a, std::size_t b) { return widths[a] > widths[b]; });
+  for (const std::size_t column : widest_first) {
+    const std::size_t total =
+        std::accumulate(widths.begin(), widths.end(), indent_ + kGap * (widths.size() - 1));
+    if (total <= kTextWidth) return;
+    const std::size_t excess = std::min(total - kTextWidth, widths[column]);
+    widths[column] = std::min(widths[column], std::max(least[column], widths[column] - excess));
+  }
 }
 
 std::vector<std::size_t> Table::fitted_widths() const {
-  auto widths = natural_widths();
-  const auto total = [&] {
-    return std::accumulate(widths.begin(), widths.end(), indent_ + kGap * (widths.size() - 1));
-  };
-  const auto has_lists = [&](std::size_t column) {
-    return std::any_of(rows_.begin(), rows_.end(), [&](const Row& row) {
-      return !row.cells.empty() && as_list(row.cells[column]) != nullptr;
-    });
-  };
-  // Lists give way first, then texts; of each the widest first.
-  for (const bool lists : {true, false}) {
-    std::vector<std::size_t> order;
-    for (std::size_t i = 0; i < widths.size(); ++i) {
-      if (has_lists(i) == lists) order.push_back(i);
+  std::vector<std::size_t> widths;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    widths.push_back(width_at(i, std::string::npos));
+  }
+  // Lists give way first, then texts, and when it must be all of them.
+  auto least_with_short_lists = widths;
+  auto least_with_wrapped_texts = widths;
+  std::vector<std::size_t> least;
+  for (std::size_t i = 0; i < widths.size(); ++i) {
+    const std::size_t header = columns_[i].header.size();
+    least.push_back(std::max(header, kLeastWidth));
+    if (has_lists(i)) {
+      least_with_short_lists[i] = width_at(i, 0);
+      least_with_wrapped_texts[i] = least_with_short_lists[i];
+    } else {
+      least_with_wrapped_texts[i] = std::max(header, kLeastTextWidth);
     }
-    std::sort(order.begin(), order.end(),
-              [&](std::size_t a, std::size_t b) { return widths[a] > widths[b]; });
-    for (const std::size_t column : order) {
-      const std::size_t width = total();
-      if (width <= kTextWidth) return widths;
-      const std::size_t excess = std::min(width - kTextWidth, widths[column]);
-      widths[column] = std::max(least_width(column), widths[column] - excess);
-    }
+  }
+  shrink(widths, least_with_short_lists);
+  shrink(widths, least_with_wrapped_texts);
+  shrink(widths, least);
+  // A shortened list seldom needs all of what it was given.
+  for (std::size_t i = 0; i < widths.size(); ++i) {
+    if (has_lists(i)) widths[i] = std::min(widths[i], width_at(i, widths[i]));
   }
   return widths;
 }

@@ -43,10 +43,12 @@ class Table {
     std::size_t line_indent = 0;
   };
 
-  [[nodiscard]] std::vector<std::size_t> natural_widths() const;
+  /// The width of a column whose lists are shortened to `list_width`.
+  [[nodiscard]] std::size_t width_at(std::size_t column, std::size_t list_width) const;
   [[nodiscard]] std::vector<std::size_t> fitted_widths() const;
-  /// The least width a column can have.
-  [[nodiscard]] std::size_t least_width(std::size_t column) const;
+  [[nodiscard]] bool has_lists(std::size_t column) const;
+  /// The widest columns first, each to its `least`, until all fit.
+  void shrink(std::vector<std::size_t>& widths, const std::vector<std::size_t>& least) const;
   void print_row(std::ostream& out, const std::vector<TableCell>& cells,
                  const std::vector<std::size_t>& widths) const;
 
