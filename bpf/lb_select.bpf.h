@@ -63,27 +63,39 @@ static __always_inline int take_if_usable(__u32 backend_id, __u32 slot,
 	return 1;
 }
 
-/*
- * Where a backend id stands in a tier (its ids ascend); backend_count if nowhere.
- * A global function, like the next one: the verifier reads it once, not at each call.
- */
-__noinline __u32 topolb_find_slot(const struct topolb_tier *tier, __u32 backend_id)
+struct search {
+	struct topolb_tier tier;
+	__u32 backend_id;
+	__u32 low, high;
+};
+
+static long search_step(__u32 step __attribute__((unused)), void *data)
 {
-	if (!tier)
-		return 0;
+	struct search *search = data;
+	__u32 middle = search->low + (search->high - search->low) / 2;
 
-	__u32 low = 0, high = tier->backend_count;
+	if (search->low >= search->high)
+		return 1;
+	if (backend_in_slot(&search->tier, middle) < search->backend_id)
+		search->low = middle + 1;
+	else
+		search->high = middle;
+	return 0;
+}
 
-	for (int step = 0; step < TOPOLB_MAX_SEARCH_STEPS && low < high; step++) {
-		__u32 middle = low + (high - low) / 2;
+/* Where a backend id stands in a tier (its ids ascend); backend_count if nowhere. */
+static __always_inline __u32 find_slot(const struct topolb_tier *tier, __u32 backend_id)
+{
+	struct search search = {
+		.tier = *tier,
+		.backend_id = backend_id,
+		.high = tier->backend_count,
+	};
 
-		if (backend_in_slot(tier, middle) < backend_id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < tier->backend_count && backend_in_slot(tier, low) == backend_id)
-		return low;
+	/* bpf_loop: the verifier reads one step, not all of them. */
+	bpf_loop(TOPOLB_MAX_SEARCH_STEPS, search_step, &search, 0);
+	if (search.low < tier->backend_count && backend_in_slot(tier, search.low) == backend_id)
+		return search.low;
 	return tier->backend_count;
 }
 
@@ -107,6 +119,8 @@ static long walk_step(__u32 step, void *data)
  * Takes a usable backend of one tier; 0 if it has none. The preferred backend
  * of `choice` if it is a usable one of this tier, else a random one: some random
  * probes, then, so that no usable backend is missed, a walk over the tier.
+ *
+ * A global function: the verifier reads it once, not once per tier.
  */
 __noinline int topolb_take_from_tier(const struct topolb_tier *tier, struct topolb_choice *choice)
 {
@@ -118,7 +132,7 @@ __noinline int topolb_take_from_tier(const struct topolb_tier *tier, struct topo
 
 		if (slot >= tier->backend_count ||
 		    backend_in_slot(tier, slot) != choice->backend_id)
-			slot = topolb_find_slot(tier, choice->backend_id);
+			slot = find_slot(tier, choice->backend_id);
 		if (slot < tier->backend_count && take_if_usable(choice->backend_id, slot, choice))
 			return 1;
 	}
