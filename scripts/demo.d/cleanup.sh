@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Removes all that a run made, found by the run's name alone: works after any failure, and for a run
 # that was killed.
 
@@ -21,16 +21,16 @@ end_processes_of() {
   done
 }
 
-# remove_run RUN: nothing that is missing is an error.
+# remove_run RUN: what fails here shows in leftovers_of; another run may remove the same dead one.
 remove_run() {
   local run=$1 path
   end_processes_of "$run"
   rm -rf -- "/sys/fs/bpf/$run"
   for path in /run/netns/"$run"-*; do
-    [ ! -e "$path" ] || ip netns delete "${path##*/}"
+    [ ! -e "$path" ] || ip netns delete "${path##*/}" 2>/dev/null || true
   done
   for path in "$(find_cgroup2)/$run"/*/ "$(find_cgroup2)/$run"; do
-    [ ! -d "$path" ] || rmdir -- "$path"
+    [ ! -d "$path" ] || rmdir -- "$path" 2>/dev/null || true
   done
   rm -rf -- "/run/$run"
 }
@@ -48,9 +48,10 @@ leftovers_of() {
 remove_dead_runs() {
   local path
   for path in /run/topolb-demo-*; do
-    [ -d "$path" ] && [ ! -d "/proc/${path##*-}" ] || continue
-    note "removing what a killed demo left: ${path##*/}"
-    remove_run "${path##*/}"
+    if [ -d "$path" ] && [ ! -d "/proc/${path##*-}" ]; then
+      note "removing what a killed demo left: ${path##*/}"
+      remove_run "${path##*/}"
+    fi
   done
 }
 

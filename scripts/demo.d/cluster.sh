@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Namespaces, cgroups, agents and pods of one run. Their names begin with the run's, which carries
 # the process id, so that runs do not clash and cleanup.sh finds all of it by the name.
 #   fabric            a bridge that joins the nodes (192.168.0.0/24), and the server outside

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # The demo's cluster as data, and as Kubernetes objects: three zones of two nodes, in two regions.
 # Every node but b2 runs a pod of the Service `web`; `web-vm` is a server outside of the cluster, of
 # which only the zone is known.

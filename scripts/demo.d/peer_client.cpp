@@ -136,7 +136,8 @@ Result<ChangeSeen> see_change(const sockaddr_in& service, const Change& change) 
       if (!old || shown) ++seen.stray[answer];
     }
     if (in_a_row == 0 && now - start > kChangeLimit) {
-      return make_error("the change did not show: still " + answer);
+      return make_error("still " + answer + " after " + std::to_string(kChangeLimit.count()) +
+                        " s");
     }
     std::this_thread::sleep_for(kPause);
   }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # What the reader sees: numbered steps, what is expected and what was seen, 80 columns.
 
 step_number=0
@@ -49,24 +49,32 @@ show_cluster() {
 # show_matrix ROW...: a row is a client's node and a count per backend.
 show_matrix() {
   local backend row cell
-  printf '\n    %-14s' 'client \ backend'
+  printf '\n    %-15s' 'client on'
   for backend in "${backends[@]}"; do printf '%9s' "${zone_of[${backend#web-}]}"; done
-  printf '\n    %-14s' ''
+  printf '\n    %-15s' ''
   for backend in "${backends[@]}"; do printf '%9s' "$backend"; done
   printf '\n'
   for row in "$@"; do
     read -r -a row <<<"$row"
-    printf '    %-14s' "${zone_of[${row[0]}]} ${row[0]}"
+    printf '    %-15s' "${zone_of[${row[0]}]}  ${row[0]}"
     for cell in "${row[@]:1}"; do printf '%9s' "${cell/#0/.}"; done
     printf '\n'
   done
   printf '\n'
 }
 
+# quote COMMAND...: what a person would type, and what it prints.
+quote() {
+  local line
+  printf '\n    $ %s\n' "$1"
+  shift
+  "$@" | while IFS= read -r line; do echo "${line:+    $line}"; done
+}
+
 finish() {
   printf '\n'
   if ((mismatches > 0)); then
-    say "$mismatches of $step_number steps are not as expected, $SECONDS s"
+    say "$mismatches checks in $step_number steps failed, $SECONDS s"
     exit 1
   fi
   say "all $step_number steps as expected, $SECONDS s"
