@@ -8,7 +8,8 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <stdexcept>
+
+#include "api_server_cable.h"
 
 namespace topolb::test {
 namespace {
@@ -35,28 +36,6 @@ void load_identity(SSL_CTX* context, const KeyPair& identity) {
 void require_clients(SSL_CTX* context, const std::string& authority_pem) {
   X509_STORE_add_cert(SSL_CTX_get_cert_store(context), read_certificate(authority_pem).get());
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-}
-
-UniqueFd listen_on(std::uint16_t port) {
-  UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      listen(fd.get(), SOMAXCONN) != 0) {
-    throw std::runtime_error("test API server: cannot listen");
-  }
-  return fd;
-}
-
-std::uint16_t port_of(int fd) {
-  sockaddr_in address{};
-  socklen_t length = sizeof address;
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
-  return ntohs(address.sin_port);
 }
 
 }  // namespace
@@ -119,8 +98,8 @@ TlsListener::TlsListener(std::uint16_t port, const KeyPair& identity,
                          const std::string& client_authority_pem, Handler handler)
     : handler_(std::move(handler)),
       context_(SSL_CTX_new(TLS_server_method()), SSL_CTX_free),
-      socket_(listen_on(port)),
-      port_(port_of(socket_.get())) {
+      port_(port),
+      socket_(listen_on_loopback(port_)) {
   load_identity(context_.get(), identity);
   if (!client_authority_pem.empty()) require_clients(context_.get(), client_authority_pem);
   acceptor_ = std::jthread([this] { accept_loop(); });

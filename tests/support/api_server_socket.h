@@ -65,8 +65,8 @@ class TlsListener {
 
   Handler handler_;
   std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_;
-  UniqueFd socket_;
-  std::uint16_t port_ = 0;
+  std::uint16_t port_;
+  UniqueFd socket_;  // sets port_
   std::atomic<bool> stopping_ = false;
   std::mutex mutex_;
   std::list<std::shared_ptr<TlsConnection>> connections_;

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "api_server.h"
+#include "kube/server_url.h"
+#include "test_cluster.h"
+
+namespace topolb::kube {
+namespace {
+
+class SimulatedCluster final : public TestCluster {
+ public:
+  SimulatedCluster() {
+    cable_ = std::make_unique<test::Cable>(parse_server_url(server_.url())->port);
+  }
+
+  [[nodiscard]] ClusterConfig config() const override {
+    ClusterConfig config;
+    config.servers = {fmt::format("https://127.0.0.1:{}", cable_->port())};
+    config.certificate_authority.data = server_.authority().certificate_pem();
+    return config;
+  }
+  void put(const web::json::value& object) override { server_.store().put(object); }
+  void remove(const std::string& kind, const std::string& name_space,
+              const std::string& name) override {
+    server_.store().remove(kind, name_space, name);
+  }
+  void stop() override { server_.stop(); }
+  void start() override { server_.start(); }
+  void forget_history() override { server_.store().compact(); }
+
+ private:
+  test::ApiServer server_;
+};
+
+}  // namespace
+
+std::unique_ptr<TestCluster> make_simulated_cluster() {
+  return std::make_unique<SimulatedCluster>();
+}
+
+}  // namespace topolb::kube
