@@ -46,7 +46,7 @@ struct ChangeSeen {
   Counts stray;  // answers in neither set, or of the old one after one of the new
 };
 
-/// Connects by TCP without a pause while the change happens, until a run of answers of the new set
+/// Connects by TCP again and again while the change happens, until a run of answers of the new set
 /// alone. Error: the rename failed, or the change did not show in time.
 Result<ChangeSeen> see_change(const sockaddr_in& service, const Change& change);
 
