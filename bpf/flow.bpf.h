@@ -5,10 +5,10 @@
  * Each flow is two entries, one per direction; the translated key of one, turned around,
  * is the key of the other. An entry knows all that its packets need, so a packet costs
  * one look-up. What both must know (age, state) is brought to the other entry when the
- * state changes and once per TOPOLB_FLOW_TOUCH_NS; that also puts back one that the LRU
+ * state changes and every TOPOLB_FLOW_TOUCH_TICKS; that also puts back one that the LRU
  * has evicted, so a flow lives while either entry does.
  *
- * Times are CLOCK_MONOTONIC as of the last tick: the coarse clock is cheap.
+ * Times are CLOCK_MONOTONIC as of the last tick.
  */
 #ifndef TOPOLB_FLOW_BPF_H
 #define TOPOLB_FLOW_BPF_H
@@ -97,6 +97,7 @@ static __always_inline void update_other_entry(const struct packet *packet,
 
 	if (other) {
 		other->touched_ns = flow->touched_ns;
+		other->touched_tick = flow->touched_tick;
 		other->state = flow->state;
 		return;
 	}
@@ -109,8 +110,13 @@ static __always_inline void update_other_entry(const struct packet *packet,
 	bpf_map_update_elem(&flows, &key, &lost, BPF_NOEXIST);
 }
 
-static __noinline int follow_flow(const struct packet *packet, struct topolb_flow *flow, __u64 now)
+/* Global functions, here and below, are read by the verifier once, not at each call. */
+__noinline int topolb_follow_flow(const struct packet *packet, struct topolb_flow *flow)
 {
+	if (!packet || !flow)
+		return FLOW_OVER;
+
+	__u64 now = bpf_ktime_get_coarse_ns();
 	__u32 state = flow->state;
 
 	if (is_idle_too_long(flow, now))
@@ -122,23 +128,25 @@ static __noinline int follow_flow(const struct packet *packet, struct topolb_flo
 	    (packet->tcp_flags & (TCP_ACK | TCP_FIN | TCP_RST)) == TCP_ACK)
 		return FLOW_ENDING; /* the last acknowledgement */
 	flow->touched_ns = now;
+	flow->touched_tick = bpf_jiffies64();
 	flow->state = next_state(packet, flow);
 	flow->interface_index = 0; /* routes change */
 	update_other_entry(packet, flow);
 	return FLOW_USABLE;
 }
 
-/* Accounts for a packet of a flow. Returns a FLOW_*. */
+/* Accounts for a packet of a flow. Returns a FLOW_*. The tick is read without a call. */
 static __always_inline int meet_flow(const struct packet *packet, struct topolb_flow *flow)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
+	__u32 ticks = (__u32)bpf_jiffies64() - flow->touched_tick;
+	__u32 state = flow->state;
 
-	if ((__s64)(now - flow->touched_ns) < (__s64)TOPOLB_FLOW_TOUCH_NS &&
+	/* Open, replied to or not; a reply is news to a flow without one. */
+	if (ticks < TOPOLB_FLOW_TOUCH_TICKS &&
 	    !(packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)) &&
-	    flow->state == (flow->flags & TOPOLB_FLOW_REPLY ? TOPOLB_FLOW_REPLIED
-							    : flow->state & TOPOLB_FLOW_REPLIED))
+	    (state == TOPOLB_FLOW_REPLIED || (!state && !(flow->flags & TOPOLB_FLOW_REPLY))))
 		return FLOW_USABLE;
-	return follow_flow(packet, flow, now);
+	return topolb_follow_flow(packet, flow);
 }
 
 /* The backend row no longer holds the backend that the flow goes to. */
@@ -221,9 +229,12 @@ static __always_inline int insert_reply(struct topolb_flow_key *key, struct topo
  * Inserts both entries of a new flow. `flow` is the client's, whose translated source is
  * the client itself or the node's address; it gets another source port where it must.
  */
-static __noinline int insert_flow(const struct topolb_flow_key *key, struct topolb_flow *flow,
+__noinline int topolb_insert_flow(const struct topolb_flow_key *key, struct topolb_flow *flow,
 				  const struct topolb_settings *config)
 {
+	if (!key || !flow || !config)
+		return -1;
+
 	struct topolb_flow_key reply_key = turned_around(&flow->translated);
 
 	flow->translated = turned_around(key);

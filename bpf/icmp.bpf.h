@@ -114,9 +114,12 @@ static __always_inline int rewrite_outer(struct __sk_buff *ctx, const struct pac
  * An ICMP error on its way in or out. The entry of packets in its direction tells whom it
  * is for: the embedded packet, turned around, is the key. Returns a TC_ACT_*.
  */
-static __noinline int translate_icmp_error(struct __sk_buff *ctx, struct packet *outer,
+__noinline int topolb_translate_icmp_error(struct __sk_buff *ctx, const struct packet *outer,
 					   int is_egress)
 {
+	if (!outer)
+		return TC_ACT_UNSPEC;
+
 	struct packet inner = {};
 	struct topolb_flow_key key;
 	struct topolb_flow *flow;

@@ -18,13 +18,22 @@
 #define TOPOLB_PER_PACKET
 #include "icmp.bpf.h"
 
-#define FLOW_OPENED -2 /* no TC_ACT_* */
+/* Beside TC_ACT_*. */
+#define FLOW_OPENED -2
+#define FLOW_REFUSED -3
 
 static __always_inline struct topolb_settings *read_settings(void)
 {
 	__u32 row = 0;
 
 	return bpf_map_lookup_elem(&settings, &row);
+}
+
+static __always_inline int is_node_port(__be16 port_be, const struct topolb_settings *config)
+{
+	__u16 port = bpf_ntohs(port_be);
+
+	return port >= config->node_port_min && port <= config->node_port_max;
 }
 
 /* NodePorts answer on the node's own addresses. */
@@ -37,11 +46,10 @@ find_frontend(const struct packet *packet, const struct topolb_settings *config)
 		.protocol = packet->key.protocol,
 	};
 	struct topolb_frontend_target *target = bpf_map_lookup_elem(&frontends, &dialled);
-	__u16 port = bpf_ntohs(dialled.port_be);
 
 	if (target)
 		return target;
-	if (port < config->node_port_min || port > config->node_port_max ||
+	if (!is_node_port(dialled.port_be, config) ||
 	    !bpf_map_lookup_elem(&node_addresses, &dialled.address))
 		return NULL;
 	dialled.address = unspecified_like(&dialled.address);
@@ -85,10 +93,13 @@ static __always_inline int is_in_source_ranges(const struct packet *packet, __u3
 }
 
 /* Chooses a backend for a new flow. Returns a TOPOLB_VERDICT_*. */
-static __noinline __u32 choose(const struct packet *packet,
+__noinline __u32 topolb_choose(const struct packet *packet,
 			       const struct topolb_frontend_target *target, int is_from_pod,
 			       struct topolb_choice *choice)
 {
+	if (!packet || !target || !choice)
+		return TOPOLB_VERDICT_NONE;
+
 	__u32 service_id = target->service_id, set_id, verdict;
 	struct topolb_service *service = bpf_map_lookup_elem(&services, &service_id);
 	struct topolb_set *set;
@@ -150,6 +161,7 @@ static __always_inline int add_flow(const struct packet *packet, const struct to
 			},
 		.touched_ns = now,
 		.created_ns = now,
+		.touched_tick = bpf_jiffies64(),
 		.backend_id = choice->backend_id,
 		.service_id = service_id,
 		.topology_key_id = choice->topology_key_id,
@@ -162,30 +174,33 @@ static __always_inline int add_flow(const struct packet *packet, const struct to
 		if (same_address(&flow.translated.source, &(struct topolb_address){}))
 			return -1; /* the node has no address of this family */
 	}
-	return insert_flow(&packet->key, &flow, config);
+	return topolb_insert_flow(&packet->key, &flow, config);
 }
 
 /*
- * A flow for the first packet of one. Returns FLOW_OPENED or, if there is to be none, the
- * TC_ACT_* of the packet.
+ * A flow for the first packet of one. Returns FLOW_OPENED, FLOW_REFUSED if the client is to
+ * be told, or the TC_ACT_* of the packet.
  */
-static __noinline int open_flow(struct __sk_buff *ctx, const struct packet *packet,
+__noinline int topolb_open_flow(const struct packet *packet,
 				const struct topolb_frontend_target *target, int is_from_pod,
 				const struct topolb_settings *config)
 {
+	if (!packet || !target || !config)
+		return TC_ACT_SHOT;
+
 	struct topolb_choice choice = {};
 	__u32 verdict;
 
 	if (packet->key.protocol == IPPROTO_TCP &&
 	    (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN) {
 		count_event(TOPOLB_EVENT_UNKNOWN_FLOW);
-		return send_reset(ctx, packet);
+		return FLOW_REFUSED;
 	}
-	verdict = choose(packet, target, is_from_pod, &choice);
+	verdict = topolb_choose(packet, target, is_from_pod, &choice);
 	if (verdict == TOPOLB_VERDICT_NONE)
 		return TC_ACT_UNSPEC;
 	if (verdict == TOPOLB_VERDICT_REJECT)
-		return refuse(ctx, packet);
+		return FLOW_REFUSED;
 	if (verdict == TOPOLB_VERDICT_DROP) {
 		count_event(TOPOLB_EVENT_DROPPED);
 		return TC_ACT_SHOT;
@@ -242,6 +257,13 @@ static __always_inline struct topolb_flow *find_reply(const struct packet *packe
 	return flow;
 }
 
+static __always_inline struct topolb_flow *find_client_flow(const struct packet *packet)
+{
+	struct topolb_flow *flow = bpf_map_lookup_elem(&flows, &packet->key);
+
+	return flow && !(flow->flags & TOPOLB_FLOW_REPLY) ? flow : NULL;
+}
+
 /* A packet with ports. Returns a TC_ACT_*. */
 static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet, int is_from_pod,
 				 const struct topolb_settings *config)
@@ -254,14 +276,25 @@ static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet, i
 		state = meet_flow(packet, flow);
 		return state == FLOW_OVER ? TC_ACT_UNSPEC : finish(ctx, packet, flow, state);
 	}
-	target = find_frontend(packet, config);
-	if (!target || ctx->pkt_type == PACKET_OTHERHOST)
+	/* A NodePort takes two or three look-ups: first see whether one will do. */
+	if (is_node_port(packet->key.destination_port_be, config))
+		flow = find_client_flow(packet);
+	target = flow ? NULL : find_frontend(packet, config);
+	if ((!flow && !target) || ctx->pkt_type == PACKET_OTHERHOST)
 		return TC_ACT_UNSPEC;
-	flow = bpf_map_lookup_elem(&flows, &packet->key);
+	if (!flow)
+		flow = find_client_flow(packet);
 	state = flow ? meet_client_flow(packet, flow, config) : FLOW_OVER;
 	if (state == FLOW_OVER) {
-		int action = open_flow(ctx, packet, target, is_from_pod, config);
+		if (!target)
+			target = find_frontend(packet, config);
+		if (!target)
+			return TC_ACT_UNSPEC;
 
+		int action = topolb_open_flow(packet, target, is_from_pod, config);
+
+		if (action == FLOW_REFUSED)
+			return refuse(ctx, packet);
 		if (action != FLOW_OPENED)
 			return action;
 		flow = bpf_map_lookup_elem(&flows, &packet->key);
@@ -280,7 +313,7 @@ static __always_inline int handle_ingress(struct __sk_buff *ctx, int is_from_pod
 	if (kind == PARSE_OTHER || !config)
 		return TC_ACT_UNSPEC;
 	if (kind == PARSE_ICMP_ERROR)
-		return translate_icmp_error(ctx, &packet, 0);
+		return topolb_translate_icmp_error(ctx, &packet, 0);
 	if (packet.fragment && fill_fragment_ports(&packet))
 		return TC_ACT_UNSPEC;
 	return serve(ctx, &packet, is_from_pod, config);
@@ -311,7 +344,7 @@ int topolb_egress(struct __sk_buff *ctx)
 	if (kind == PARSE_OTHER)
 		return TC_ACT_UNSPEC;
 	if (kind == PARSE_ICMP_ERROR)
-		return translate_icmp_error(ctx, &packet, 1);
+		return topolb_translate_icmp_error(ctx, &packet, 1);
 	if (packet.fragment && fill_fragment_ports(&packet))
 		return TC_ACT_UNSPEC;
 	flow = bpf_map_lookup_elem(&flows, &packet.key);

@@ -196,8 +196,11 @@ static __always_inline int fill_reset(struct __sk_buff *ctx, const struct packet
 }
 
 /* Resets the connection on behalf of the packet's receiver. Returns a TC_ACT_*. */
-static __noinline int send_reset(struct __sk_buff *ctx, const struct packet *packet)
+__noinline int topolb_send_reset(struct __sk_buff *ctx, const struct packet *packet)
 {
+	if (!packet)
+		return TC_ACT_SHOT;
+
 	struct tcphdr reset = {};
 	__u32 sum, header = packet->l3_offset + ip_header_length(packet);
 	int is_left;
@@ -239,9 +242,12 @@ static __always_inline void leave_checksum_to_device(struct icmp_message *messag
 }
 
 /* Sends an ICMP or ICMPv6 error about the packet to its sender. Returns a TC_ACT_*. */
-static __noinline int send_icmp_error(struct __sk_buff *ctx, const struct packet *packet,
+__noinline int topolb_send_icmp_error(struct __sk_buff *ctx, const struct packet *packet,
 				      const struct icmp_error *error)
 {
+	if (!packet || !error)
+		return TC_ACT_SHOT;
+
 	struct icmp_message message = {.type = error->type, .code = error->code};
 	__u8 protocol = packet->is_ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 	__u32 embedded = packet->l4_offset - packet->l3_offset + EMBEDDED_TRANSPORT_LENGTH;
@@ -282,8 +288,8 @@ static __always_inline int refuse(struct __sk_buff *ctx, const struct packet *pa
 	};
 
 	if (packet->key.protocol == IPPROTO_TCP)
-		return send_reset(ctx, packet);
-	return send_icmp_error(ctx, packet, &error);
+		return topolb_send_reset(ctx, packet);
+	return topolb_send_icmp_error(ctx, packet, &error);
 }
 
 #endif

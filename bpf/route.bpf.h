@@ -79,7 +79,7 @@ static __always_inline int refuse_expired(struct __sk_buff *ctx, const struct pa
 		.type = packet->is_ipv4 ? ICMP_TIME_EXCEEDED : ICMPV6_TIME_EXCEED,
 	};
 
-	return send_icmp_error(ctx, packet, &error);
+	return topolb_send_icmp_error(ctx, packet, &error);
 }
 
 static __always_inline int refuse_too_big(struct __sk_buff *ctx, const struct packet *packet,
@@ -92,7 +92,7 @@ static __always_inline int refuse_too_big(struct __sk_buff *ctx, const struct pa
 		.mtu = mtu,
 	};
 
-	return send_icmp_error(ctx, packet, &error);
+	return topolb_send_icmp_error(ctx, packet, &error);
 }
 
 static __always_inline int redirect_to(__u32 interface_index, const struct topolb_address *next_hop)

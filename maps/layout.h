@@ -270,19 +270,20 @@ struct topolb_flow {
 	struct topolb_flow_key translated;
 	/* Where masqueraded packets go; found anew at each touch. */
 	struct topolb_address next_hop;
-	__u64 touched_ns;      /* CLOCK_MONOTONIC; either direction, TOPOLB_FLOW_TOUCH_NS late */
+	__u64 touched_ns;      /* CLOCK_MONOTONIC; either direction, up to 2.5 s late */
 	__u64 created_ns;      /* CLOCK_MONOTONIC */
 	__u32 interface_index; /* of the next hop; 0: not known */
 	__u32 backend_id;
 	__u32 service_id;
 	__u16 topology_key_id; /* of the tier chosen */
 	__u16 mtu;
-	__u32 state; /* TOPOLB_FLOW_* */
-	__u32 flags;
+	__u32 touched_tick; /* jiffies at touched_ns */
+	__u16 state;	    /* TOPOLB_FLOW_* */
+	__u16 flags;
 };
 TOPOLB_ASSERT(sizeof(struct topolb_flow) == 96);
 TOPOLB_ASSERT_OFFSET(topolb_flow, touched_ns, 56);
-TOPOLB_ASSERT_OFFSET(topolb_flow, state, 88);
+TOPOLB_ASSERT_OFFSET(topolb_flow, state, 92);
 
 /* Seconds without a packet after which a flow is over; for the programs and the collector. */
 static inline __u32 topolb_flow_timeout_s(__u8 protocol, __u32 state)

@@ -37,8 +37,9 @@
 /* Per-packet path: ports tried before a new flow that needs one of its own is refused. */
 #define TOPOLB_PORT_PROBES 32
 
-/* How much of a flow's age is known: its entries are touched once in this time. */
-#define TOPOLB_FLOW_TOUCH_NS 1000000000ULL
+/* How exactly a flow's age is known: its entries are touched once in so many ticks of the
+ * kernel, which are 0.25 to 2.5 seconds (CONFIG_HZ is 1000 to 100). */
+#define TOPOLB_FLOW_TOUCH_TICKS 250
 
 /* Seconds without a packet until a flow is over; kube-proxy's conntrack settings where it
  * has them (established, half closed), conntrack's defaults else. */

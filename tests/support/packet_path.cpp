@@ -159,16 +159,16 @@ Outcome PacketPath::run_summed(Hook hook, const Bytes& frame) {
   return run_once(program(hook), frame, context(hook, 0), kChecksumComplete);
 }
 
-double PacketPath::time(Hook hook, const Bytes& frame, std::uint32_t repeat) {
-  __sk_buff skb = context(hook, 0);
+double PacketPath::time(int program, const Bytes& frame, int repeat) {
+  __sk_buff skb = context(Hook::Ingress, 0);
   bpf_test_run_opts options{};
   options.sz = sizeof(options);
   options.data_in = frame.data();
   options.data_size_in = static_cast<std::uint32_t>(frame.size());
   options.ctx_in = &skb;
   options.ctx_size_in = sizeof(skb);
-  options.repeat = static_cast<int>(repeat);
-  if (bpf_prog_test_run_opts(program(hook), &options) != 0) fail("time a packet");
+  options.repeat = repeat;
+  if (bpf_prog_test_run_opts(program, &options) != 0) fail("time a packet");
   return options.duration;
 }
 
@@ -186,6 +186,7 @@ std::uint64_t PacketPath::event(std::uint32_t id) const {
 void PacketPath::age_flows(std::uint64_t seconds) {
   for (auto [key, flow] : flows_->entries()) {
     flow.touched_ns -= seconds * 1'000'000'000;
+    flow.touched_tick -= TOPOLB_FLOW_TOUCH_TICKS;
     if (!flows_->put(key, flow)) fail("age a flow");
   }
 }

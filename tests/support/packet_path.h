@@ -54,8 +54,9 @@ class PacketPath {
   /// The same for a device that has summed the packet (CHECKSUM_COMPLETE): throws if that sum does
   /// not fit the packet afterwards.
   Outcome run_summed(Hook hook, const Bytes& frame);
-  /// Nanoseconds per run over `repeat` runs of one packet; the packet must not change.
-  double time(Hook hook, const Bytes& frame, std::uint32_t repeat);
+  /// Nanoseconds per run of a program, over `repeat` runs on what the run before left.
+  static double time(int program, const Bytes& frame, int repeat);
+  [[nodiscard]] int program(Hook hook) const;
 
   topolb_settings& settings() { return maps_->settings[0]; }
   dataplane::KernelMaps& maps() { return *maps_; }
@@ -66,8 +67,6 @@ class PacketPath {
   void age_flows(std::uint64_t seconds);
 
  private:
-  [[nodiscard]] int program(Hook hook) const;
-
   Sandbox sandbox_;
   std::unique_ptr<PacketPathObject> object_;
   std::optional<dataplane::KernelMaps> maps_;
