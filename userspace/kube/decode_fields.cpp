@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 
 namespace topolb::kube {
@@ -42,6 +43,12 @@ bool is_plain_key(std::string_view key) {
 }
 
 }  // namespace
+
+bool is_one_line(std::string_view text) {
+  return simdjson::validate_utf8(text.data(), text.size()) &&
+         std::none_of(text.begin(), text.end(),
+                      [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
 
 std::string quote(std::string_view text) {
   const bool is_long = text.size() > kMaxQuotedBytes;

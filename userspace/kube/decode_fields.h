@@ -116,6 +116,9 @@ std::optional<IpAddress> decode_address(const simdjson::dom::element& value, con
 /// The field "protocol"; TCP by default.
 Protocol decode_protocol(const Fields& port);
 
+/// UTF-8 without control characters: can be shown as it is.
+bool is_one_line(std::string_view text);
+
 /// `text` as a JSON string, shortened: safe in one line of output whatever it holds.
 std::string quote(std::string_view text);
 

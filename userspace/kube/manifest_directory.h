@@ -22,8 +22,8 @@ namespace topolb::kube {
 /// What scan() is to look at; paths relative to the directory. ManifestWatcher makes these.
 struct ChangedPaths {
   bool everything = false;
-  std::set<std::string> paths;       // of files, or of directories with all below them
-  std::set<std::string> unfinished;  // files that somebody is still writing: not read yet
+  std::set<std::string> paths{};       // of files, or of directories with all below them
+  std::set<std::string> unfinished{};  // files that somebody is still writing: not read yet
   [[nodiscard]] bool empty() const { return !everything && paths.empty(); }
 };
 

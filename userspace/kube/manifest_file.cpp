@@ -2,9 +2,7 @@
 #include "kube/manifest_file.h"
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -57,12 +55,12 @@ Result<ManifestFile> decode_json_file(std::string_view path, std::string_view te
 }
 
 Result<ManifestFile> decode_yaml_file(std::string_view path, std::string_view text) {
-  ManifestFile file;
   // JSON in a YAML file is common (`kubectl get -o json`), and much faster read as JSON.
   const auto first = text.find_first_not_of(" \t\r\n");
-  if (first != std::string_view::npos && text[first] == '{' && append_text(file, text, path, 1)) {
-    return file;
+  if (first != std::string_view::npos && text[first] == '{') {
+    if (auto file = decode_json_file(path, text)) return file;
   }
+  ManifestFile file;
   auto documents = yaml_to_json(text);
   if (!documents) return std::move(documents).error();
   for (JsonDocument& document : *documents) {
@@ -80,12 +78,6 @@ bool is_manifest_name(std::string_view file_name) {
   return !file_name.starts_with('.') &&
          (file_name.ends_with(".yaml") || file_name.ends_with(".yml") ||
           file_name.ends_with(".json"));
-}
-
-bool is_one_line(std::string_view text) {
-  return simdjson::validate_utf8(text.data(), text.size()) &&
-         std::none_of(text.begin(), text.end(),
-                      [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
 Result<ManifestFile> decode_manifest(std::string_view path, std::string_view text) {

@@ -20,9 +20,6 @@ struct ManifestFile {
 /// *.yaml, *.yml and *.json; without a leading ".".
 bool is_manifest_name(std::string_view file_name);
 
-/// UTF-8 without control characters: can be shown as it is.
-bool is_one_line(std::string_view text);
-
 /// `path` is for messages, and its ending tells JSON from YAML. Error: the text is no JSON or
 /// YAML, or a document is no object; says the line, not the file.
 Result<ManifestFile> decode_manifest(std::string_view path, std::string_view text);

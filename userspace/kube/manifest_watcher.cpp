@@ -122,11 +122,26 @@ bool ManifestWatcher::watch_again(const std::string& path) {
 }
 
 ChangedPaths ManifestWatcher::drain() {
+  bool everything = false;
+  // New watches first, then the look: what comes after them is an event of its own.
+  for (read_events(); changed_.everything; read_events()) {
+    changed_.everything = false;
+    everything = true;
+    rewatch("");
+  }
+  settle_created();
+  ChangedPaths changed = changed_;
+  changed.everything = everything;
+  changed_.paths.clear();
+  return changed;
+}
+
+void ManifestWatcher::read_events() {
   alignas(inotify_event) std::array<char, 64 * 1024> buffer;
   while (true) {
     const ssize_t size = ::read(inotify_.get(), buffer.data(), buffer.size());
     if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) break;
+    if (size <= 0) return;
     for (std::size_t at = 0; at < static_cast<std::size_t>(size);) {
       inotify_event event{};
       std::memcpy(&event, buffer.data() + at, sizeof(event));
@@ -136,12 +151,6 @@ ChangedPaths ManifestWatcher::drain() {
       at += sizeof(event) + event.len;
     }
   }
-  if (changed_.everything) rewatch("");
-  settle_created();
-  ChangedPaths changed = changed_;
-  changed_.everything = false;
-  changed_.paths.clear();
-  return changed;
 }
 
 void ManifestWatcher::handle(const inotify_event& event, std::string_view name) {

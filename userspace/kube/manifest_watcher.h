@@ -40,6 +40,7 @@ class ManifestWatcher {
   void watch(const std::string& path, bool is_directory);
   bool rewatch(const std::string& path);
   bool watch_again(const std::string& path);
+  void read_events();
   void handle(const inotify_event& event, std::string_view name);
   void handle_self(const std::string& path, std::uint32_t mask);
   void handle_entry(const std::string& directory, const std::string& name, std::uint32_t mask);

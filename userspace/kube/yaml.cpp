@@ -17,6 +17,7 @@
 #include <streambuf>
 #include <utility>
 
+#include "kube/decode_fields.h"
 #include "kube/json_text.h"
 #include "kube/yaml_scalar.h"
 
@@ -66,6 +67,8 @@ std::vector<std::string_view> merged_objects(std::string_view json) {
 
 class JsonWriter : public YAML::EventHandler {
  public:
+  explicit JsonWriter(std::string_view yaml) : yaml_(yaml) {}
+
   void OnDocumentStart(const YAML::Mark& mark) override;
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override;
@@ -105,18 +108,29 @@ class JsonWriter : public YAML::EventHandler {
   void remember(const YAML::Mark& mark, YAML::anchor_t anchor, const Scalar& value);
   void count_copy(const YAML::Mark& mark, std::size_t bytes);
 
+  std::string_view yaml_;
+  std::size_t begin_ = 0;  // of the document in yaml_
+  std::size_t line_ = 0;   // the same; 0 before the first
   std::string json_;
-  std::size_t line_ = 1;
   std::vector<Level> levels_;
   std::map<YAML::anchor_t, Scalar> anchors_;  // of finished nodes; a collection's JSON, no key
   std::size_t copied_bytes_ = 0;              // in all documents
   YAML::Mark last_quoted_ = YAML::Mark::null_mark();  // the last scalar that may be quoted
 };
 
+// yaml-cpp begins another document wherever it can make nothing of what follows the last one, and
+// may do so forever without getting on.
 void JsonWriter::OnDocumentStart(const YAML::Mark& mark) {
+  const auto begin = static_cast<std::size_t>(mark.pos);
+  const bool is_first = line_ == 0;
+  if (!is_first && !yaml_.substr(begin).starts_with("---") &&
+      yaml_.substr(begin_, begin - begin_).find("\n...") == std::string_view::npos) {
+    fail(mark, "expected --- before another document");
+  }
+  begin_ = begin;
+  line_ = static_cast<std::size_t>(mark.line) + 1;
   json_.clear();
   anchors_.clear();
-  line_ = static_cast<std::size_t>(mark.line) + 1;
 }
 
 void JsonWriter::count_copy(const YAML::Mark& mark, std::size_t bytes) {
@@ -281,16 +295,18 @@ Result<std::vector<JsonDocument>> yaml_to_json(std::string_view yaml) {
     ViewBuffer buffer(yaml);
     std::istream stream(&buffer);
     YAML::Parser parser(stream);
-    JsonWriter writer;
+    JsonWriter writer(yaml);
     while (parser.HandleNextDocument(writer)) {
       JsonDocument document = writer.take();
       if (document.json != "null") documents.push_back(std::move(document));
     }
     check_closed(yaml, writer.last_quoted());
   } catch (const YAML::Exception& exception) {
+    // Some name the character that they stumbled over, whatever it is.
+    const std::string& words = exception.msg;
     return Error{{},
                  fmt::format("line {} column {}: {}", exception.mark.line + 1,
-                             exception.mark.column + 1, exception.msg)};
+                             exception.mark.column + 1, is_one_line(words) ? words : quote(words))};
   } catch (const std::exception& exception) {
     return Error{{}, exception.what()};
   }

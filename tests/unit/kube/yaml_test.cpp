@@ -3,6 +3,7 @@
 // resolve.go (YAML 1.1 words and numbers); of merge keys: yaml.org/type/merge.html.
 #include "kube/yaml.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <simdjson.h>
 
@@ -105,7 +106,9 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{"", ""}, Case{"# nothing\n", ""}, Case{"---\n---\n# nothing\n...\n", ""},
                     Case{"a: 1\n---\nb: 2\n", R"({"a":1} {"b":2})"},
                     Case{"---\na: 1\n...\n---\n\n---\n- b\n--- c\n", R"({"a":1} ["b"] "c")"},
-                    Case{"%YAML 1.1\n---\na: 1\n", R"({"a":1})"}));
+                    Case{"%YAML 1.1\n---\na: 1\n", R"({"a":1})"},
+                    Case{"a: 1\n...\n# b\nb: 1\n...\n%YAML 1.1\n---\nc: 1\n",
+                         R"({"a":1} {"b":1} {"c":1})"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Aliases, YamlDocument,
@@ -140,8 +143,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"a:\n\t- b\n", "error: line 2 column 2: illegal block entry"},
         Case{"{\"a\": {\"b\": 1}\n", "error: line 2 column 1: end of map flow not found"},
         Case{"ok: 1\n---\na: }\n", "error: line 3 column 4: illegal flow end"},
+        // The parser takes these for documents without end.
+        Case{"{a: 1} b", "error: line 1 column 8: expected --- before another document"},
+        Case{"{a: 1}\n}", "error: line 2 column 1: illegal flow end"},
+        Case{"a: 1\n--- b\nc: 1\n", "error: line 3 column 2: illegal map value"},
         Case{"? [a]\n: b\n", "error: line 1 column 3: a key that is no scalar"},
         Case{"? ~\n: b\n", "error: line 1 column 3: a key that is no scalar"},
+        Case{"a: \"\\\n\\\x1b\"", R"(error: line 2 column 3: "unknown escape character: \u001b")"},
         Case{"a: 1\nb: \xff\n", "error: line 2: no valid UTF-8"},
         // The parser itself takes the end of the text for the closing quote in these.
         Case{"a: \"b\n", "error: line 1 column 4: a quoted scalar that is never closed"},
@@ -161,13 +169,12 @@ TEST(YamlToJson, TellsWhereDocumentsBegin) {
 TEST(YamlToJson, BoundsAliases) {
   std::string bomb = "a: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n";
   for (int i = 1; i < 10; ++i) {
-    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
-    for (int j = 0; j < 10; ++j) bomb += "*a" + std::to_string(i - 1) + ", ";
-    bomb += "]\n";
+    bomb += fmt::format("a{0}: &a{0} [*a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}]\n", i,
+                        i - 1);
   }
-  EXPECT_EQ(converted(bomb), "error: line 6 column 5: aliases expand to too much text");
-  std::string merged = "a: &a {k: " + std::string(100'000, 'x') + "}\n";
-  for (int i = 0; i < 200; ++i) merged += "b" + std::to_string(i) + ": {<<: *a}\n";
+  EXPECT_NE(converted(bomb).find("aliases expand to too much text"), std::string::npos);
+  std::string merged = fmt::format("a: &a {{k: {}}}\n", std::string(100'000, 'x'));
+  for (int i = 0; i < 200; ++i) merged += fmt::format("b{}: {{<<: *a}}\n", i);
   EXPECT_NE(converted(merged).find("aliases expand to too much text"), std::string::npos);
 }
 
