@@ -39,7 +39,7 @@ struct ApiServerOptions {
   bool streams_lists = true;    // refused with 422 if not
   bool gone_as_status = false;  // 410 as the status of a watch, not as an event in it
   bool gzip = false;            // lists, for clients that accept it
-  std::string names = "DNS:localhost,IP:127.0.0.1";  // in the certificate
+  std::string names = "DNS:localhost,IP:127.0.0.1,IP:::1";  // in the certificate
 };
 
 class ApiServer {

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kTickMs = 10;
 
-sockaddr_in loopback(std::uint16_t port) {
+sockaddr_in loopback4(std::uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
@@ -23,21 +23,37 @@ sockaddr_in loopback(std::uint16_t port) {
   return address;
 }
 
+sockaddr_in6 loopback6(std::uint16_t port) {
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(port);
+  address.sin6_addr = in6addr_loopback;
+  return address;
+}
+
+/// The port is at the same place in both families.
+template <typename Address>
+UniqueFd listen_on(Address address, std::uint16_t& ret_port) {
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  UniqueFd fd(socket(generic->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  socklen_t length = sizeof address;
+  if (bind(fd.get(), generic, length) != 0 || listen(fd.get(), SOMAXCONN) != 0 ||
+      getsockname(fd.get(), generic, &length) != 0) {
+    throw std::runtime_error("test: cannot listen on loopback");
+  }
+  ret_port = ntohs(reinterpret_cast<const sockaddr_in*>(generic)->sin_port);
+  return fd;
+}
+
 void no_delay(int fd) {
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-UniqueFd connect_to(std::uint16_t port) {
-  UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const sockaddr_in address = loopback(port);
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    fd.reset();
-  }
-  return fd;
-}
+}  // namespace
 
-/// False: that side has ended.
 bool carry(int from, int to) {
   std::array<char, 65536> bytes;
   const ssize_t count = recv(from, bytes.data(), bytes.size(), 0);
@@ -51,24 +67,22 @@ bool carry(int from, int to) {
   return true;
 }
 
-}  // namespace
+UniqueFd listen_on_loopback(std::uint16_t& ret_port, Family family) {
+  return family == Family::IPv4 ? listen_on(loopback4(ret_port), ret_port)
+                                : listen_on(loopback6(ret_port), ret_port);
+}
 
-UniqueFd listen_on_loopback(std::uint16_t& ret_port) {
+UniqueFd connect_to_loopback(std::uint16_t port) {
   UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address = loopback(ret_port);
-  socklen_t length = sizeof address;
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0 ||
-      listen(fd.get(), SOMAXCONN) != 0 ||
-      getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-    throw std::runtime_error("test: cannot listen on loopback");
+  const sockaddr_in address = loopback4(port);
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    fd.reset();
   }
-  ret_port = ntohs(address.sin_port);
   return fd;
 }
 
-Cable::Cable(std::uint16_t port) : listener_(listen_on_loopback(port_)), target_(port) {
+Cable::Cable(std::uint16_t port, Family family)
+    : listener_(listen_on_loopback(port_, family)), target_(port) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -95,7 +109,7 @@ void Cable::mend() {
 
 void Cable::accept_one() {
   Wire wire{UniqueFd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)),
-            is_cut_ ? UniqueFd() : connect_to(target_)};
+            is_cut_ ? UniqueFd() : connect_to_loopback(target_)};
   if (!wire.client || !wire.server) return;
   no_delay(wire.client.get());
   no_delay(wire.server.get());

@@ -8,14 +8,15 @@
 #include <mutex>
 #include <thread>
 
+#include "util/ip.h"
 #include "util/unique_fd.h"
 
 namespace topolb::test {
 
 class Cable {
  public:
-  /// To `port` on 127.0.0.1.
-  explicit Cable(std::uint16_t port);
+  /// From a port on 127.0.0.1, or on ::1, to `port` on 127.0.0.1.
+  explicit Cable(std::uint16_t port, Family family = Family::IPv4);
   Cable(const Cable&) = delete;
   Cable& operator=(const Cable&) = delete;
   ~Cable();
@@ -47,7 +48,11 @@ class Cable {
   std::thread thread_;
 };
 
-/// Listens on 127.0.0.1; `ret_port`: 0 for any, and what it came to be.
-UniqueFd listen_on_loopback(std::uint16_t& ret_port);
+/// `ret_port`: 0 for any, and what it came to be.
+UniqueFd listen_on_loopback(std::uint16_t& ret_port, Family family = Family::IPv4);
+/// To 127.0.0.1; none if nobody listens.
+UniqueFd connect_to_loopback(std::uint16_t port);
+/// Copies what is there to be read. False: that side has ended.
+bool carry(int from, int to);
 
 }  // namespace topolb::test

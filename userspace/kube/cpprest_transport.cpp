@@ -7,7 +7,9 @@
 // - Its gunzip loses data in bodies with a Content-Length: gzip is undone by HttpExchange.
 // - Its certificate check: see tls_context.h.
 // - No keepalive, and no access to a connected socket: keep_alive() below.
+#define _TURN_OFF_PLATFORM_STRING  // its macro U() breaks fmt
 #include <cpprest/http_client.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
@@ -20,6 +22,7 @@
 #include <mutex>
 
 #include "kube/http_exchange.h"
+#include "kube/server_url.h"
 #include "kube/tls_context.h"
 #include "kube/transport.h"
 
@@ -168,6 +171,7 @@ class CpprestTransport final : public Transport {
     std::string server;
     std::string proxy;
     TlsSettings tls;
+    std::string host_header;  // empty: the library's
     std::shared_ptr<TlsVerdict> verdict;
     std::unique_ptr<http_client> http;
   };
@@ -197,17 +201,23 @@ class CpprestTransport final : public Transport {
     client->proxy = request.proxy;
     client->tls = request.tls;
     client->verdict = std::make_shared<TlsVerdict>();
-    const web::uri server(request.server);
+    const auto url = parse_server_url(request.server);
+    if (!url) throw std::runtime_error(url.error().what);
     auto peer = std::make_shared<TlsPeer>();
     peer->settings = request.tls;
     peer->verdict = client->verdict;
-    peer->host = server.host();
-    if (peer->host.starts_with('[')) peer->host = peer->host.substr(1, peer->host.size() - 2);
+    peer->host = url->host;
+    client->host_header = request.tls.server_name;
+    if (client->host_header.empty() && url->host.find(':') != std::string::npos) {
+      client->host_header = fmt::format("[{}]:{}", url->host, url->port);
+    }
 
     http_client_config config;
     config.set_timeout(std::chrono::hours(24 * 365));  // deadlines are the exchange's
     config.set_chunksize(kReadBytes);
     config.set_max_redirects(0);  // would carry the token to wherever the answer says
+    // The library takes the Host header for the name, and names only may be sent (RFC 6066).
+    config.set_tlsext_sni_enabled(!request.tls.server_name.empty() || !url->is_address());
     config.set_ssl_context_callback([peer](boost::asio::ssl::context& context) {
       if (auto done = configure_tls(context.native_handle(), peer); !done) {
         throw std::runtime_error(done.error().message());
@@ -215,11 +225,18 @@ class CpprestTransport final : public Transport {
     });
     if (!request.proxy.empty()) {
       config.set_proxy(make_proxy(request.proxy));
-    } else if (server.scheme() == "https") {
+    } else if (url->https) {
       config.set_nativehandle_options(keep_alive);
     }
-    client->http = std::make_unique<http_client>(server, config);
+    client->http = std::make_unique<http_client>(library_uri(*url), config);
     return client;
+  }
+
+  /// Without brackets: the library hands what stands between scheme and last colon to the
+  /// resolver, which does not know them.
+  static web::uri library_uri(const ServerUrl& url) {
+    return {
+        fmt::format("{}://{}:{}{}", url.https ? "https" : "http", url.host, url.port, url.path)};
   }
 
   static web::web_proxy make_proxy(const std::string& url) {
@@ -241,7 +258,7 @@ class CpprestTransport final : public Transport {
     message.set_request_uri(web::uri(request.target));
     for (const auto& [name, value] : request.headers) message.headers().add(name, value);
     message.headers().add("Accept-Encoding", "gzip");
-    if (!request.tls.server_name.empty()) message.headers().add("Host", request.tls.server_name);
+    if (!client.host_header.empty()) message.headers().add("Host", client.host_header);
     if (!request.body.empty()) message.set_body(request.body, "");
     for (const auto& [name, value] : request.headers) {
       if (name == "Content-Type") message.headers().set_content_type(value);

@@ -87,6 +87,8 @@ bool matches(const ServerUrl& url, std::string_view entry) {
 
 }  // namespace
 
+bool ServerUrl::is_address() const { return IpAddress::parse(host).has_value(); }
+
 bool ServerUrl::is_loopback() const {
   const auto address = IpAddress::parse(host);
   if (!address) return host == "localhost";
@@ -114,6 +116,7 @@ Result<ServerUrl> parse_server_url(const std::string& url) {
     return wrong("must be scheme, host, port and path only");
   }
   if (!split_host(authority, parts.host, parts.port)) return wrong("host or port is wrong");
+  parts.path = rest.substr(authority.size());
   return parts;
 }
 

@@ -14,7 +14,9 @@ struct ServerUrl {
   bool https = true;
   std::string host;  // lower case, without brackets
   std::uint16_t port = 443;
+  std::string path;  // "" or "/..."
 
+  [[nodiscard]] bool is_address() const;
   /// 127.0.0.0/8, ::1, localhost.
   [[nodiscard]] bool is_loopback() const;
 };
