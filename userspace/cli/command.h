@@ -3,11 +3,9 @@
 #pragma once
 
 #include <ostream>
+#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
-
-#include "util/result.h"
 
 namespace topolb::cli {
 
@@ -44,43 +42,41 @@ struct Invocation {
 };
 
 /// Bits: which options a command takes.
-enum OptionBit : unsigned {
-  kTakesManifests = 1U << 0U,
-  kTakesKubeconfig = 1U << 1U,
-  kTakesContext = 1U << 2U,
-  kTakesNode = 1U << 3U,
-  kTakesScope = 1U << 4U,
-  kTakesProxyName = 1U << 5U,
-  kTakesPinPath = 1U << 6U,
-  kTakesOutput = 1U << 7U,
-};
+inline constexpr unsigned kTakesManifests = 1U << 0U;
+inline constexpr unsigned kTakesKubeconfig = 1U << 1U;
+inline constexpr unsigned kTakesContext = 1U << 2U;
+inline constexpr unsigned kTakesNode = 1U << 3U;
+inline constexpr unsigned kTakesScope = 1U << 4U;
+inline constexpr unsigned kTakesProxyName = 1U << 5U;
+inline constexpr unsigned kTakesPinPath = 1U << 6U;
+inline constexpr unsigned kTakesOutput = 1U << 7U;
 /// Of these two a command takes one.
 inline constexpr unsigned kTakesObjects = kTakesManifests | kTakesKubeconfig;
 
 struct OptionSpec {
-  OptionBit bit;
+  unsigned bit;
   std::string_view flags;  // "-o,--output"
   std::string_view value;  // "table|json"
   std::string_view help;
   std::string Options::*target;
 };
-const std::vector<OptionSpec>& option_table();
+std::span<const OptionSpec> option_table();
 
 struct Command {
   std::string_view noun;  // "plan", "service"
   std::string_view verb;  // "": the noun is the command
   std::string_view summary;
-  std::string_view details;  // more lines for its help
+  std::string_view details;  // for its help; "": none
   std::string_view examples;
-  unsigned options;           // OptionBit
-  unsigned required;          // OptionBit
+  unsigned options = 0;       // bits
+  unsigned required = 0;      // bits; kTakesObjects: one of the two
   std::string_view argument;  // name of the positional argument; "": none
-  std::string Options::*argument_target;
-  int (*handler)(const Invocation&);
+  std::string Options::*argument_target = nullptr;
+  int (*handler)(const Invocation&) = nullptr;
 
   [[nodiscard]] std::string words() const;  // "service list"
 };
-const std::vector<Command>& command_table();
+std::span<const Command> command_table();
 
 /// Help of everything, of a noun ("service"), of one command.
 void print_help(std::ostream& out);

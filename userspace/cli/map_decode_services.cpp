@@ -44,6 +44,7 @@ RecordCell tiers_cell(const topolb_set& set, const std::map<std::uint32_t, std::
 /// Most sets serve every kind of traffic that the Service has.
 RecordCell traffic_cell(const std::vector<std::string>& traffic) {
   std::vector<std::string> words;
+  words.reserve(traffic.size());
   for (const auto& kind : traffic) words.push_back(kind == "node_external" ? "node" : kind);
   return {Json(traffic), traffic.size() == 3 ? "all" : joined(words)};
 }

@@ -35,7 +35,7 @@ std::vector<MapFacts> map_facts(const KernelSnapshot& kernel, const std::string&
   const LiveRows live = live_rows(kernel);
   std::vector<MapFacts> result;
   for (const auto& name : dataplane::pinned_map_names()) {
-    const auto fd = dataplane::open_pinned(pin_path + "/" + name);
+    const auto fd = dataplane::open_pinned(fmt::format("{}/{}", pin_path, name));
     if (!fd) continue;
     const auto info = dataplane::map_info(fd->get(), name);
     if (!info) continue;
