@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a flow: states, timeouts, ports used again, backends that go, a full table.
+// Sources: RFC 9293, 3.6; nf_conntrack_proto_tcp.c (what kube-proxy relies on); KEP-1669.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "dataplane/kernel_state.h"
+#include "support/packet_path.h"
+#include "support/sockets.h"
+
+namespace topolb::test {
+namespace {
+
+constexpr const char* kClient = "198.51.100.7:40000";
+constexpr const char* kFrontend = "192.0.2.10:30080";
+constexpr const char* kLoadBalancer = "203.0.113.5:80";
+const std::vector<std::string> kBackends{"10.1.0.1:80", "10.1.0.2:80", "10.1.0.3:80",
+                                         "10.1.0.4:80"};
+
+class TcFlows : public ::testing::Test {
+ protected:
+  void publish(const std::vector<std::string>& backends, std::uint32_t affinity_timeout_s = 0) {
+    std::vector<core::ServicePortPlan> plans;
+    for (const auto protocol : {Protocol::TCP, Protocol::UDP}) {
+      const auto to = traffic({{"", backends}});
+      auto plan = service(std::string(to_string(protocol)), "10.96.0.1:80", protocol, to);
+      plan.affinity_timeout_s = affinity_timeout_s;
+      add_frontend(plan, core::FrontendKind::NodePort, "0.0.0.0:30080", to);
+      add_frontend(plan, core::FrontendKind::LoadBalancer, kLoadBalancer, to);
+      plans.push_back(plan);
+    }
+    path_.publish(plans);
+  }
+
+  Outcome send(std::uint8_t flags, Protocol protocol = Protocol::TCP,
+               const std::string& client = kClient, const std::string& frontend = kFrontend) {
+    PacketSpec spec;
+    spec.source = client;
+    spec.destination = frontend;
+    spec.protocol = protocol;
+    spec.tcp_flags = flags;
+    return path_.run(Hook::Ingress, build(spec));
+  }
+
+  Outcome answer(const PacketView& request, std::uint8_t flags, Protocol protocol = Protocol::TCP) {
+    PacketSpec spec;
+    spec.source = request.destination;
+    spec.destination = request.source;
+    spec.protocol = protocol;
+    spec.tcp_flags = flags;
+    return path_.run(Hook::Ingress, build(spec));
+  }
+
+  /// A connection that is established; the request as the backend saw it.
+  PacketView connect() {
+    const auto request = send(kSyn).view();
+    answer(request, kSyn | kAck);
+    send(kAck);
+    return request;
+  }
+
+  std::size_t entries() { return path_.flows().entries().size(); }
+
+  PacketPath path_;
+};
+
+TEST_F(TcFlows, RetransmittedSynGoesToTheSameBackend) {
+  publish(kBackends);
+  const auto first = send(kSyn).view();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(send(kSyn).view().destination, first.destination);
+    EXPECT_EQ(send(kSyn).view().source, first.source);
+  }
+}
+
+TEST_F(TcFlows, ClosedByBothIsGone) {
+  publish(kBackends);
+  const auto request = connect();
+  EXPECT_EQ(entries(), 2U);
+  send(kFin | kAck);
+  answer(request, kAck);
+  EXPECT_EQ(answer(request, kFin | kAck).view().destination, kClient);
+  EXPECT_EQ(send(kAck).view().destination, request.destination);  // translated, then forgotten
+  EXPECT_EQ(entries(), 0U);
+  EXPECT_EQ(path_.event(TOPOLB_EVENT_FLOW_CLOSED), 1U);
+}
+
+TEST_F(TcFlows, HalfClosedLivesOn) {
+  publish(kBackends);
+  const auto request = connect();
+  send(kFin | kAck);
+  path_.age_flows(3000);
+  EXPECT_EQ(answer(request, kAck).view().destination, kClient);
+  EXPECT_EQ(send(kAck).view().destination, request.destination);
+}
+
+TEST_F(TcFlows, ResetIsForgottenWhenTheSenderGoesOn) {
+  publish(kBackends);
+  const auto request = connect();
+  send(kRst);
+  EXPECT_EQ(answer(request, kAck).view().destination, kClient);  // the backend did not believe it
+  path_.age_flows(3600);
+  EXPECT_EQ(send(kAck).view().destination, request.destination);
+}
+
+TEST_F(TcFlows, PortUsedAgainIsANewFlow) {
+  publish(kBackends);
+  std::set<std::string> seen;
+  for (int i = 0; i < 50; ++i) {
+    seen.insert(connect().destination);
+    send(kRst);
+  }
+  EXPECT_EQ(seen.size(), kBackends.size());
+  EXPECT_EQ(entries(), 2U);
+}
+
+TEST_F(TcFlows, SegmentOfNoFlowIsReset) {
+  publish(kBackends);
+  const auto got = send(kAck, Protocol::TCP, kClient, kLoadBalancer);
+  ASSERT_EQ(got.action, kRedirect);
+  EXPECT_EQ(got.view().tcp_flags, kRst);
+  EXPECT_EQ(send(kRst).action, kDrop);
+  EXPECT_EQ(path_.event(TOPOLB_EVENT_UNKNOWN_FLOW), 2U);
+  EXPECT_EQ(entries(), 0U);
+}
+
+TEST_F(TcFlows, Timeouts) {
+  publish(kBackends);
+  const struct {
+    const char* what;
+    Protocol protocol;
+    bool replied;
+    std::uint64_t timeout_s;
+  } cases[] = {{"TCP opening", Protocol::TCP, false, TOPOLB_FLOW_TCP_OPENING_S},
+               {"TCP established", Protocol::TCP, true, TOPOLB_FLOW_TCP_ESTABLISHED_S},
+               {"UDP", Protocol::UDP, false, TOPOLB_FLOW_UDP_UNREPLIED_S},
+               {"UDP replied", Protocol::UDP, true, TOPOLB_FLOW_UDP_REPLIED_S}};
+  int port = 1;
+  for (const auto& tested : cases) {
+    const auto client = "198.51.100.8:" + std::to_string(port++);
+    const auto request = send(kSyn, tested.protocol, client).view();
+    if (tested.replied) answer(request, kSyn | kAck, tested.protocol);
+    if (tested.timeout_s > 10000) continue;  // older than the machine may be
+    path_.age_flows(tested.timeout_s - 5);
+    EXPECT_EQ(send(kSyn, tested.protocol, client).view().source, request.source) << tested.what;
+    path_.age_flows(tested.timeout_s + 5);
+    EXPECT_NE(send(kSyn, tested.protocol, client).view().source, request.source) << tested.what;
+  }
+}
+
+TEST_F(TcFlows, OneEntryBringsTheOtherBack) {
+  publish(kBackends);
+  const auto request = connect();
+  for (const auto& [key, flow] : path_.flows().entries()) {
+    if ((flow.flags & TOPOLB_FLOW_REPLY) != 0) continue;
+    ASSERT_TRUE(path_.flows().erase(key));
+  }
+  path_.age_flows(5);
+  EXPECT_EQ(answer(request, kAck).view().destination, kClient);
+  EXPECT_EQ(entries(), 2U);
+  EXPECT_EQ(send(kAck).view().source, request.source);
+}
+
+TEST_F(TcFlows, TcpToABackendThatIsGoneIsReset) {
+  publish({kBackends[0]});
+  connect();
+  publish({kBackends[1]});
+  path_.forget_retired();
+  const auto got = send(kAck);
+  ASSERT_EQ(got.action, kRedirect);
+  EXPECT_EQ(got.view().tcp_flags & kRst, kRst);
+  EXPECT_TRUE(got.view().is_sent_back);
+  EXPECT_EQ(send(kSyn).view().destination, kBackends[1]);
+  EXPECT_EQ(path_.event(TOPOLB_EVENT_BACKEND_GONE), 1U);
+}
+
+TEST_F(TcFlows, TcpToABackendThatIsGoneMayBeKept) {
+  path_.settings().packet_flags = TOPOLB_PACKETS_KEEP_TCP_OF_GONE_BACKENDS;
+  publish({kBackends[0]});
+  connect();
+  publish({kBackends[1]});
+  path_.forget_retired();
+  EXPECT_EQ(send(kAck).view().destination, kBackends[0]);
+}
+
+TEST_F(TcFlows, UdpMovesFromABackendThatIsGone) {
+  publish({kBackends[0]});
+  EXPECT_EQ(send(0, Protocol::UDP).view().destination, kBackends[0]);
+  publish({kBackends[1]});
+  path_.forget_retired();
+  EXPECT_EQ(send(0, Protocol::UDP).view().destination, kBackends[1]);
+  EXPECT_EQ(entries(), 2U);
+}
+
+TEST_F(TcFlows, UnusableBackendKeepsItsFlowsAndGetsNoNew) {
+  publish({kBackends[0], kBackends[1]});
+  const auto old = connect().destination;
+  for (std::uint32_t id = 1; id < 10; ++id) {
+    auto& row = path_.maps().backends[id];
+    if (row.state == TOPOLB_BACKEND_FREE) continue;
+    if (dataplane::from_wire(row).to_string() == old) row.state = TOPOLB_BACKEND_UNUSABLE;
+  }
+  EXPECT_EQ(send(kAck).view().destination, old);
+  for (int port = 1; port < 20; ++port) {
+    EXPECT_NE(send(kSyn, Protocol::TCP, "198.51.100.9:" + std::to_string(port)).view().destination,
+              old);
+  }
+}
+
+TEST_F(TcFlows, AffinityOfTheClientsAddress) {
+  publish(kBackends, 10800);
+  const auto first = send(kSyn).view().destination;
+  for (int port = 1; port < 20; ++port) {
+    EXPECT_EQ(send(kSyn, Protocol::TCP, "198.51.100.7:" + std::to_string(port)).view().destination,
+              first);
+  }
+}
+
+TEST_F(TcFlows, SourceRanges) {
+  publish(kBackends);
+  for (std::uint32_t id = 1; id < 10; ++id) {
+    path_.maps().sets[id].flags |= TOPOLB_SET_SOURCE_RANGES;
+    topolb_source_range range{.prefix_bits = 32 + 96 + 24,
+                              .service_id = id,
+                              .address = dataplane::to_wire(*IpAddress::parse("198.51.100.0"))};
+    ASSERT_TRUE(path_.source_ranges().put(range, 1));
+  }
+  EXPECT_EQ(send(kSyn, Protocol::TCP, kClient, kLoadBalancer).action, kRedirect);
+  EXPECT_EQ(send(kSyn, Protocol::TCP, "198.51.101.7:1", kLoadBalancer).action, kDrop);
+  EXPECT_EQ(send(kSyn, Protocol::TCP, "198.51.101.7:1", kFrontend).action, kRedirect);
+}
+
+TEST_F(TcFlows, FloodLeavesABusyFlowAlone) {
+  publish(kBackends);
+  const auto request = connect();
+  for (int flood = 0; flood < 60000; ++flood) {
+    send(
+        kSyn, Protocol::TCP,
+        "203.0.113." + std::to_string(1 + flood / 60000) + ":" + std::to_string(1 + flood % 60000));
+    if (flood % 100 == 0) {
+      ASSERT_EQ(send(kAck).view().source, request.source) << flood;
+      ASSERT_EQ(answer(request, kAck).view().destination, kClient) << flood;
+    }
+  }
+}
+
+TEST_F(TcFlows, ManyFlowsOpenedAndClosedLeaveNothing) {
+  publish(kBackends);
+  const auto idle = connect();
+  for (int round = 0; round < 20000; ++round) {
+    const auto client = "198.51.100.20:" + std::to_string(1 + round);
+    const auto request = send(kSyn, Protocol::TCP, client).view();
+    ASSERT_EQ(answer(request, kSyn | kAck).view().destination, client);
+    send(kFin | kAck, Protocol::TCP, client);
+    answer(request, kFin | kAck);
+    ASSERT_EQ(send(kAck, Protocol::TCP, client).view().source, request.source);
+  }
+  EXPECT_EQ(entries(), 2U);
+  EXPECT_EQ(send(kAck).view().source, idle.source);
+}
+
+}  // namespace
+}  // namespace topolb::test
