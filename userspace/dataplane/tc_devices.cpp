@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/tc_devices.h"
+
+#include <fnmatch.h>
+#include <linux/rtnetlink.h>
+#include <net/if_arp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <functional>
+#include <set>
+
+namespace topolb::dataplane {
+namespace {
+
+Result<UniqueFd> open_netlink(std::uint32_t groups, int flags) {
+  UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE));
+  if (!fd) return errno_error(errno, "open a netlink socket");
+  sockaddr_nl local{};
+  local.nl_family = AF_NETLINK;
+  local.nl_groups = groups;
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&local), sizeof(local)) != 0) {
+    return errno_error(errno, "follow the devices");
+  }
+  return fd;
+}
+
+/// Asks for a dump and hands over each message of it. Source: netlink(7), rtnetlink(7).
+Result<void> dump(std::uint16_t type, const std::function<void(const nlmsghdr&)>& handle) {
+  const auto fd = open_netlink(0, 0);
+  if (!fd) return fd.error();
+  struct {
+    nlmsghdr header;
+    rtgenmsg body;
+  } request{};
+  request.header.nlmsg_len = NLMSG_LENGTH(sizeof(request.body));
+  request.header.nlmsg_type = type;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  request.body.rtgen_family = AF_UNSPEC;
+  if (::send(fd->get(), &request, request.header.nlmsg_len, 0) < 0) {
+    return errno_error(errno, "ask for the devices");
+  }
+  alignas(nlmsghdr) std::array<char, 65536> buffer{};
+  for (;;) {
+    const ssize_t received = ::recv(fd->get(), buffer.data(), buffer.size(), 0);
+    if (received < 0 && errno == EINTR) continue;
+    if (received < 0) return errno_error(errno, "read the devices");
+    auto length = static_cast<std::uint32_t>(received);
+    for (auto* at = reinterpret_cast<const nlmsghdr*>(buffer.data()); NLMSG_OK(at, length);
+         at = NLMSG_NEXT(at, length)) {
+      if (at->nlmsg_type == NLMSG_DONE) return {};
+      if (at->nlmsg_type == NLMSG_ERROR) return make_error("read the devices: netlink error");
+      handle(*at);
+    }
+  }
+}
+
+std::uint32_t number_in(const rtattr* attribute) {
+  return *static_cast<const std::uint32_t*>(RTA_DATA(attribute));
+}
+
+/// The devices of one default route, which may have several next hops.
+void add_default_route(const nlmsghdr& message, std::set<std::uint32_t>& devices) {
+  const auto* route = static_cast<const rtmsg*>(NLMSG_DATA(&message));
+  if (message.nlmsg_type != RTM_NEWROUTE || route->rtm_dst_len != 0 ||
+      route->rtm_type != RTN_UNICAST || (route->rtm_flags & RTM_F_CLONED) != 0) {
+    return;
+  }
+  auto length = static_cast<int>(RTM_PAYLOAD(&message));
+  for (const auto* at = RTM_RTA(route); RTA_OK(at, length); at = RTA_NEXT(at, length)) {
+    if (at->rta_type == RTA_OIF) devices.insert(number_in(at));
+    if (at->rta_type != RTA_MULTIPATH) continue;
+    const auto* hop = static_cast<const rtnexthop*>(RTA_DATA(at));
+    auto left = static_cast<int>(RTA_PAYLOAD(at));
+    while (left >= static_cast<int>(sizeof(*hop)) && RTNH_OK(hop, left)) {
+      devices.insert(static_cast<std::uint32_t>(hop->rtnh_ifindex));
+      left -= static_cast<int>(RTNH_ALIGN(hop->rtnh_len));
+      hop = RTNH_NEXT(hop);
+    }
+  }
+}
+
+void add_device(const nlmsghdr& message, std::vector<TcDevice>& devices) {
+  const auto* link = static_cast<const ifinfomsg*>(NLMSG_DATA(&message));
+  if (message.nlmsg_type != RTM_NEWLINK || link->ifi_type != ARPHRD_ETHER) return;
+  auto length = static_cast<int>(IFLA_PAYLOAD(&message));
+  for (const auto* at = IFLA_RTA(link); RTA_OK(at, length); at = RTA_NEXT(at, length)) {
+    if (at->rta_type != IFLA_IFNAME) continue;
+    devices.push_back(
+        {static_cast<std::uint32_t>(link->ifi_index), static_cast<const char*>(RTA_DATA(at))});
+  }
+}
+
+}  // namespace
+
+Result<TcDevices> find_tc_devices(const TcDeviceRules& rules) {
+  std::vector<TcDevice> all;
+  std::set<std::uint32_t> default_routes;
+  if (auto read = dump(RTM_GETLINK, [&](const nlmsghdr& m) { add_device(m, all); }); !read) {
+    return read.error();
+  }
+  if (rules.external.empty()) {
+    auto read =
+        dump(RTM_GETROUTE, [&](const nlmsghdr& m) { add_default_route(m, default_routes); });
+    if (!read) return read.error();
+  }
+  std::sort(all.begin(), all.end());
+  TcDevices chosen;
+  for (const auto& device : all) {
+    const bool named = std::find(rules.external.begin(), rules.external.end(), device.name) !=
+                       rules.external.end();
+    if (named || default_routes.count(device.index) != 0) {
+      chosen.external.push_back(device);
+    } else if (!rules.pod_glob.empty() &&
+               ::fnmatch(rules.pod_glob.c_str(), device.name.c_str(), 0) == 0) {
+      chosen.pods.push_back(device);
+    }
+  }
+  return chosen;
+}
+
+Result<TcDeviceMonitor> TcDeviceMonitor::open() {
+  TcDeviceMonitor monitor;
+  auto fd = open_netlink(RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE, SOCK_NONBLOCK);
+  if (!fd) return fd.error();
+  monitor.fd_ = std::move(*fd);
+  return monitor;
+}
+
+void TcDeviceMonitor::drain() {
+  std::array<char, 8192> buffer{};
+  // An overrun (ENOBUFS) tells of changes too; they are read from the kernel, not from here.
+  while (::recv(fd_.get(), buffer.data(), buffer.size(), 0) > 0 || errno == ENOBUFS ||
+         errno == EINTR) {
+    errno = 0;
+  }
+}
+
+}  // namespace topolb::dataplane

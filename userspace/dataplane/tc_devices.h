@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which devices of this network namespace the per-packet path is to be on, and when that changes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "dataplane/tc_attach.h"
+#include "util/result.h"
+#include "util/unique_fd.h"
+
+namespace topolb::dataplane {
+
+struct TcDeviceRules {
+  std::vector<std::string> external;  // names; none: every device of a default route
+  std::string pod_glob;               // of fnmatch(3); "": none
+};
+
+/// Sorted by index. An external device is never one of the pods' too.
+struct TcDevices {
+  std::vector<TcDevice> external;
+  std::vector<TcDevice> pods;
+  bool operator==(const TcDevices&) const = default;
+};
+
+/// Reads devices and routes as they are now. A device that is named but not there is left out (it
+/// may come). Loopback and devices without Ethernet headers are never chosen.
+Result<TcDevices> find_tc_devices(const TcDeviceRules& rules);
+
+/// Tells when devices or routes change.
+class TcDeviceMonitor {
+ public:
+  static Result<TcDeviceMonitor> open();
+  /// Readable when something has changed.
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  /// Forgets what has been told so far.
+  void drain();
+
+ private:
+  UniqueFd fd_;
+};
+
+}  // namespace topolb::dataplane

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The programs of the per-packet path, on the maps of the socket hooks and some of their own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dataplane/bpf_map.h"
+#include "maps/layout.h"
+#include "maps/limits.h"
+#include "util/result.h"
+#include "util/unique_fd.h"
+
+namespace topolb::dataplane {
+
+/// max_entries of the maps that only the per-packet path has.
+struct TcSizes {
+  std::uint32_t flow_entries = TOPOLB_DEFAULT_FLOW_ENTRIES;
+  std::uint32_t fragments = TOPOLB_DEFAULT_FRAGMENTS;
+  std::uint32_t source_ranges = TOPOLB_DEFAULT_SOURCE_RANGES;
+};
+
+struct TcObject;  // the bpftool skeleton
+
+class TcPrograms {
+ public:
+  /// `shared(name)` opens a map that the socket hooks have (KernelMaps::open()'s names). The maps
+  /// of an agent before are taken over from `pin_path` when they are of the same sizes, so that
+  /// flows go on; others are made anew.
+  static Result<TcPrograms> load(const std::string& pin_path,
+                                 const std::function<Result<UniqueFd>(const std::string&)>& shared,
+                                 const TcSizes& sizes);
+  TcPrograms(TcPrograms&&) noexcept;
+  TcPrograms& operator=(TcPrograms&&) noexcept;
+  ~TcPrograms();
+
+  /// For external devices, pods' devices, and clients of both.
+  [[nodiscard]] int ingress() const;
+  [[nodiscard]] int pod_ingress() const;
+  [[nodiscard]] int egress() const;
+
+  /// A descriptor of its own of one of the maps; after load() it is always there.
+  [[nodiscard]] Result<UniqueFd> map(const std::string& name) const;
+  /// Pins the maps that were made anew, after the programs are attached.
+  Result<void> pin_maps();
+
+  /// Names of the maps that only the per-packet path has, sorted.
+  static const std::vector<std::string>& own_map_names();
+
+ private:
+  TcPrograms();
+  std::string pin_path_;
+  std::unique_ptr<TcObject> object_;
+};
+
+}  // namespace topolb::dataplane
