@@ -44,6 +44,8 @@ std::uint64_t now_ns() {
 Controller::Controller(core::PlanOptions options, dataplane::Datapath& datapath, StatusBoard& board)
     : state_(std::move(options)), datapath_(datapath), board_(board), publisher_(datapath.maps()) {
   status_.started_ns = now_ns();
+  status_.heartbeat_ns = status_.started_ns;
+  board_.update(status_);
 }
 
 Result<void> Controller::start() {

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <pplx/threadpool.h>
 
+#include <mutex>
+
 #include "agent/controller.h"
 #include "agent/metrics.h"
 #include "util/version.h"
@@ -61,6 +63,16 @@ void answer(const http_request& request, const StatusBoard& board,
   }
 }
 
+void limit_threads() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    try {
+      crossplat::threadpool::initialize_with_threads(2);  // its default of 40 is for big servers
+    } catch (const std::exception&) {  // the client of the Kubernetes API has set it up already
+    }
+  });
+}
+
 }  // namespace
 
 struct HttpServer::Listener {
@@ -82,11 +94,7 @@ HttpServer::~HttpServer() {
 
 Result<HttpServer> HttpServer::start(const std::string& host, std::uint16_t port,
                                      const StatusBoard& board, const dataplane::KernelMaps& maps) {
-  static const bool pool_made = [] {
-    crossplat::threadpool::initialize_with_threads(2);  // its default of 40 is for big servers
-    return true;
-  }();
-  (void)pool_made;
+  limit_threads();
   try {
     auto listener = std::make_unique<Listener>(fmt::format("http://{}:{}", host, port));
     listener->http.support(web::http::methods::GET,

@@ -33,15 +33,16 @@ Result<std::unique_ptr<Source>> open_source(const Options& options) {
 }
 
 std::optional<Failure> serve(const Options& options) {
+  auto loop = Loop::create();  // first: it blocks the signals that threads must not get
+  if (!loop) return Failure{1, loop.error()};
   auto opened = open_source(options);
   if (!opened) return Failure{2, opened.error()};
   Source& source = **opened;
-  auto loop = Loop::create();
-  if (!loop) return Failure{1, loop.error()};
   auto datapath = dataplane::Datapath::open(options.datapath);
   if (!datapath) return Failure{1, datapath.error()};
 
   StatusBoard board;
+  Controller controller(options.plan, *datapath, board);
   std::optional<HttpServer> http;
   if (!options.listen_host.empty()) {
     auto started =
@@ -50,7 +51,6 @@ std::optional<Failure> serve(const Options& options) {
     http = std::move(*started);
   }
 
-  Controller controller(options.plan, *datapath, board);
   auto addresses = dataplane::NodeAddressMonitor::open();
   if (!addresses) return Failure{1, addresses.error()};
   const auto read_addresses = [&]() -> Result<void> {
