@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every rule of scripts/check finds what it forbids, in the right line, and lets the rest pass."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,7 @@ CASES = [
     ("includes", "agent from cli", "userspace/cli/a.h", '#include "agent/loop.h"\n',
      "userspace/cli/a.h:1: "),
     ("includes", "map layout from core", "userspace/core/a.h", '#include "maps/layout.h"\n',
-     "userspace/core/a.h:1: only dataplane may include layout.h"),
+     "userspace/core/a.h:1: only dataplane may include maps/layout.h"),
     ("includes", "skeleton from cli", "userspace/cli/a.cpp", '#include "lb_sock.skel.h"\n',
      "userspace/cli/a.cpp:1: "),
     ("includes", "map layout from dataplane", "userspace/dataplane/a.h", '#include "maps/layout.h"\n', None),
@@ -82,15 +83,32 @@ class RulesTest(unittest.TestCase):
         self.write("docs/decisions/0002-a.md", "")
         self.assertEqual(self.check("decisions").returncode, 0)
 
-    def test_tidy(self):
-        self.write(".clang-tidy", "Checks: '-*,modernize-use-nullptr'\nWarningsAsErrors: '*'\n")
-        self.write("userspace/util/a.cpp", "int* pointer() {\n  return 0;\n}\n")
-        self.write("build/compile_commands.json",
-                   '[{"directory": "%s/build", "file": "../userspace/util/a.cpp",'
-                   ' "command": "c++ -c ../userspace/util/a.cpp"}]' % self.root)
-        result = self.check("--build", str(self.root / "build"), "tidy")
+    def tidy(self, **sources):
+        """Runs the rule on these sources of one target."""
+        self.write(".clang-tidy", "Checks: '-*,modernize-use-nullptr'\nWarningsAsErrors: '*'\n"
+                                  "HeaderFilterRegex: '/userspace/'\n")
+        commands = []
+        for name, content in sources.items():
+            source = f"userspace/util/{name}.cpp"
+            self.write(source, content)
+            commands.append({"directory": f"{self.root}/build", "file": f"../{source}",
+                             "command": f"c++ -c ../{source}", "output": f"util/{name}.o"})
+        self.write("build/compile_commands.json", json.dumps(commands))
+        return self.check("--build", str(self.root / "build"), "tidy")
+
+    def test_tidy_finding(self):
+        result = self.tidy(a="int a;\n", b="int* pointer() {\n  return 0;\n}\n")
         self.assertEqual(result.returncode, 1, result.stderr)
-        self.assertRegex(result.stdout, r"^userspace/util/a.cpp:2: use nullptr .*\(tidy\)\n$")
+        self.assertRegex(result.stdout, r"^userspace/util/b.cpp:2: use nullptr .*\(tidy\)\n$")
+
+    def test_tidy_clash_of_two_sources(self):
+        result = self.tidy(a="static const int kA = 1;\n", b="static const int kA = 2;\n")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("userspace/util/b.cpp:1: redefinition of 'kA'", result.stdout)
+
+    def test_tidy_silent(self):
+        result = self.tidy(a="static const int kA = 1;\n", b="static const int kB = 2;\n")
+        self.assertEqual((result.stdout, result.returncode), ("tidy: ok\n", 0), result.stderr)
 
     def test_tidy_without_a_build_cannot_run(self):
         result = self.check("--build", str(self.root / "build"), "tidy")
