@@ -242,7 +242,7 @@ class CpprestTransport final : public Transport {
   static web::web_proxy make_proxy(const std::string& url) {
     const web::uri uri(url);
     web::web_proxy proxy(uri);
-    const std::string user = uri.user_info();
+    const std::string& user = uri.user_info();
     if (!user.empty()) {
       const auto colon = user.find(':');
       const std::string password = colon == std::string::npos ? "" : user.substr(colon + 1);

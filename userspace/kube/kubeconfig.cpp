@@ -26,7 +26,7 @@ struct FieldError {
 /// A mapping of the file, with its place in it for messages.
 class Section {
  public:
-  Section(YAML::Node node, std::string where) : node_(std::move(node)), where_(std::move(where)) {
+  Section(const YAML::Node& node, std::string where) : node_(node), where_(std::move(where)) {
     if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) fail(where_, "must be a mapping");
   }
 
@@ -75,7 +75,8 @@ class Section {
     for (const YAML::Node& entry : list(field)) {
       const Section candidate(entry, place(field));
       const std::string here = fmt::format("{}[{}]", place(field), name);
-      if (candidate.text("name") == name) return {candidate.child(body), here + "." + body};
+      if (candidate.text("name") == name)
+        return {candidate.child(body), fmt::format("{}.{}", here, body)};
     }
     fail(place(field), fmt::format("no entry is called '{}'", name));
   }

@@ -119,7 +119,7 @@ std::string Reflector::target(const std::vector<std::pair<std::string, std::stri
   return make_target(resource_of(options_.kind).path, all);
 }
 
-std::string Reflector::watch_seconds() {
+std::string Reflector::watch_seconds() const {
   const double seconds =
       static_cast<double>(options_.watch_timeout.count()) * (1 + environment_.random());
   return std::to_string(static_cast<std::int64_t>(seconds));
@@ -234,12 +234,12 @@ Reflector::Outcome Reflector::stream_list(const std::stop_token& stop) {
     return std::nullopt;
   };
   HttpResponse response;
-  const auto failure = stream(target({{"watch", "1"},
-                                      {"sendInitialEvents", "true"},
-                                      {"resourceVersionMatch", "NotOlderThan"},
-                                      {"allowWatchBookmarks", "true"},
-                                      {"timeoutSeconds", watch_seconds()}}),
-                              options_.list_deadlines, on_event, response, stop);
+  auto failure = stream(target({{"watch", "1"},
+                                {"sendInitialEvents", "true"},
+                                {"resourceVersionMatch", "NotOlderThan"},
+                                {"allowWatchBookmarks", "true"},
+                                {"timeoutSeconds", watch_seconds()}}),
+                        options_.list_deadlines, on_event, response, stop);
   if (!version.empty()) return accept_list(std::move(objects), version);
   if (failure && failure->canceled) return failure;
   if (response.status == 0) {

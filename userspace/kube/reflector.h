@@ -89,7 +89,7 @@ class Reflector {
   Result<HttpResponse> get(ApiRequest request, std::string& ret_body, const std::stop_token& stop);
 
   [[nodiscard]] std::string target(const std::vector<std::pair<std::string, std::string>>& query);
-  [[nodiscard]] std::string watch_seconds();
+  [[nodiscard]] std::string watch_seconds() const;
   [[nodiscard]] Failure http_failure(const HttpResponse& response) const;
   static Failure transport_failure(const Error& error);
   std::chrono::milliseconds conclude(const Outcome& outcome);

@@ -42,12 +42,13 @@ std::vector<std::string> merged_environment(const Program& program) {
         program.env, [name](const auto& variable) { return variable.first == name; });
     if (!replaced) merged.emplace_back(text);
   }
-  for (const auto& [name, value] : program.env) merged.push_back(name + "=" + value);
+  for (const auto& [name, value] : program.env) merged.push_back(fmt::format("{}={}", name, value));
   return merged;
 }
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> list;
+  list.reserve(texts.size() + 1);
   for (std::string& text : texts) list.push_back(text.data());
   list.push_back(nullptr);
   return list;
