@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
 #include "cli/handlers.h"
 #include "cli/json.h"
 #include "cli/text.h"
@@ -12,7 +14,9 @@ int run_cleanup(const Invocation& call) {
     const auto& error = removed.error();
     const bool no_right = error.code == std::errc::permission_denied ||
                           error.code == std::errc::operation_not_permitted;
-    return call.fail(no_right ? kExitUsage : kExitFailed, error.message());
+    if (!no_right) return call.fail(kExitFailed, error.message());
+    return call.fail(kExitUsage,
+                     fmt::format("no right to remove {}: run it as root", call.options.pin_path));
   }
   if (call.json()) {
     JsonDocument(call.out).member("removed", Json(*removed));

@@ -12,6 +12,7 @@
 #include "kube/cluster_source.h"
 #include "kube/kubeconfig.h"
 #include "kube/manifest_directory.h"
+#include "kube/object_files.h"
 
 namespace topolb::cli {
 namespace {
@@ -108,9 +109,15 @@ std::optional<ClusterInput> read_cluster(const Invocation& call, int& exit_code)
       .problems = {},
       .unserved = {}};
   std::set<core::Problem> problems(objects->problems.begin(), objects->problems.end());
-  for (auto& decoded : objects->objects) put(std::move(decoded), input, problems);
+  kube::ObjectFiles files;
+  for (auto& decoded : objects->objects) {
+    files.put(decoded);
+    put(std::move(decoded), input, problems);
+  }
   input.state.replan();
-  for (auto& problem : input.state.problems()) problems.insert(std::move(problem));
+  auto planning = input.state.problems();
+  files.add_to(planning);
+  problems.insert(planning.begin(), planning.end());
   input.problems.assign(problems.begin(), problems.end());
   return input;
 }

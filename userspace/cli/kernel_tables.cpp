@@ -49,13 +49,15 @@ LiveRows live_rows(const KernelSnapshot& kernel) {
   return live;
 }
 
-std::map<std::uint32_t, std::set<core::ServicePortKey>> backend_users(
-    const KernelSnapshot& kernel) {
-  std::map<std::uint32_t, std::set<core::ServicePortKey>> users;
+BackendUsers backend_users(const KernelSnapshot& kernel) {
+  BackendUsers users;
   for (const auto& service : kernel.state.services) {
     for_each_set(service, [&](const KernelSet& set, std::string_view) {
       for (const auto& tier : set.tiers) {
-        for (const auto id : tier.backend_ids) users[id].insert(service.key);
+        for (const auto id : tier.backend_ids) {
+          auto& of_backend = users[id];
+          if (of_backend.empty() || of_backend.back() != &service) of_backend.push_back(&service);
+        }
       }
     });
   }
@@ -97,13 +99,9 @@ Records list_backends(const KernelSnapshot& kernel) {
     Json::Array services;
     std::vector<std::string> service_texts;
     if (const auto used = users.find(id); used != users.end()) {
-      for (const auto& key : used->second) {
-        service_texts.push_back(service_port_text(key));
-        services.emplace_back(Json::Object{{"namespace", key.service.namespace_name},
-                                           {"name", key.service.name},
-                                           {"port", key.port},
-                                           {"protocol", to_string(key.protocol)},
-                                           {"family", to_string(key.family)}});
+      for (const auto* service : used->second) {
+        service_texts.push_back(service_port_text(service->key));
+        services.push_back(service_port_json(service));
       }
     }
     records.add({id, dataplane::from_wire(backend).to_string(),

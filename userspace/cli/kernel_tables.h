@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -30,8 +29,9 @@ struct LiveRows {
 };
 LiveRows live_rows(const KernelSnapshot& kernel);
 
-/// Which Service ports have a backend in some tier, by backend id.
-std::map<std::uint32_t, std::set<core::ServicePortKey>> backend_users(const KernelSnapshot& kernel);
+/// Which Service ports have a backend in some tier, sorted by key; by backend id.
+using BackendUsers = std::map<std::uint32_t, std::vector<const dataplane::KernelService*>>;
+BackendUsers backend_users(const KernelSnapshot& kernel);
 
 /// How many entries of a map are live, by the name of its pin.
 std::uint32_t live_entries(const KernelSnapshot& kernel, const LiveRows& live,

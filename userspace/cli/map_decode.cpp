@@ -117,25 +117,37 @@ Records decode_node_addresses(const KernelSnapshot& kernel) {
   return records;
 }
 
+/// "30000 to 32767"; null and "none" of an empty range.
+RecordCell range_cell(std::uint16_t first, std::uint16_t last) {
+  if (first > last || last == 0) return {Json(), std::string("none")};
+  return {Json::Array{first, last}, fmt::format("{} to {}", first, last)};
+}
+
+RecordCell address_or_null(const topolb_address& wire) {
+  const IpAddress address = dataplane::from_wire(wire);
+  return address.is_unspecified() ? RecordCell(Json()) : RecordCell(address.to_string());
+}
+
 Records decode_settings(const KernelSnapshot& kernel) {
   Records records({{"NODE", "node"},
                    {"LAYOUT VERSION", "layout_version"},
-                   {"NODE PORTS", ""},
-                   {"", "node_port_min"},
-                   {"", "node_port_max"},
-                   {"NODE NETNS COOKIE", "node_netns_cookie"},
                    {"PUBLISHED", "published_ns"},
-                   {"PUBLICATIONS", "publications"}});
+                   {"PUBLICATIONS", "publications"},
+                   {"NODE NETNS COOKIE", "node_netns_cookie"},
+                   {"NODE PORTS", "node_ports"},
+                   {"MASQUERADE IPV4", "masquerade_ipv4"},
+                   {"MASQUERADE IPV6", "masquerade_ipv6"},
+                   {"MASQUERADE PORTS", "masquerade_ports"},
+                   {"PACKET FLAGS", "packet_flags"}});
   const topolb_settings settings = kernel.maps.settings[0];
-  const bool any_port = settings.node_port_min <= settings.node_port_max;
   const std::uint64_t published_ns = settings.published_ns;
-  const auto node_ports = fmt::format("{} to {}", settings.node_port_min, settings.node_port_max);
-  records.add(
-      {node_name_of(settings), settings.layout_version, any_port ? node_ports : std::string("none"),
-       any_port ? Json(settings.node_port_min) : Json(),
-       any_port ? Json(settings.node_port_max) : Json(), std::uint64_t{settings.node_netns_cookie},
-       RecordCell(published_ns, time_text(published_ns / kNanosecondsPerSecond)),
-       std::uint64_t{settings.publications}});
+  records.add({node_name_of(settings), settings.layout_version,
+               RecordCell(published_ns, time_text(published_ns / kNanosecondsPerSecond)),
+               std::uint64_t{settings.publications}, std::uint64_t{settings.node_netns_cookie},
+               range_cell(settings.node_port_min, settings.node_port_max),
+               address_or_null(settings.masquerade_ipv4), address_or_null(settings.masquerade_ipv6),
+               range_cell(settings.masquerade_port_min, settings.masquerade_port_max),
+               settings.packet_flags});
   return records;
 }
 
