@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a packet costs, above a program that does nothing, measured interleaved with it: the least
-// of many rounds. The numbers are for people; what is asserted is three times the goals (25, 120
-// and 900 ns), as a test shares its machine.
+// of many rounds. The numbers are for people (goals: 25, 120 and 900 ns); nothing is asserted of
+// them.
 #include <bpf/bpf.h>
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include <limits>
 
 #include "support/packet_path.h"
-#include "tc_cost.skel.h"
+#include "tc_bench.skel.h"
 
 namespace topolb::test {
 namespace {
@@ -18,17 +18,17 @@ namespace {
 constexpr int kRounds = 15;
 constexpr std::size_t kHeadersLength = 74;
 
-class TcCost : public ::testing::Test {
+class TcBench : public ::testing::Test {
  protected:
-  TcCost() : path_(131072) {
-    if (cost_ == nullptr || tc_cost__load(cost_) != 0) throw std::runtime_error("load tc_cost");
+  TcBench() : path_(131072) {
+    if (cost_ == nullptr || tc_bench__load(cost_) != 0) throw std::runtime_error("load tc_bench");
     auto plan = service("web", "10.96.0.1:80", Protocol::TCP, traffic({{"", {"10.1.0.5:8080"}}}));
     add_frontend(plan, core::FrontendKind::NodePort, "0.0.0.0:30080",
                  traffic({{"", {"10.1.0.5:8080"}}}));
     auto local = service("near", "10.96.0.2:80", Protocol::TCP, traffic({{"", {"10.2.0.2:8080"}}}));
     path_.publish({plan, local}, {"10.2.0.2:8080"});
   }
-  ~TcCost() override { tc_cost__destroy(cost_); }
+  ~TcBench() override { tc_bench__destroy(cost_); }
 
   static Bytes packet(const std::string& source, const std::string& destination,
                       std::uint8_t flags) {
@@ -71,19 +71,18 @@ class TcCost : public ::testing::Test {
   PacketPath path_;
 
  private:
-  tc_cost* cost_ = tc_cost__open();
+  tc_bench* cost_ = tc_bench__open();
   std::uint32_t next_port_ = 1;
 };
 
-TEST_F(TcCost, NoService) {
+TEST_F(TcBench, NoService) {
   const auto frame = packet("198.51.100.7:40000", "192.0.2.10:22", kAck);
   const double ingress = measure(Hook::Ingress, frame, 20000);
   const double egress = measure(Hook::Egress, frame, 20000);
   std::printf("no Service: ingress %.0f ns, egress %.0f ns\n", ingress, egress);
-  EXPECT_LE(std::max(ingress, egress), 3 * 25);
 }
 
-TEST_F(TcCost, EstablishedFlow) {
+TEST_F(TcBench, EstablishedFlow) {
   const std::string client = "198.51.100.7:40000";
   const auto open = [&](const std::string& frontend, const std::string& backend, Hook reply) {
     const auto there = path_.run(Hook::Ingress, packet(client, frontend, kSyn)).view();
@@ -98,16 +97,14 @@ TEST_F(TcCost, EstablishedFlow) {
   const double local_reply = measure(Hook::Egress, packet("10.2.0.2:8080", client, kAck), 20000);
   std::printf("established: to a remote backend %.0f ns, its reply %.0f ns; local %.0f, %.0f ns\n",
               remote, reply, local, local_reply);
-  EXPECT_LE(std::max({remote, reply, local, local_reply}), 3 * 120);
 }
 
-TEST_F(TcCost, NewFlow) {
+TEST_F(TcBench, NewFlow) {
   const double remote =
       measure(Hook::Ingress, packet("198.51.100.7:40000", "192.0.2.10:30080", kSyn), 3000, 34);
   const double local =
       measure(Hook::Ingress, packet("198.51.100.7:40000", "10.96.0.2:80", kSyn), 3000, 34);
   std::printf("new flow: to a remote backend %.0f ns, to a local one %.0f ns\n", remote, local);
-  EXPECT_LE(std::max(remote, local), 3 * 900);
 }
 
 }  // namespace
