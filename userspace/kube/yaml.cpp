@@ -1,38 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parser's events are written out as JSON text at once: no tree of the whole file is ever
-// held, which for yaml-cpp's own nodes would be some twenty times the size of the text.
+// The parser's events are written out as JSON text at once: no tree of the whole file is ever held.
+// libyaml is the parser that Kubernetes' own is a translation of, so both take the same texts.
 #include "kube/yaml.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <simdjson.h>
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/exceptions.h>
-#include <yaml-cpp/parser.h>
+#include <yaml.h>
 
 #include <algorithm>
-#include <exception>
-#include <istream>
 #include <map>
-#include <streambuf>
 #include <utility>
 
-#include "kube/decode_fields.h"
 #include "kube/json_text.h"
 #include "kube/yaml_scalar.h"
 
 namespace topolb::kube {
 namespace {
-
-// Lets a stream read a text where it lies.
-class ViewBuffer : public std::streambuf {
- public:
-  explicit ViewBuffer(std::string_view text) {
-    // The get area is never written to: putback needs pbackfail, which is not overridden.
-    char* const begin = const_cast<char*>(text.data());
-    setg(begin, begin, begin + text.size());
-  }
-};
 
 // The objects that a merge key's value names: itself, or the elements of a list. Empty: it is
 // neither. `json` is of our own making, so every brace outside a string counts.
@@ -61,87 +44,109 @@ std::vector<std::string_view> merged_objects(std::string_view json) {
   return objects;
 }
 
-[[noreturn]] void fail(const YAML::Mark& mark, const std::string& what) {
-  throw YAML::ParserException(mark, what);
+std::string at(const yaml_mark_t& mark, std::string_view what) {
+  return fmt::format("line {} column {}: {}", mark.line + 1, mark.column + 1, what);
 }
 
-class JsonWriter : public YAML::EventHandler {
+std::string text_or_empty(const yaml_char_t* text) {
+  return text == nullptr ? "" : reinterpret_cast<const char*>(text);
+}
+
+// Takes the events of one text; after the first failure it takes no more.
+class JsonWriter {
  public:
-  explicit JsonWriter(std::string_view yaml) : yaml_(yaml) {}
+  /// False: see failure().
+  bool take(const yaml_event_t& event);
 
-  void OnDocumentStart(const YAML::Mark& mark) override;
-  void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override;
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override;
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                const std::string& value) override;
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value style) override;
-  void OnSequenceEnd() override;
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value style) override;
-  void OnMapEnd() override;
-
-  JsonDocument take() { return {std::move(json_), line_}; }
-  [[nodiscard]] const YAML::Mark& last_quoted() const { return last_quoted_; }
+  [[nodiscard]] const std::string& failure() const { return failure_; }
+  [[nodiscard]] std::vector<JsonDocument> take_documents() { return std::move(documents_); }
 
  private:
   // A mapping or sequence that is still open.
   struct Level {
-    YAML::Mark mark;
-    YAML::anchor_t anchor = 0;
+    yaml_mark_t mark{};
+    std::string anchor;
     std::size_t begin = 0;  // of the value in json_
     bool is_map = false;
-    bool key_is_next = false;         // only in a map
-    bool merge_is_open = false;       // the value to come is that of "<<"
-    std::vector<std::string> merged;  // what "<<" brought in: "key":value,...
+    bool key_is_next = false;           // only in a map
+    bool merge_is_open = false;         // the value to come is that of "<<"
+    std::vector<std::string> merged{};  // what "<<" brought in: "key":value,...
+  };
+  // A finished node that has an anchor.
+  struct Anchored {
+    std::optional<Scalar> scalar;  // none: a collection
+    std::string json;
   };
 
+  bool fail(const yaml_mark_t& mark, std::string_view what);
   [[nodiscard]] bool key_is_next() const { return !levels_.empty() && levels_.back().key_is_next; }
-  void write(const YAML::Mark& mark, const Scalar& scalar);
-  void write_key(const YAML::Mark& mark, const Scalar& scalar);
-  void begin_level(const YAML::Mark& mark, YAML::anchor_t anchor, bool is_map);
-  void end_level(char bracket);
+  bool take_scalar(const yaml_event_t& event);
+  bool take_alias(const yaml_event_t& event);
+  bool begin_level(const yaml_event_t& event, const yaml_char_t* anchor, bool is_map);
+  bool end_level();
+  bool end_document();
+  bool write(const yaml_mark_t& mark, const Anchored& node);
+  bool write_key(const yaml_mark_t& mark, const Anchored& node);
   void begin_value();
-  void end_value(const YAML::Mark& mark, std::size_t begin);
-  void take_merged(const YAML::Mark& mark, std::size_t begin);
-  void remember(const YAML::Mark& mark, YAML::anchor_t anchor, const Scalar& value);
-  void count_copy(const YAML::Mark& mark, std::size_t bytes);
+  bool end_value(const yaml_mark_t& mark, std::size_t begin);
+  bool take_merged(const yaml_mark_t& mark, std::size_t begin);
+  bool remember(const yaml_mark_t& mark, const std::string& anchor, Anchored node);
+  bool count_copy(const yaml_mark_t& mark, std::size_t bytes);
 
-  std::string_view yaml_;
-  std::size_t begin_ = 0;  // of the document in yaml_
-  std::size_t line_ = 0;   // the same; 0 before the first
-  std::string json_;
+  std::vector<JsonDocument> documents_;
+  std::string json_;  // of the document so far
+  std::size_t line_ = 1;
   std::vector<Level> levels_;
-  std::map<YAML::anchor_t, Scalar> anchors_;  // of finished nodes; a collection's JSON, no key
-  std::size_t copied_bytes_ = 0;              // in all documents
-  YAML::Mark last_quoted_ = YAML::Mark::null_mark();  // the last scalar that may be quoted
+  std::map<std::string, Anchored> anchors_;
+  std::size_t copied_bytes_ = 0;  // in all documents
+  std::string failure_;
 };
 
-// yaml-cpp begins another document wherever it can make nothing of what follows the last one, and
-// may do so forever without getting on.
-void JsonWriter::OnDocumentStart(const YAML::Mark& mark) {
-  const auto begin = static_cast<std::size_t>(mark.pos);
-  const bool is_first = line_ == 0;
-  if (!is_first && !yaml_.substr(begin).starts_with("---") &&
-      yaml_.substr(begin_, begin - begin_).find("\n...") == std::string_view::npos) {
-    fail(mark, "expected --- before another document");
+bool JsonWriter::fail(const yaml_mark_t& mark, std::string_view what) {
+  failure_ = at(mark, what);
+  return false;
+}
+
+bool JsonWriter::take(const yaml_event_t& event) {
+  switch (event.type) {
+    case YAML_DOCUMENT_START_EVENT:
+      line_ = event.start_mark.line + 1;
+      return true;
+    case YAML_DOCUMENT_END_EVENT:
+      return end_document();
+    case YAML_ALIAS_EVENT:
+      return take_alias(event);
+    case YAML_SCALAR_EVENT:
+      return take_scalar(event);
+    case YAML_SEQUENCE_START_EVENT:
+      return begin_level(event, event.data.sequence_start.anchor, false);
+    case YAML_MAPPING_START_EVENT:
+      return begin_level(event, event.data.mapping_start.anchor, true);
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+      return end_level();
+    default:
+      return true;
   }
-  begin_ = begin;
-  line_ = static_cast<std::size_t>(mark.line) + 1;
+}
+
+bool JsonWriter::end_document() {
+  if (json_ != "null") documents_.push_back({std::move(json_), line_});
   json_.clear();
   anchors_.clear();
+  return true;
 }
 
-void JsonWriter::count_copy(const YAML::Mark& mark, std::size_t bytes) {
+bool JsonWriter::count_copy(const yaml_mark_t& mark, std::size_t bytes) {
   copied_bytes_ += bytes;
-  if (copied_bytes_ > kMaxYamlAliasBytes) fail(mark, "aliases expand to too much text");
+  return copied_bytes_ <= kMaxYamlAliasBytes || fail(mark, "aliases expand to too much text");
 }
 
-void JsonWriter::remember(const YAML::Mark& mark, YAML::anchor_t anchor, const Scalar& value) {
-  if (anchor == 0) return;
-  count_copy(mark, value.json.size());
-  anchors_[anchor] = value;
+bool JsonWriter::remember(const yaml_mark_t& mark, const std::string& anchor, Anchored node) {
+  if (anchor.empty()) return true;
+  if (!count_copy(mark, node.json.size())) return false;
+  anchors_[anchor] = std::move(node);
+  return true;
 }
 
 // A comma, unless the value is the first of its level or stands behind its key.
@@ -150,167 +155,160 @@ void JsonWriter::begin_value() {
   if (json_.size() > levels_.back().begin + 1 && json_.back() != ':') json_ += ',';
 }
 
-void JsonWriter::end_value(const YAML::Mark& mark, std::size_t begin) {
-  if (levels_.empty() || !levels_.back().is_map) return;
-  if (std::exchange(levels_.back().merge_is_open, false)) take_merged(mark, begin);
+bool JsonWriter::end_value(const yaml_mark_t& mark, std::size_t begin) {
+  if (levels_.empty() || !levels_.back().is_map) return true;
   levels_.back().key_is_next = true;
+  return !std::exchange(levels_.back().merge_is_open, false) || take_merged(mark, begin);
 }
 
 // Takes the value of "<<" out of the text again: end_level() writes it before the map's own keys,
 // so that those win. Of several mappings the first one wins, so it goes last.
-void JsonWriter::take_merged(const YAML::Mark& mark, std::size_t begin) {
+bool JsonWriter::take_merged(const yaml_mark_t& mark, std::size_t begin) {
   const std::string value = json_.substr(begin);
   json_.resize(begin);
-  const auto objects = merged_objects(value);
-  if (objects.empty() && value != "[]") fail(mark, "<< needs a mapping or a list of mappings");
-  for (auto object = objects.rbegin(); object != objects.rend(); ++object) {
-    if (*object == "{}") continue;
-    levels_.back().merged.emplace_back(object->substr(1, object->size() - 2));
+  auto objects = merged_objects(value);
+  if (objects.empty() && value != "[]") {
+    return fail(mark, "<< needs a mapping or a list of mappings");
   }
+  std::reverse(objects.begin(), objects.end());
+  for (const std::string_view object : objects) {
+    if (object != "{}") levels_.back().merged.emplace_back(object.substr(1, object.size() - 2));
+  }
+  return true;
 }
 
-void JsonWriter::write_key(const YAML::Mark& mark, const Scalar& scalar) {
-  Level& map = levels_.back();
-  const bool is_collection = scalar.json.starts_with('{') || scalar.json.starts_with('[');
-  if (is_collection || scalar.type == ScalarType::Null) fail(mark, "a key that is no scalar");
-  map.key_is_next = false;
-  map.merge_is_open = scalar.type == ScalarType::Merge;
-  if (map.merge_is_open) return;
+bool JsonWriter::write_key(const yaml_mark_t& mark, const Anchored& node) {
+  if (!node.scalar || node.scalar->type == ScalarType::Null) {
+    return fail(mark, "a key that is no scalar");
+  }
+  levels_.back().key_is_next = false;
+  levels_.back().merge_is_open = node.scalar->type == ScalarType::Merge;
+  if (levels_.back().merge_is_open) return true;
   begin_value();
-  json_ += json_text(scalar.key);
+  json_ += json_text(node.scalar->text);
   json_ += ':';
+  return true;
 }
 
-void JsonWriter::write(const YAML::Mark& mark, const Scalar& scalar) {
-  if (key_is_next()) return write_key(mark, scalar);
+bool JsonWriter::write(const yaml_mark_t& mark, const Anchored& node) {
+  if (key_is_next()) return write_key(mark, node);
   begin_value();
   const std::size_t begin = json_.size();
-  json_ += scalar.json;
-  end_value(mark, begin);
+  json_ += node.json;
+  return end_value(mark, begin);
 }
 
-void JsonWriter::OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) {
-  const Scalar null{ScalarType::Null, "null", ""};
-  write(mark, null);
-  remember(mark, anchor, null);
+bool JsonWriter::take_scalar(const yaml_event_t& event) {
+  const auto& data = event.data.scalar;
+  const std::string tag = text_or_empty(data.tag);
+  const std::string_view text(reinterpret_cast<const char*>(data.value), data.length);
+  const std::string_view implicit_tag = data.plain_implicit != 0 ? kPlainTag : kQuotedTag;
+  auto scalar = resolve_scalar(tag.empty() ? implicit_tag : tag, text);
+  if (!scalar) {
+    return fail(event.start_mark, fmt::format("{} has no JSON form of its type", json_text(text)));
+  }
+  Anchored node{std::move(scalar), ""};
+  node.json = node.scalar->json();
+  return write(event.start_mark, node) &&
+         remember(event.start_mark, text_or_empty(data.anchor), std::move(node));
 }
 
-void JsonWriter::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                          const std::string& value) {
-  if (tag != "?") last_quoted_ = mark;
-  const auto scalar = resolve_scalar(tag, value);
-  if (!scalar) fail(mark, fmt::format("{} has no JSON form of its type", json_text(value)));
-  write(mark, *scalar);
-  remember(mark, anchor, *scalar);
+bool JsonWriter::take_alias(const yaml_event_t& event) {
+  const auto found = anchors_.find(text_or_empty(event.data.alias.anchor));
+  if (found == anchors_.end()) {
+    return fail(event.start_mark, "an alias of no node that is complete");
+  }
+  return count_copy(event.start_mark, found->second.json.size()) &&
+         write(event.start_mark, found->second);
 }
 
-void JsonWriter::OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) {
-  const auto found = anchors_.find(anchor);
-  if (found == anchors_.end()) fail(mark, "an alias inside the node that it names");
-  count_copy(mark, found->second.json.size());
-  write(mark, found->second);
-}
-
-void JsonWriter::begin_level(const YAML::Mark& mark, YAML::anchor_t anchor, bool is_map) {
-  if (levels_.size() == kMaxYamlDepth) fail(mark, "nested too deep");
+bool JsonWriter::begin_level(const yaml_event_t& event, const yaml_char_t* anchor, bool is_map) {
+  if (key_is_next()) return fail(event.start_mark, "a key that is no scalar");
+  if (levels_.size() == kMaxYamlDepth) return fail(event.start_mark, "nested too deep");
   begin_value();
-  levels_.push_back({mark, anchor, json_.size(), is_map, is_map, false, {}});
+  levels_.push_back({event.start_mark, text_or_empty(anchor), json_.size(), is_map, is_map});
   json_ += is_map ? '{' : '[';
+  return true;
 }
 
-void JsonWriter::end_level(char bracket) {
+bool JsonWriter::end_level() {
   const Level level = std::move(levels_.back());
   levels_.pop_back();
-  // Only now: what looks like such a key is mostly a bracket that is never closed, and the
-  // parser's own words for that are better.
-  if (key_is_next()) fail(level.mark, "a key that is no scalar");
   if (!level.merged.empty()) {
     const bool has_own_keys = json_.size() > level.begin + 1;
     json_.insert(level.begin + 1,
                  fmt::format("{}{}", fmt::join(level.merged, ","), has_own_keys ? "," : ""));
   }
-  json_ += bracket;
-  if (level.anchor != 0) {
-    remember(level.mark, level.anchor, {ScalarType::String, json_.substr(level.begin), ""});
+  json_ += level.is_map ? '}' : ']';
+  if (!level.anchor.empty() &&
+      !remember(level.mark, level.anchor, {std::nullopt, json_.substr(level.begin)})) {
+    return false;
   }
-  end_value(level.mark, level.begin);
+  return end_value(level.mark, level.begin);
 }
 
-void JsonWriter::OnSequenceStart(const YAML::Mark& mark, const std::string& /*tag*/,
-                                 YAML::anchor_t anchor, YAML::EmitterStyle::value /*style*/) {
-  begin_level(mark, anchor, false);
+class Parser {
+ public:
+  explicit Parser(std::string_view yaml) : yaml_(yaml) {
+    is_ready_ = yaml_parser_initialize(&parser_) != 0;
+    if (!is_ready_) return;
+    yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(yaml.data()),
+                                 yaml.size());
+  }
+  Parser(const Parser&) = delete;
+  Parser& operator=(const Parser&) = delete;
+  ~Parser() {
+    if (is_ready_) yaml_parser_delete(&parser_);
+  }
+
+  /// Gives every event to the writer. False: see failure().
+  bool parse(JsonWriter& writer);
+  [[nodiscard]] std::string failure() const;
+
+ private:
+  std::string_view yaml_;
+  yaml_parser_t parser_{};
+  bool is_ready_ = false;
+};
+
+bool Parser::parse(JsonWriter& writer) {
+  bool is_end = !is_ready_;
+  while (!is_end) {
+    yaml_event_t event{};
+    if (yaml_parser_parse(&parser_, &event) == 0) return false;
+    is_end = event.type == YAML_STREAM_END_EVENT;
+    const bool taken = writer.take(event);
+    yaml_event_delete(&event);
+    if (!taken) return true;
+  }
+  return is_ready_;
 }
 
-void JsonWriter::OnSequenceEnd() { end_level(']'); }
-
-void JsonWriter::OnMapStart(const YAML::Mark& mark, const std::string& /*tag*/,
-                            YAML::anchor_t anchor, YAML::EmitterStyle::value /*style*/) {
-  begin_level(mark, anchor, true);
-}
-
-void JsonWriter::OnMapEnd() { end_level('}'); }
-
-// yaml-cpp 0.7 takes the end of the text for the end of a quoted scalar if a line break comes
-// before it. Only the last one can run into it.
-void check_closed(std::string_view yaml, const YAML::Mark& mark) {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  if (mark.is_null()) return;
-  std::size_t at = static_cast<std::size_t>(mark.pos);
-  while (at < yaml.size() && (yaml[at] == '!' || yaml[at] == '&')) {
-    at = yaml.find_first_not_of(kBlanks, std::min(yaml.find_first_of(kBlanks, at), yaml.size()));
+std::string Parser::failure() const {
+  if (!is_ready_ || parser_.error == YAML_MEMORY_ERROR) return "out of memory";
+  if (parser_.error == YAML_READER_ERROR) {  // has a place in the text, but no mark
+    const auto offset = std::min(parser_.problem_offset, yaml_.size());
+    const std::string_view before = yaml_.substr(0, offset);
+    const auto lines = static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n'));
+    return at({offset, lines, offset - (before.rfind('\n') + 1)}, parser_.problem);
   }
-  if (at >= yaml.size() || (yaml[at] != '"' && yaml[at] != '\'')) return;
-  const char quote = yaml[at];
-  for (++at; at < yaml.size(); ++at) {
-    const bool is_escape = quote == '"' ? yaml[at] == '\\' : yaml.substr(at, 2) == "''";
-    if (is_escape) {
-      ++at;
-    } else if (yaml[at] == quote) {
-      return;
-    }
+  std::string what = parser_.problem;
+  if (parser_.context != nullptr) {
+    what += fmt::format(" {}", parser_.context);
+    const std::size_t line = parser_.context_mark.line;
+    if (line != parser_.problem_mark.line) what += fmt::format(" that begins in line {}", line + 1);
   }
-  fail(mark, "a quoted scalar that is never closed");
-}
-
-// The number of the first line that is no UTF-8; 0: all are.
-std::size_t first_line_not_utf8(std::string_view yaml) {
-  if (simdjson::validate_utf8(yaml.data(), yaml.size())) return 0;
-  std::size_t number = 1;
-  for (std::size_t begin = 0; begin < yaml.size(); ++number) {
-    const std::size_t end = std::min(yaml.find('\n', begin), yaml.size());
-    if (!simdjson::validate_utf8(yaml.data() + begin, end - begin)) break;
-    begin = end + 1;
-  }
-  return number;
+  return at(parser_.problem_mark, what);
 }
 
 }  // namespace
 
 Result<std::vector<JsonDocument>> yaml_to_json(std::string_view yaml) {
-  if (const std::size_t line = first_line_not_utf8(yaml)) {
-    return Error{{}, fmt::format("line {}: no valid UTF-8", line)};
-  }
-  std::vector<JsonDocument> documents;
-  try {
-    ViewBuffer buffer(yaml);
-    std::istream stream(&buffer);
-    YAML::Parser parser(stream);
-    JsonWriter writer(yaml);
-    while (parser.HandleNextDocument(writer)) {
-      JsonDocument document = writer.take();
-      if (document.json != "null") documents.push_back(std::move(document));
-    }
-    check_closed(yaml, writer.last_quoted());
-  } catch (const YAML::Exception& exception) {
-    // Some name the character that they stumbled over, whatever it is.
-    const std::string& words = exception.msg;
-    return Error{{},
-                 fmt::format("line {} column {}: {}", exception.mark.line + 1,
-                             exception.mark.column + 1, is_one_line(words) ? words : quote(words))};
-  } catch (const std::exception& exception) {
-    return Error{{}, exception.what()};
-  }
-  return documents;
+  JsonWriter writer;
+  Parser parser(yaml);
+  if (!parser.parse(writer)) return Error{{}, parser.failure()};
+  if (!writer.failure().empty()) return Error{{}, writer.failure()};
+  return writer.take_documents();
 }
 
 }  // namespace topolb::kube

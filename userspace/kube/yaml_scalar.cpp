@@ -92,42 +92,48 @@ std::string float_to_json(double number) {
   return {text.data(), failed == std::errc{} ? end : text.data()};
 }
 
-// Plain scalars begin with a character that tells whether they can be a number at all.
-bool may_be_number(std::string_view text) {
-  return std::string_view("0123456789+-.").find(text[0]) != std::string_view::npos;
+bool begins_with_one_of(std::string_view text, std::string_view characters) {
+  return !text.empty() && characters.find(text[0]) != std::string_view::npos;
 }
 
-Scalar string_scalar(std::string_view text) {
-  return {ScalarType::String, json_text(text), std::string(text)};
-}
+Scalar string_scalar(std::string_view text) { return {ScalarType::String, std::string(text)}; }
 
 // None: .inf or .nan.
-std::optional<Scalar> resolve_plain(std::string_view text, bool as_float) {
-  if (is_null(text)) return Scalar{ScalarType::Null, "null", ""};
-  if (text == "<<") return Scalar{ScalarType::Merge, "\"<<\"", "<<"};
-  if (const auto boolean = parse_boolean(text)) {
-    const std::string word = *boolean ? "true" : "false";
-    return Scalar{ScalarType::Boolean, word, word};
-  }
-  if (!may_be_number(text)) return string_scalar(text);
+std::optional<Scalar> resolve_number(std::string_view text, bool as_float) {
   if (is_non_finite(text)) return std::nullopt;
   std::string plain(text);
   // "1_000" is a number, but ".5_0" is none.
   if (text[0] != '.') plain.erase(std::remove(plain.begin(), plain.end(), '_'), plain.end());
   if (const auto integer = parse_integer(plain); integer && !as_float) {
-    return Scalar{ScalarType::Number, *integer, *integer};
+    return Scalar{ScalarType::Number, *integer};
   }
   if (const auto number = parse_float(plain)) {
-    const std::string json = float_to_json(*number);
-    return Scalar{ScalarType::Number, json, json};
+    return Scalar{ScalarType::Number, float_to_json(*number)};
+  }
+  return string_scalar(text);
+}
+
+// None: .inf or .nan.
+std::optional<Scalar> resolve_plain(std::string_view text, bool as_float) {
+  // Nearly all scalars are strings, and their first character tells.
+  if (begins_with_one_of(text, "+-.0123456789")) return resolve_number(text, as_float);
+  if (!text.empty() && !begins_with_one_of(text, "yYnNtTfFoO~<")) return string_scalar(text);
+  if (is_null(text)) return Scalar{ScalarType::Null, "null"};
+  if (text == "<<") return Scalar{ScalarType::Merge, std::string(text)};
+  if (const auto boolean = parse_boolean(text)) {
+    return Scalar{ScalarType::Boolean, *boolean ? "true" : "false"};
   }
   return string_scalar(text);
 }
 
 }  // namespace
 
+std::string Scalar::json() const {
+  return type == ScalarType::String || type == ScalarType::Merge ? json_text(text) : text;
+}
+
 std::optional<Scalar> resolve_scalar(std::string_view tag, std::string_view text) {
-  if (tag == "?" || tag.empty()) return resolve_plain(text, false);
+  if (tag == kPlainTag) return resolve_plain(text, false);
   if (!tag.starts_with(kTagPrefix)) return string_scalar(text);
   const std::string_view type = tag.substr(kTagPrefix.size());
   const auto resolved = [&](ScalarType expected) -> std::optional<Scalar> {
@@ -141,7 +147,7 @@ std::optional<Scalar> resolve_scalar(std::string_view tag, std::string_view text
   if (type == "int") {
     auto scalar = resolved(ScalarType::Number);
     const bool integral =
-        scalar && scalar->json.find_first_not_of("-0123456789") == std::string::npos;
+        scalar && scalar->text.find_first_not_of("-0123456789") == std::string::npos;
     return integral ? scalar : std::nullopt;
   }
   if (type == "merge") return resolved(ScalarType::Merge);

@@ -13,12 +13,18 @@ enum class ScalarType : std::uint8_t { Null, Boolean, Number, String, Merge };
 
 struct Scalar {
   ScalarType type = ScalarType::String;
-  std::string json;  // the JSON text of the value
-  std::string key;   // its text as a mapping key, unquoted; "" for null
+  std::string text;  // of a string, or "<<"; else as JSON writes it
+
+  [[nodiscard]] std::string json() const;
 };
 
-/// `tag` as yaml-cpp reports it: "?" plain, "!" quoted, else the full tag. None: the text is not
-/// what an explicit tag (`!!int`) claims, or a number that JSON has no form for (.inf, .nan).
+/// A scalar without quotes and without an explicit tag (`!!int`).
+inline constexpr std::string_view kPlainTag = "?";
+/// A quoted scalar without an explicit tag.
+inline constexpr std::string_view kQuotedTag = "!";
+
+/// None: the text is not what an explicit tag claims, or a number that JSON has no form for (.inf,
+/// .nan).
 std::optional<Scalar> resolve_scalar(std::string_view tag, std::string_view text);
 
 }  // namespace topolb::kube

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What changes of files come to. Source: design.md 4 ("a file that doesn't parse is a problem, and
 // the objects that it last held stay"); Kubernetes' AtomicWriter (layout of a mounted ConfigMap).
-#include "kube/manifest_directory.h"
-
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 
 #include "decode_text.h"
+#include "kube/manifest_directory.h"
 #include "temporary_directory.h"
 
 namespace topolb::kube::test {
@@ -98,7 +97,9 @@ TEST_F(ManifestDirectoryTest, KeepsTheObjectsOfAFileThatNoLongerParses) {
   EXPECT_EQ(put_of(broken), Texts{"b ips=10.96.0.1 :81/TCP"});
   EXPECT_EQ(removed_of(broken), Texts());
   EXPECT_EQ(full_text_of(broken.problems),
-            Texts{"File /a.yaml InvalidManifest line 6 column 1: end of sequence flow not found; "
+            Texts{"File /a.yaml InvalidManifest line 6 column 1: did not find expected node "
+                  "content while parsing a "
+                  "flow node; "
                   "what it last held stays"});
   EXPECT_EQ(directory.scan().problems, broken.problems);
   files_.write("a.yaml", service_yaml("a", 82));
@@ -118,7 +119,8 @@ TEST_F(ManifestDirectoryTest, ReportsWhatIsWrongInTheFirstPlace) {
             Texts{"InvalidPort spec.ports[0].port is 0, not a port number from 1 to 65535 (file "
                   "sub/b.yaml)"});
   EXPECT_EQ(full_text_of(changes.problems),
-            (Texts{"File /a.yaml InvalidManifest line 2 column 1: end of sequence flow not found",
+            (Texts{"File /a.yaml InvalidManifest line 2 column 1: did not find expected node "
+                   "content while parsing a flow node",
                    "Service default/ InvalidObject metadata.name is missing (file sub/b.yaml, "
                    "document at line 1)"}));
   files_.remove("a.yaml");

@@ -90,7 +90,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"broken",
              "a.yaml",
              "kind: Node\n---\nkind: [\n",
-             {"error: line 4 column 1: end of sequence flow not found"}},
+             {"error: line 4 column 1: did not find expected node content while parsing a flow "
+              "node"}},
         Case{"a document that is no object",
              "a.yaml",
              "kind: Node\n---\nkind\n",

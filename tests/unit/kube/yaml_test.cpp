@@ -107,8 +107,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"a: 1\n---\nb: 2\n", R"({"a":1} {"b":2})"},
                     Case{"---\na: 1\n...\n---\n\n---\n- b\n--- c\n", R"({"a":1} ["b"] "c")"},
                     Case{"%YAML 1.1\n---\na: 1\n", R"({"a":1})"},
-                    Case{"a: 1\n...\n# b\nb: 1\n...\n%YAML 1.1\n---\nc: 1\n",
-                         R"({"a":1} {"b":1} {"c":1})"}));
+                    Case{"a: 1\n...\n%YAML 1.1\n---\nb: 1\n", R"({"a":1} {"b":1})"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Aliases, YamlDocument,
@@ -117,10 +116,10 @@ INSTANTIATE_TEST_SUITE_P(
              R"({"a":1,"b":1,"c":{"d":1},"e":[{"d":1},{"d":1}]})"},
         Case{"a: &x on\nb: &z ~\n*x : [*z]\n", R"({"a":true,"b":null,"true":[null]})"},
         Case{"&k a: *k\n", R"({"a":"a"})"},
-        Case{"a: *nope\n", "error: line 1 column 4: the referenced anchor is not defined"},
+        Case{"a: *nope\n", "error: line 1 column 4: an alias of no node that is complete"},
         Case{"a: &x 1\n---\nb: *x\n",
-             "error: line 3 column 4: the referenced anchor is not defined"},
-        Case{"&x [*x]\n", "error: line 1 column 5: an alias inside the node that it names"},
+             "error: line 3 column 4: an alias of no node that is complete"},
+        Case{"&x [*x]\n", "error: line 1 column 5: an alias of no node that is complete"},
         // A mapping's own keys win over merged ones, wherever "<<" stands: the last key counts.
         Case{"b: &b {x: 1, z: 2}\nc: {<<: *b, z: 3}\nd:\n  z: 4\n  <<: *b\n",
              R"({"b":{"x":1,"z":2},"c":{"x":1,"z":2,"z":3},"d":{"x":1,"z":2,"z":4}})"},
@@ -138,24 +137,36 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Errors, YamlDocument,
     testing::Values(
-        Case{"a: [1\nb: 2\n", "error: line 2 column 2: end of sequence flow not found"},
-        Case{"a: b: c\n", "error: line 1 column 5: illegal map value"},
-        Case{"a:\n\t- b\n", "error: line 2 column 2: illegal block entry"},
-        Case{"{\"a\": {\"b\": 1}\n", "error: line 2 column 1: end of map flow not found"},
-        Case{"ok: 1\n---\na: }\n", "error: line 3 column 4: illegal flow end"},
-        // The parser takes these for documents without end.
-        Case{"{a: 1} b", "error: line 1 column 8: expected --- before another document"},
-        Case{"{a: 1}\n}", "error: line 2 column 1: illegal flow end"},
-        Case{"a: 1\n--- b\nc: 1\n", "error: line 3 column 2: illegal map value"},
+        Case{"a: [1\nb: 2\n",
+             "error: line 2 column 2: did not find expected ',' or ']' while parsing a flow "
+             "sequence that begins in line 1"},
+        Case{"a: b: c\n", "error: line 1 column 5: mapping values are not allowed in this context"},
+        Case{"a:\n\t- b\n",
+             "error: line 2 column 1: found character that cannot start any token while scanning "
+             "for the next token"},
+        Case{"{\"a\": {\"b\": 1}\n",
+             "error: line 2 column 1: did not find expected ',' or '}' while parsing a flow "
+             "mapping that begins in line 1"},
+        Case{"ok: 1\n---\na: }\n",
+             "error: line 3 column 4: did not find expected node content while parsing a block "
+             "node"},
+        Case{"{a: 1} b", "error: line 1 column 8: did not find expected <document start>"},
+        Case{"{a: 1}\n}", "error: line 2 column 1: did not find expected <document start>"},
+        Case{"a: 1\n--- b\nc: 1\n",
+             "error: line 3 column 2: mapping values are not allowed in this context"},
         Case{"? [a]\n: b\n", "error: line 1 column 3: a key that is no scalar"},
         Case{"? ~\n: b\n", "error: line 1 column 3: a key that is no scalar"},
-        Case{"a: \"\\\n\\\x1b\"", R"(error: line 2 column 3: "unknown escape character: \u001b")"},
-        Case{"a: 1\nb: \xff\n", "error: line 2: no valid UTF-8"},
-        // The parser itself takes the end of the text for the closing quote in these.
-        Case{"a: \"b\n", "error: line 1 column 4: a quoted scalar that is never closed"},
-        Case{"a: 'it''s\n", "error: line 1 column 4: a quoted scalar that is never closed"},
+        Case{"a: \"\\\n\\\x1b\"", "error: line 2 column 2: control characters are not allowed"},
+        Case{"a: 1\nb: \xff\n", "error: line 2 column 4: invalid leading UTF-8 octet"},
+        Case{"a: \"b\n",
+             "error: line 2 column 1: found unexpected end of stream while scanning a quoted "
+             "scalar that begins in line 1"},
+        Case{"a: 'it''s\n",
+             "error: line 2 column 1: found unexpected end of stream while scanning a quoted "
+             "scalar that begins in line 1"},
         Case{"a: !!str &x \"b\\\"\n",
-             "error: line 1 column 4: a quoted scalar that is never closed"},
+             "error: line 2 column 1: found unexpected end of stream while scanning a quoted "
+             "scalar that begins in line 1"},
         Case{"a: \"b\"\n# \"\n", R"({"a":"b"})"}, Case{"a: !!str it's\n", R"({"a":"it's"})"}));
 
 TEST(YamlToJson, TellsWhereDocumentsBegin) {
