@@ -6,6 +6,7 @@
 #include "cli/cluster_input.h"
 #include "cli/explain_view.h"
 #include "cli/handlers.h"
+#include "cli/kernel_view.h"
 #include "cli/object_name.h"
 #include "cli/plan_view.h"
 #include "cli/text.h"
@@ -45,6 +46,18 @@ bool is_planned(const core::ObjectKey& service, const core::ClusterState& state)
                      [&](const auto& port) { return port.key.service == service; });
 }
 
+/// Without --node: the node of the agent whose pins are here.
+int explain_on_own_node(const Invocation& call) {
+  const auto maps =
+      dataplane::KernelMaps::open_pinned(call.options.pin_path, dataplane::Access::ReadOnly);
+  Options options = call.options;
+  if (maps) options.node = node_name_of(maps->settings[0]);
+  if (options.node.empty()) {
+    return call.fail(kExitUsage, "'explain' needs --node NAME: no agent's node can be read here");
+  }
+  return run_explain({options, call.out, call.err});
+}
+
 }  // namespace
 
 int run_plan(const Invocation& call) {
@@ -82,6 +95,7 @@ int run_explain(const Invocation& call) {
   const auto name = parse_object_name(call.options.object);
   if (!name) return call.fail(kExitUsage, name.error().message());
   int exit_code = kExitOk;
+  if (call.options.node.empty()) return explain_on_own_node(call);
   const auto cluster = read_cluster(call, exit_code);
   if (!cluster) return exit_code;
   const auto& state = cluster->state;

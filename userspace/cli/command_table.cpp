@@ -51,11 +51,12 @@ constexpr auto kCommands = std::to_array<Command>({
     {.noun = "explain",
      .summary = "why a Service gets the backends that it gets on a node",
      .details = "For each port, family and kind of traffic: what happens and why, and each "
-                "endpoint with the reason why it is in or out. PORT is a number or a name.",
+                "endpoint with the reason why it is in or out. PORT is a number or a name. Without "
+                "--node: the node of the agent that pinned its maps here.",
      .examples = "topolb explain default/web --node node-1 --manifests ./manifests\n"
                  "topolb explain default/web:http --node node-1 --manifests ./manifests -o json",
-     .options = kCluster | kTakesNode,
-     .required = kTakesObjects | kTakesNode,
+     .options = kCluster | kTakesNode | kTakesPinPath,
+     .required = kTakesObjects,
      .argument = "NAMESPACE/NAME[:PORT]",
      .argument_target = &Options::object,
      .handler = run_explain},

@@ -61,7 +61,9 @@ void print_help(std::ostream& out) {
          "From Kubernetes objects (no root, no agent):\n";
   print_commands(out, [](const Command& c) { return (c.options & kTakesManifests) != 0; });
   out << "\nFrom this machine's kernel (root; works while the agent is down):\n";
-  print_commands(out, [](const Command& c) { return (c.options & kTakesPinPath) != 0; });
+  print_commands(out, [](const Command& c) {
+    return (c.options & kTakesPinPath) != 0 && (c.options & kTakesObjects) == 0;
+  });
   out << "\nOther:\n";
   print_commands(out, [](const Command& c) { return c.noun == "version"; });
   out << "\n"

@@ -99,6 +99,8 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Inputs, WrongArguments,
     testing::Values(
+        WrongCase{{"explain", "default/web", "--manifests", "d", "--pin-path", "/nonexistent"},
+                  "'explain' needs --node NAME: no agent's node can be read here"},
         WrongCase{{"plan", "--manifests", "/nonexistent", "--node", "n1"},
                   "read directory /nonexistent: No such file or directory"},
         WrongCase{{"check", "--manifests", "/dev/null"},
