@@ -82,6 +82,7 @@ void Controller::take_in(ObjectChanges&& changes) {
   for (const auto& id : changes.removed) remove(id);
   for (auto& object : changes.put) {
     auto problems = std::move(object.problems);
+    object_files_.put(object);
     if (auto* service = std::get_if<core::Service>(&object.object)) {
       take_in(std::move(*service));
     } else if (auto* slice = std::get_if<core::EndpointSlice>(&object.object)) {
@@ -116,6 +117,7 @@ void Controller::take_in(core::Service&& service) {
 
 void Controller::remove(const kube::ObjectId& id) {
   object_problems_.erase(id);
+  object_files_.remove(id);
   switch (id.kind) {
     case kube::Kind::Service:
       needing_nodes_.erase(id.key);
@@ -166,7 +168,8 @@ void Controller::log_problems() {
   for (const auto& [id, list] : object_problems_) {
     problems.insert(problems.end(), list.begin(), list.end());
   }
-  for (const auto& list : {state_.problems(), publisher_.problems()}) {
+  for (auto list : {state_.problems(), publisher_.problems()}) {
+    object_files_.add_to(list);
     problems.insert(problems.end(), list.begin(), list.end());
   }
   std::sort(problems.begin(), problems.end());

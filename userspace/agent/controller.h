@@ -14,6 +14,7 @@
 #include "dataplane/datapath.h"
 #include "dataplane/node_addresses.h"
 #include "dataplane/publisher.h"
+#include "kube/object_files.h"
 
 namespace topolb::agent {
 
@@ -50,6 +51,7 @@ class Controller {
   StatusBoard& board_;
   dataplane::Publisher publisher_;
   std::map<kube::ObjectId, std::vector<core::Problem>> object_problems_;
+  kube::ObjectFiles object_files_;
   std::set<core::ObjectKey> needing_nodes_;
   std::vector<core::Problem> source_problems_;
   std::vector<core::Problem> logged_problems_;  // sorted

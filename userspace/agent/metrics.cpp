@@ -114,6 +114,13 @@ std::string render_metrics(const Status& status, const dataplane::KernelMaps& ma
   families.push_back(std::move(used));
   families.push_back(std::move(limit));
 
+  auto ages = family("topolb_watch_age_seconds", "Since the API server was last heard of.",
+                     MetricType::Gauge);
+  for (const auto& age : status.source_ages) {
+    if (age.seconds) add(ages, *age.seconds, {{"kind", age.kind}});
+  }
+  families.push_back(std::move(ages));
+
   auto connections = family("topolb_connections_total",
                             "Connections (datagrams of unconnected UDP sockets) by the topology "
                             "key that decided; tier is empty without keys.",

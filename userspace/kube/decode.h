@@ -29,6 +29,7 @@ struct ObjectId {
 struct DecodedObject {
   ObjectId id;
   std::string resource_version;  // "" in raw files
+  std::string file;              // below the directory of manifests; "" from the API
   std::variant<std::monostate, core::Service, core::EndpointSlice, core::Node> object;
   std::vector<core::Problem> problems;
 };

@@ -28,7 +28,7 @@ struct ChangedPaths {
 };
 
 struct ManifestChanges {
-  std::vector<DecodedObject> put;  // sorted by id: new, or really different
+  std::vector<DecodedObject> put;  // sorted by id: new, different or in another file
   std::vector<ObjectId> removed;   // sorted
   /// All problems as of now that belong to no object in force (whose own are in the
   /// DecodedObject): files (kind "File", name = path below the directory, "." for the directory

@@ -17,6 +17,7 @@ void append(ManifestFile& file, DecodedDocument document, std::string_view path,
     for (core::Problem& problem : object.problems) {
       problem.message += fmt::format(" (file {})", path);
     }
+    object.file = path;
     file.objects.push_back(std::move(object));
   }
   for (core::Problem& problem : document.problems) {

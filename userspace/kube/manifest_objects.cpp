@@ -11,7 +11,7 @@ namespace {
 
 // The version of a raw file says nothing of its content.
 bool same_content(const DecodedObject& left, const DecodedObject& right) {
-  return left.object == right.object && left.problems == right.problems;
+  return left.object == right.object && left.problems == right.problems && left.file == right.file;
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ class ManifestObjects {
   [[nodiscard]] bool holds(const std::string& path) const { return ids_of_file_.contains(path); }
 
   struct Changes {
-    std::vector<DecodedObject> put;  // sorted by id: new, or really different
+    std::vector<DecodedObject> put;  // sorted by id: new, different or in another file
     std::vector<ObjectId> removed;   // sorted
   };
   /// What the set_file() calls since the last call come to. Of an identity in several files, the
