@@ -43,6 +43,9 @@ void require_clients(SSL_CTX* context, const std::string& authority_pem) {
 TlsConnection::TlsConnection(UniqueFd socket, SSL_CTX* context)
     : socket_(std::move(socket)), ssl_(SSL_new(context), SSL_free) {
   SSL_set_fd(ssl_.get(), socket_.get());
+}
+
+void TlsConnection::shake_hands() {
   if (SSL_accept(ssl_.get()) != 1) break_off();
 }
 
@@ -129,7 +132,9 @@ void TlsListener::serve(UniqueFd socket) {
     const std::lock_guard lock(mutex_);
     connections_.push_back(connection);
   }
+  // From here on it can be broken off, in the handshake, too.
   if (stopping_) connection->break_off();
+  connection->shake_hands();
   if (connection->is_open()) handler_(*connection);
   connection->break_off();
   const std::lock_guard lock(mutex_);

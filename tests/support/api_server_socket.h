@@ -22,8 +22,10 @@ namespace topolb::test {
 
 class TlsConnection {
  public:
-  /// Does the handshake; closed at once if that fails.
   TlsConnection(UniqueFd socket, SSL_CTX* context);
+
+  /// Before anything else; closed if that fails.
+  void shake_hands();
 
   /// Up to and without CRLF. None: the connection is gone.
   std::optional<std::string> read_line();
