@@ -53,8 +53,7 @@ class Topology : public AgentTest {
   }
 
   static void expect_only(const std::string& backend, const char* why) {
-    EXPECT_TRUE(comes_to(kWeb, backend)) << why;
-    EXPECT_EQ(answers(kWeb), std::set{backend}) << why;
+    EXPECT_TRUE(wait_until([&] { return answers(kWeb) == std::set{backend}; })) << why;
   }
 };
 
@@ -126,9 +125,10 @@ TEST_F(Topology, InvalidKeysRefuseAndAreAProblem) {
   EXPECT_TRUE(fails_with(kWeb, ECONNREFUSED));
   EXPECT_TRUE(agent().wait_for("Service default/web: InvalidTopologyKeys"));
   EXPECT_THAT(agent().lines("InvalidTopologyKeys"), SizeIs(1));
+  EXPECT_TRUE(
+      wait_until([] { return metric(R"(topolb_problems{reason="InvalidTopologyKeys"})") == "1"; }));
   const JsonText problems(get("/v1/problems").body);
   EXPECT_EQ(problems.text("/problems/0/reason"), "InvalidTopologyKeys");
-  EXPECT_EQ(metric(R"(topolb_problems{reason="InvalidTopologyKeys"})"), "1");
   write("web.yaml", service_text({"web", "10.96.0.1", keys("rack,*")}));
   EXPECT_TRUE(wait_until([] { return answers(kWeb) == std::set{kHere, kRack}; }));
   EXPECT_TRUE(agent().wait_for("InvalidTopologyKeys: solved"));

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent's endpoints say. Source: docs/metrics.md.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "agent/http_server.h"
+#include "agent/metrics.h"
+#include "util/version.h"
+
+namespace topolb::agent {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kNow = 1'800'000'000 * kSecond;  // 2027-01-15T08:00:00Z
+
+Status status() {
+  Status status;
+  status.ready = true;
+  status.started_ns = kNow - 3600 * kSecond;
+  status.published_ns = kNow - 60 * kSecond;
+  status.heartbeat_ns = kNow;
+  status.changes = 7;
+  status.replans = 3;
+  status.last_replan_seconds = 0.25;
+  status.service_ports = 2;
+  status.problems = {{"File", "", "a.yaml", "InvalidManifest", "line 1 \"x\""},
+                     {"Service", "default", "db", "InvalidTopologyKeys", "17 keys"},
+                     {"Service", "default", "web", "InvalidTopologyKeys", "no keys"}};
+  status.fill = {{"backends", 5, 100}, {"sets", 1, 50}};
+  return status;
+}
+
+TEST(Endpoints, HealthyWhileTheLoopTurns) {
+  const auto now = status();
+  EXPECT_TRUE(is_healthy(now, kNow));
+  EXPECT_TRUE(is_healthy(now, kNow + 59 * kSecond));
+  EXPECT_FALSE(is_healthy(now, kNow + 60 * kSecond));
+  EXPECT_TRUE(is_healthy(now, kNow - 10 * kSecond)) << "the clock was set back";
+}
+
+TEST(Endpoints, HealthIsOfKubeProxysForm) {
+  EXPECT_EQ(health_json(status(), kNow + 5 * kSecond),
+            R"({"lastUpdated":"2027-01-15T08:00:00Z","currentTime":"2027-01-15T08:00:05Z"})");
+}
+
+TEST(Endpoints, Status) {
+  auto with_watches = status();
+  with_watches.source_ages = {{"Service", 1.5, ""}, {"Node", std::nullopt, "no route"}};
+  EXPECT_EQ(
+      status_json(with_watches),
+      R"({"version":")" + std::string(kVersion) +
+          R"(","ready":true,"started":"2027-01-15T07:00:00Z",)"
+          R"("published":"2027-01-15T07:59:00Z","servicePorts":2,"operations":7,"problems":3,)"
+          R"("maps":[{"name":"backends","used":5,"max":100},{"name":"sets","used":1,"max":50}],)"
+          R"("watches":[{"kind":"Service","ageSeconds":1.5,"error":""},)"
+          R"({"kind":"Node","ageSeconds":null,"error":"no route"}]})");
+}
+
+TEST(Endpoints, Problems) {
+  EXPECT_EQ(problems_json({}), R"({"problems":[]})");
+  auto one = status();
+  one.problems.resize(1);
+  EXPECT_EQ(problems_json(one), R"({"problems":[{"kind":"File","namespace":"","name":"a.yaml",)"
+                                R"("reason":"InvalidManifest","message":"line 1 \"x\""}]})");
+}
+
+TEST(Endpoints, MetricsOfTheAgent) {
+  auto with_watches = status();
+  with_watches.source_ages = {{"Service", 1.5, ""}, {"Node", std::nullopt, "no route"}};
+  const auto text = render_metrics(with_watches, dataplane::KernelMaps{});
+  for (const char* line : {"topolb_build_info{version=\"", "topolb_ready 1\n",
+                           "topolb_last_publish_timestamp_seconds 1799999940\n",
+                           "topolb_last_replan_duration_seconds 0.25\n", "topolb_replans_total 3\n",
+                           "topolb_operations_total 7\n", "topolb_service_ports 2\n",
+                           "topolb_problems{reason=\"InvalidManifest\"} 1\n",
+                           "topolb_problems{reason=\"InvalidTopologyKeys\"} 2\n",
+                           "topolb_map_entries{map=\"backends\"} 5\n",
+                           "topolb_map_max_entries{map=\"backends\"} 100\n",
+                           "topolb_watch_age_seconds{kind=\"Service\"} 1.5\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("kind=\"Node\""))) << "never heard of: no age";
+}
+
+TEST(Endpoints, EveryMetricSaysWhatItIs) {
+  const auto text = render_metrics(status(), dataplane::KernelMaps{});
+  for (const char* name :
+       {"topolb_connections_total", "topolb_refused_total", "topolb_map_entries",
+        "topolb_map_max_entries", "topolb_problems", "topolb_service_ports", "topolb_ready",
+        "topolb_last_publish_timestamp_seconds", "topolb_last_replan_duration_seconds",
+        "topolb_replans_total", "topolb_operations_total", "topolb_watch_age_seconds",
+        "topolb_build_info"}) {
+    EXPECT_THAT(text, HasSubstr(std::string("# HELP ") + name + " "));
+    EXPECT_THAT(text, HasSubstr(std::string("# TYPE ") + name + " "));
+  }
+}
+
+}  // namespace
+}  // namespace topolb::agent

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// topolbd's flags. Source: design.md 4.
+#include "agent/options.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace topolb::agent {
+namespace {
+
+using Words = std::vector<const char*>;
+
+std::variant<Options, EarlyExit> parse(Words words) {
+  words.insert(words.begin(), "topolbd");
+  return parse_options(static_cast<int>(words.size()), words.data());
+}
+
+Options accept(Words words) {
+  words.insert(words.begin(), {"--node", "n1"});
+  auto parsed = parse(words);
+  if (const auto* exit = std::get_if<EarlyExit>(&parsed)) {
+    ADD_FAILURE() << exit->text;
+    return {};
+  }
+  return std::get<Options>(std::move(parsed));
+}
+
+TEST(AgentOptions, Defaults) {
+  const auto options = accept({});
+  EXPECT_EQ(options.plan.node_name, "n1");
+  EXPECT_EQ(options.plan.scope, core::Scope::All);
+  EXPECT_EQ(options.plan.service_proxy_name, "");
+  EXPECT_EQ(options.manifests, "") << "the API of the cluster it runs in";
+  EXPECT_EQ(options.api.kubeconfig, "");
+  EXPECT_EQ(options.api.node_name, "n1");
+  EXPECT_EQ(options.datapath.node_name, "n1");
+  EXPECT_EQ(options.datapath.pin_path, "/sys/fs/bpf/topolb");
+  EXPECT_EQ(options.datapath.cgroup_path, "") << "the root, to be found";
+  EXPECT_EQ(options.listen_host, "127.0.0.1");
+  EXPECT_EQ(options.listen_port, 10256);
+  EXPECT_EQ(options.datapath.sizes.services, std::uint32_t{TOPOLB_DEFAULT_SERVICES});
+  EXPECT_FALSE(options.verbose);
+}
+
+TEST(AgentOptions, EachFlagArrives) {
+  EXPECT_EQ(accept({"--manifests", "dir"}).manifests, "dir");
+  EXPECT_EQ(accept({"--scope", "opted-in"}).plan.scope, core::Scope::OptedIn);
+  EXPECT_EQ(accept({"--scope=all"}).plan.scope, core::Scope::All);
+  EXPECT_EQ(accept({"--cgroup", "/c"}).datapath.cgroup_path, "/c");
+  EXPECT_EQ(accept({"--pin-path", "/p"}).datapath.pin_path, "/p");
+  EXPECT_TRUE(accept({"--verbose"}).verbose);
+
+  const auto proxy = accept({"--service-proxy-name", "mine"});
+  EXPECT_EQ(proxy.plan.service_proxy_name, "mine");
+  EXPECT_EQ(proxy.api.service_proxy_name, "mine");
+
+  const auto api = accept({"--kubeconfig", "file", "--context", "c", "--api-server", "https://a",
+                           "--api-server", "https://b:6443"});
+  EXPECT_EQ(api.api.kubeconfig, "file");
+  EXPECT_EQ(api.api.context, "c");
+  EXPECT_EQ(api.api.servers, (std::vector<std::string>{"https://a", "https://b:6443"}));
+}
+
+TEST(AgentOptions, EachSizeArrives) {
+  using dataplane::MapSizes;
+  const std::vector<std::pair<const char*, std::uint32_t MapSizes::*>> flags{
+      {"--max-services", &MapSizes::services},     {"--max-frontends", &MapSizes::frontends},
+      {"--max-backends", &MapSizes::backends},     {"--max-sets", &MapSizes::sets},
+      {"--max-slot-lines", &MapSizes::slot_lines}, {"--max-affinities", &MapSizes::affinities},
+      {"--max-counters", &MapSizes::counters}};
+  for (const auto& [flag, member] : flags) {
+    EXPECT_EQ(accept({flag, "1234"}).datapath.sizes.*member, 1234U) << flag;
+  }
+}
+
+TEST(AgentOptions, Listen) {
+  struct Case {
+    const char* text;
+    const char* host;
+    std::uint16_t port;
+  };
+  for (const auto& [text, host, port] :
+       {Case{"0.0.0.0:80", "0.0.0.0", 80}, Case{"[::1]:10256", "[::1]", 10256}, Case{"", "", 0}}) {
+    const auto options = accept({"--listen", text});
+    EXPECT_EQ(options.listen_host, host) << text;
+    EXPECT_EQ(options.listen_port, port) << text;
+  }
+}
+
+TEST(AgentOptions, HelpAndVersionAreNoErrors) {
+  for (const char* flag : {"--help", "--version"}) {
+    const auto parsed = parse({flag});
+    const auto& exit = std::get<EarlyExit>(parsed);
+    EXPECT_EQ(exit.code, 0) << flag;
+    EXPECT_NE(exit.text.find("topolbd"), std::string::npos) << flag;
+  }
+  const auto help = std::get<EarlyExit>(parse({"--help"})).text;
+  for (const char* flag :
+       {"--node", "--manifests", "--kubeconfig", "--context", "--api-server", "--scope",
+        "--service-proxy-name", "--cgroup", "--pin-path", "--listen", "--max-counters"}) {
+    EXPECT_NE(help.find(flag), std::string::npos) << flag;
+  }
+}
+
+TEST(AgentOptions, EachErrorIsOneLineAndTwo) {
+  struct Case {
+    Words words;
+    const char* part;
+  };
+  const std::vector<Case> cases{
+      {{}, "--node"},
+      {{"--node"}, "--node"},
+      {{"--node", ""}, "--node must not be empty"},
+      {{"--node", "n1", "--node", "n2"}, "--node"},
+      {{"--node", "n1", "--scope", "some"}, "--scope"},
+      {{"--node", "n1", "--manifests", "d", "--kubeconfig", "f"}, "--kubeconfig"},
+      {{"--node", "n1", "--manifests", "d", "--api-server", "https://a"}, "--api-server"},
+      {{"--node", "n1", "--context", "c"}, "--context"},
+      {{"--node", "n1", "--api-server", "not a url"}, "--api-server"},
+      {{"--node", "n1", "--listen", "10256"}, "--listen: \"10256\" is not ADDRESS:PORT"},
+      {{"--node", "n1", "--listen", "localhost:80"}, "\"localhost\" is not an address"},
+      {{"--node", "n1", "--listen", "::1:80"}, "--listen"},
+      {{"--node", "n1", "--listen", "127.0.0.1:"}, "is not a port"},
+      {{"--node", "n1", "--listen", "127.0.0.1:0"}, "\"0\" is not a port (1 to 65535)"},
+      {{"--node", "n1", "--listen", "127.0.0.1:65536"}, "\"65536\" is not a port"},
+      {{"--node", "n1", "--max-sets", "1"}, "--max-sets"},
+      {{"--node", "n1", "--max-sets", "99999999"}, "--max-sets"},
+      {{"--node", "n1", "--max-sets", "few"}, "few"},
+      {{"--node", "n1", "--max-sets", "-4"}, "--max-sets"},
+      {{"--node", "n1", "--nonsense"}, "--nonsense"},
+      {{"--node", "n1", "word"}, "word"},
+  };
+  for (const auto& [words, part] : cases) {
+    const auto parsed = parse(words);
+    const auto* exit = std::get_if<EarlyExit>(&parsed);
+    ASSERT_NE(exit, nullptr) << part;
+    EXPECT_EQ(exit->code, 2) << part;
+    EXPECT_EQ(std::count(exit->text.begin(), exit->text.end(), '\n'), 1) << exit->text;
+    EXPECT_EQ(exit->text.back(), '\n');
+    EXPECT_EQ(exit->text.rfind("topolbd: ", 0), 0U) << exit->text;
+    EXPECT_NE(exit->text.find(part), std::string::npos) << exit->text;
+  }
+}
+
+}  // namespace
+}  // namespace topolb::agent
