@@ -6,9 +6,9 @@
 
 build_packages=(
   meson ninja-build pkg-config cmake ccache g++
-  clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev linux-libc-dev
+  clang bpftool libbpf-dev libelf-dev zlib1g-dev linux-libc-dev
   libfmt-dev libspdlog-dev libsimdjson-dev libyaml-dev libyaml-cpp-dev libcli11-dev
-  libcpprest-dev libssl-dev prometheus-cpp-dev
+  libcpprest-dev libboost-system-dev libssl-dev prometheus-cpp-dev
 )
 test_packages=(
   libgtest-dev libgmock-dev clang-format clang-tidy shellcheck
