@@ -111,7 +111,10 @@ TEST_F(AgentStart, MetricsCountConnectionsByTier) {
   EXPECT_EQ(metric(R"(topolb_map_entries{map="frontends"})"), "2");
 }
 
-TEST_F(AgentStart, ListensNowhereIfToldSo) {
+TEST_F(AgentStart, ListensOnIpv6OrNotAtAll) {
+  start_agent({"--listen", "[::1]:10256"});
+  EXPECT_EQ(http_get("[::1]:10256", "/readyz").status, 200);
+  EXPECT_EQ(stop_agent(SIGTERM), 0);
   start_agent({"--listen", ""});
   EXPECT_EQ(get("/readyz").status, 0);
 }

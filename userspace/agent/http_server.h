@@ -1,37 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's own endpoints: /healthz, /readyz, /metrics, /v1/status, /v1/problems.
+// A small HTTP server for probes and scrapers: GET only, one answer per connection, IPv4 and IPv6.
+// (cpprestsdk's listener takes no IPv6 address.)
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
-#include "agent/status_board.h"
-#include "dataplane/kernel_maps.h"
+#include "util/ip.h"
 #include "util/result.h"
 
 namespace topolb::agent {
 
-/// Serves from threads of its own until destroyed. Board and maps must outlive it.
+struct HttpReply {
+  int status = 200;
+  std::string content_type;
+  std::string body;
+};
+
+/// Serves from a thread of its own until destroyed. A client that is slow holds up nobody, and is
+/// cut off after some seconds.
 class HttpServer {
  public:
-  /// `host` an address, IPv6 in brackets. Error: can't listen there.
-  static Result<HttpServer> start(const std::string& host, std::uint16_t port,
-                                  const StatusBoard& board, const dataplane::KernelMaps& maps);
+  /// Called in the server's thread, with a path without query.
+  using Handler = std::function<HttpReply(std::string_view path)>;
+
+  /// Error: can't listen there.
+  static Result<HttpServer> start(const SocketAddress& address, Handler handler);
   HttpServer(HttpServer&&) noexcept;
   HttpServer& operator=(HttpServer&&) noexcept;
   ~HttpServer();
 
  private:
-  struct Listener;
-  explicit HttpServer(std::unique_ptr<Listener> listener);
-  std::unique_ptr<Listener> listener_;
+  class Thread;
+  explicit HttpServer(std::unique_ptr<Thread> thread);
+  std::unique_ptr<Thread> thread_;
 };
-
-/// 200 while the loop turns, 503 when it has not for a minute.
-bool is_healthy(const Status& status, std::uint64_t now_ns);
-/// The body of /healthz, in kube-proxy's form.
-std::string health_json(const Status& status, std::uint64_t now_ns);
-std::string status_json(const Status& status);
-std::string problems_json(const Status& status);
 
 }  // namespace topolb::agent

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "agent/controller.h"
+#include "agent/endpoints.h"
 #include "agent/http_server.h"
 #include "agent/loop.h"
 #include "agent/options.h"
@@ -44,9 +45,10 @@ std::optional<Failure> serve(const Options& options) {
   StatusBoard board;
   Controller controller(options.plan, *datapath, board);
   std::optional<HttpServer> http;
-  if (!options.listen_host.empty()) {
-    auto started =
-        HttpServer::start(options.listen_host, options.listen_port, board, datapath->maps());
+  if (options.listen) {
+    auto started = HttpServer::start(*options.listen, [&](std::string_view path) {
+      return answer(path, board, datapath->maps());
+    });
     if (!started) return Failure{1, started.error()};
     http = std::move(*started);
   }
@@ -80,7 +82,7 @@ std::optional<Failure> serve(const Options& options) {
   };
   if (auto first = read_objects(); !first) return Failure{1, first.error()};
   loop->every_second([&] { controller.beat(source.ages()); });
-  for (auto watched :
+  for (const auto& watched :
        {loop->watch(source.fd(), read_objects), loop->watch(addresses->fd(), read_addresses)}) {
     if (!watched) return Failure{1, watched.error()};
   }

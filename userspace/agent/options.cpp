@@ -17,20 +17,24 @@ constexpr const char* kDescription =
     "Follows Services, EndpointSlices and Nodes, and keeps the kernel's maps as they ask for.\n"
     "After SIGTERM or a crash the kernel goes on with the last state; the next start takes over.";
 
-// "127.0.0.1:10256", "[::1]:10256"; "" switches the server off.
+// "127.0.0.1:10256", "[::1]:10256"; "" switches the server off. Returns what is wrong.
 std::optional<std::string> parse_listen(const std::string& text, Options& options) {
   if (text.empty()) return std::nullopt;
   const auto colon = text.rfind(':');
   if (colon == std::string::npos) return "--listen: \"" + text + "\" is not ADDRESS:PORT";
+  std::uint16_t port = 0;
   const char* end = text.data() + text.size();
-  const auto [at, failed] = std::from_chars(text.data() + colon + 1, end, options.listen_port);
-  if (failed != std::errc{} || at != end || options.listen_port == 0) {
+  const auto [at, failed] = std::from_chars(text.data() + colon + 1, end, port);
+  if (failed != std::errc{} || at != end || port == 0) {
     return "--listen: \"" + text.substr(colon + 1) + "\" is not a port (1 to 65535)";
   }
-  options.listen_host = text.substr(0, colon);
-  std::string_view bare = options.listen_host;
-  if (bare.size() > 2 && bare.front() == '[') bare = bare.substr(1, bare.size() - 2);
-  if (!IpAddress::parse(bare)) return "--listen: \"" + options.listen_host + "\" is not an address";
+  const auto host = text.substr(0, colon);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  const auto address = IpAddress::parse(bracketed ? host.substr(1, host.size() - 2) : host);
+  if (!address || (address->family() == Family::IPv6) != bracketed) {
+    return "--listen: \"" + host + "\" is not an address (IPv6 in brackets)";
+  }
+  options.listen = SocketAddress{*address, port};
   return std::nullopt;
 }
 

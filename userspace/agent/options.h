@@ -2,7 +2,7 @@
 // topolbd's flags.
 #pragma once
 
-#include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -18,8 +18,7 @@ struct Options {
   std::string manifests;  // --manifests; "": the API is the source
   ApiSourceOptions api;
   dataplane::DatapathOptions datapath;  // cgroup_path "" until found
-  std::string listen_host;              // "" = no HTTP server
-  std::uint16_t listen_port = 0;
+  std::optional<SocketAddress> listen;  // none: no HTTP server
   bool verbose = false;
 };
 

@@ -47,7 +47,7 @@ class Source {
 };
 
 /// Error: the directory can't be read or watched.
-Result<std::unique_ptr<Source>> open_manifests(const std::string& directory);
+Result<std::unique_ptr<Source>> open_manifests(const std::string& path);
 
 struct ApiSourceOptions {
   std::string kubeconfig;            // "": in-cluster

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the agent's endpoints say. Source: docs/metrics.md.
+#include "agent/endpoints.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "agent/http_server.h"
 #include "agent/metrics.h"
 #include "util/version.h"
 

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server of the agent's endpoints, on loopback.
+#include "agent/http_server.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+
+#include "util/unique_fd.h"
+
+namespace topolb::agent {
+namespace {
+
+/// A port that nobody listened on a moment ago.
+SocketAddress free_address(const char* host) {
+  const UniqueFd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in6 any{.sin6_family = AF_INET6};
+  socklen_t length = sizeof(any);
+  EXPECT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&any), length), 0);
+  EXPECT_EQ(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&any), &length), 0);
+  return {*IpAddress::parse(host), ntohs(any.sin6_port)};
+}
+
+/// IPv4 as v4-mapped: one kind of socket for both.
+UniqueFd connect_to(const SocketAddress& address) {
+  UniqueFd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in6 name{.sin6_family = AF_INET6, .sin6_port = htons(address.port)};
+  std::memcpy(&name.sin6_addr, address.address.bytes().data(), 16);
+  const timeval patience{.tv_sec = 30, .tv_usec = 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&name), sizeof(name)) != 0) return {};
+  return socket;
+}
+
+void send_to(const UniqueFd& socket, const std::string& text) {
+  ::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL);
+}
+
+std::string read_all(const UniqueFd& socket) {
+  std::string text;
+  std::array<char, 4096> buffer{};
+  while (true) {
+    const auto count = ::recv(socket.get(), buffer.data(), buffer.size(), 0);
+    if (count <= 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+}
+
+std::string ask(const SocketAddress& address, const std::string& request) {
+  const auto socket = connect_to(address);
+  if (!socket) return "nobody listens";
+  send_to(socket, request);
+  return read_all(socket);
+}
+
+HttpReply echo(std::string_view path) {
+  if (path == "/throw") throw std::runtime_error("no luck");
+  if (path == "/large") return {200, "text/plain", std::string(8 << 20, 'x')};
+  return {path == "/missing" ? 404 : 200, "text/plain", std::string(path)};
+}
+
+TEST(HttpServer, AnswersOnBothFamilies) {
+  for (const char* host : {"127.0.0.1", "::1"}) {
+    const auto address = free_address(host);
+    const auto server = HttpServer::start(address, echo);
+    ASSERT_TRUE(server) << server.error().message();
+    EXPECT_EQ(ask(address, "GET /path?query=1 HTTP/1.1\r\nHost: x\r\n\r\n"),
+              "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
+              "Connection: close\r\n\r\n/path");
+  }
+}
+
+TEST(HttpServer, StatusOfEachKindOfRequest) {
+  const auto address = free_address("127.0.0.1");
+  const auto server = HttpServer::start(address, echo);
+  ASSERT_TRUE(server) << server.error().message();
+  struct Case {
+    const char* request;
+    const char* status;
+  };
+  for (const auto& [request, status] :
+       {Case{"GET /missing HTTP/1.0\r\n\r\n", "404 Not Found"},
+        Case{"POST / HTTP/1.1\r\n\r\n", "405 Method Not Allowed"},
+        Case{"GET /throw HTTP/1.1\r\n\r\n", "500 Internal Server Error"},
+        Case{"GET /\r\n\r\n", "400 Bad Request"}, Case{"\r\n\r\n", "400 Bad Request"},
+        Case{"GET / HTTP/2\r\n\r\n", "400 Bad Request"}}) {
+    EXPECT_EQ(ask(address, request).rfind(std::string("HTTP/1.1 ") + status + "\r\n", 0), 0U)
+        << request;
+  }
+}
+
+TEST(HttpServer, SlowClientsHoldUpNobody) {
+  const auto address = free_address("127.0.0.1");
+  auto server = HttpServer::start(address, echo);
+  ASSERT_TRUE(server) << server.error().message();
+  const auto silent = connect_to(address);
+  const auto halfway = connect_to(address);
+  send_to(halfway, "GET /half");
+  const auto not_reading = connect_to(address);
+  send_to(not_reading, "GET /large HTTP/1.1\r\n\r\n");
+  EXPECT_NE(ask(address, "GET /other HTTP/1.1\r\n\r\n").find("/other"), std::string::npos);
+  send_to(halfway, "way HTTP/1.1\r\n\r\n");
+  EXPECT_NE(read_all(halfway).find("/halfway"), std::string::npos);
+  EXPECT_GT(read_all(not_reading).size(), 8U << 20U);
+}
+
+TEST(HttpServer, AnEndlessRequestIsCutOff) {
+  const auto address = free_address("127.0.0.1");
+  const auto server = HttpServer::start(address, echo);
+  ASSERT_TRUE(server) << server.error().message();
+  EXPECT_EQ(ask(address, std::string(100'000, 'x')), "");
+}
+
+TEST(HttpServer, AnAddressThatIsTakenIsAnError) {
+  const auto address = free_address("127.0.0.1");
+  const auto server = HttpServer::start(address, echo);
+  ASSERT_TRUE(server) << server.error().message();
+  const auto second = HttpServer::start(address, echo);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().message(),
+            "--listen " + address.to_string() + ": Address already in use");
+}
+
+TEST(HttpServer, EndsWithConnectionsOpen) {
+  const auto address = free_address("127.0.0.1");
+  UniqueFd open;
+  {
+    const auto server = HttpServer::start(address, echo);
+    ASSERT_TRUE(server) << server.error().message();
+    open = connect_to(address);
+    ASSERT_TRUE(open);
+  }
+  EXPECT_EQ(read_all(open), "");
+  EXPECT_FALSE(connect_to(address)) << "nobody listens";
+}
+
+}  // namespace
+}  // namespace topolb::agent

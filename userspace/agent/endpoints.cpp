@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/endpoints.h"
+
+#include <cpprest/json.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "agent/controller.h"
+#include "agent/metrics.h"
+#include "util/version.h"
+
+namespace topolb::agent {
+namespace {
+
+using web::json::value;
+
+constexpr std::uint64_t kHealthyForNs = 60'000'000'000ULL;
+
+std::string rfc3339(std::uint64_t time_ns) {
+  const auto time = std::chrono::system_clock::time_point(
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          std::chrono::nanoseconds(time_ns)));
+  return fmt::format("{:%FT%TZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+}
+
+value problem_value(const core::Problem& problem) {
+  auto object = value::object(/*keep_order=*/true);
+  object["kind"] = value(problem.kind);
+  object["namespace"] = value(problem.namespace_name);
+  object["name"] = value(problem.name);
+  object["reason"] = value(problem.reason);
+  object["message"] = value(problem.message);
+  return object;
+}
+
+}  // namespace
+
+HttpReply answer(std::string_view path, const StatusBoard& board,
+                 const dataplane::KernelMaps& maps) {
+  constexpr const char* kJson = "application/json";
+  constexpr const char* kText = "text/plain";
+  const auto status = board.read();
+  if (path == "/healthz" || path == "/livez") {
+    const auto now = now_ns();
+    return {is_healthy(status, now) ? 200 : 503, kJson, health_json(status, now)};
+  }
+  if (path == "/readyz") {
+    if (status.ready) return {200, kText, "ok\n"};
+    return {503, kText, "no complete state is in the kernel yet\n"};
+  }
+  if (path == "/metrics") {
+    return {200, "text/plain; version=0.0.4; charset=utf-8", render_metrics(status, maps)};
+  }
+  if (path == "/v1/status") return {200, kJson, status_json(status)};
+  if (path == "/v1/problems") return {200, kJson, problems_json(status)};
+  return {404, kText,
+          "not found; there are /healthz /livez /readyz /metrics /v1/status /v1/problems\n"};
+}
+
+bool is_healthy(const Status& status, std::uint64_t now_ns) {
+  return now_ns < status.heartbeat_ns + kHealthyForNs;
+}
+
+std::string health_json(const Status& status, std::uint64_t now_ns) {
+  auto object = value::object(/*keep_order=*/true);
+  object["lastUpdated"] = value(rfc3339(status.heartbeat_ns));
+  object["currentTime"] = value(rfc3339(now_ns));
+  return object.serialize();
+}
+
+std::string status_json(const Status& status) {
+  auto object = value::object(/*keep_order=*/true);
+  object["version"] = value(std::string(kVersion));
+  object["ready"] = value(status.ready);
+  object["started"] = value(rfc3339(status.started_ns));
+  object["published"] = value(rfc3339(status.published_ns));
+  object["servicePorts"] = value(static_cast<std::uint64_t>(status.service_ports));
+  object["operations"] = value(status.changes);
+  object["problems"] = value(static_cast<std::uint64_t>(status.problems.size()));
+  auto maps = value::array();
+  for (std::size_t i = 0; i < status.fill.size(); ++i) {
+    auto fill = value::object(/*keep_order=*/true);
+    fill["name"] = value(status.fill[i].name);
+    fill["used"] = value(status.fill[i].used);
+    fill["max"] = value(status.fill[i].capacity);
+    maps[i] = fill;
+  }
+  object["maps"] = maps;
+  auto ages = value::array();
+  for (std::size_t i = 0; i < status.source_ages.size(); ++i) {
+    const auto& source = status.source_ages[i];
+    auto age = value::object(/*keep_order=*/true);
+    age["kind"] = value(source.kind);
+    age["ageSeconds"] = source.seconds ? value(*source.seconds) : value::null();
+    age["error"] = value(source.error);
+    ages[i] = age;
+  }
+  object["watches"] = ages;
+  return object.serialize();
+}
+
+std::string problems_json(const Status& status) {
+  auto list = value::array();
+  for (std::size_t i = 0; i < status.problems.size(); ++i) {
+    list[i] = problem_value(status.problems[i]);
+  }
+  auto object = value::object();
+  object["problems"] = list;
+  return object.serialize();
+}
+
+}  // namespace topolb::agent
