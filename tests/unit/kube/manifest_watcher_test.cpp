@@ -95,7 +95,7 @@ TEST_F(ManifestWatcherTest, SeesRenamesAndRemovals) {
   files_.rename("dir/a.txt", "dir/b.yaml");
   EXPECT_EQ(seen(), Texts{"+a:81"});
   files_.rename("dir/b.yaml", "dir/c.yaml");
-  EXPECT_EQ(seen(), Texts());
+  EXPECT_EQ(seen(), Texts{"+a:81"});
   files_.rename("dir/c.yaml", "outside.yaml");
   EXPECT_EQ(seen(), Texts{"-a"});
   files_.rename("outside.yaml", "dir/d.yaml");
@@ -213,7 +213,7 @@ TEST_F(ManifestWatcherTest, SeesNewAndRemovedDirectories) {
   files_.write("dir/one/two/a.yaml", service_yaml("a", 81));
   EXPECT_EQ(seen(), Texts{"+a:81"});
   files_.rename("dir/one", "dir/uno");
-  EXPECT_EQ(seen(), Texts());
+  EXPECT_EQ(seen(), Texts{"+a:81"});
   files_.write("dir/uno/two/a.yaml", service_yaml("a", 82));
   EXPECT_EQ(seen(), Texts{"+a:82"});
   files_.rename("dir/uno", "away");
