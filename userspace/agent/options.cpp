@@ -40,14 +40,13 @@ std::optional<std::string> parse_listen(const std::string& text, Options& option
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-}  // namespace
-
-std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv) {
-  Options options;
+// Flags whose text is judged after parsing.
+struct Texts {
   std::string scope = "all";
   std::string listen = "127.0.0.1:10256";
-  CLI::App app(kDescription, "topolbd");
-  app.set_version_flag("--version", kVersion);
+};
+
+void add_flags(CLI::App& app, Options& options, Texts& texts) {
   app.add_option("--node", options.plan.node_name, "name of this node's Node object")
       ->required()
       ->type_name("NAME");
@@ -67,7 +66,7 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
                  "agent that replaces kube-proxy needs one that is no ClusterIP")
       ->type_name("URL")
       ->excludes("--manifests");
-  app.add_option("--scope", scope,
+  app.add_option("--scope", texts.scope,
                  "all: replace kube-proxy; opted-in: only Services labelled "
                  "topolb.io/enabled: \"true\"")
       ->check(CLI::IsMember({"all", "opted-in"}))
@@ -82,12 +81,14 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
          "--pin-path", options.datapath.pin_path,
          fmt::format("where maps and links are pinned (default: {})", dataplane::kDefaultPinPath))
       ->type_name("PATH");
-  app.add_option("--listen", listen,
+  app.add_option("--listen", texts.listen,
                  "address of /healthz, /readyz, /metrics, /v1/ (default: 127.0.0.1:10256; "
                  "empty: none)")
       ->type_name("ADDRESS:PORT");
   app.add_flag("--verbose", options.verbose, "log every change in detail");
-  auto& sizes = options.datapath.sizes;
+}
+
+void add_size_flags(CLI::App& app, dataplane::MapSizes& sizes) {
   const auto size = [&](const char* flag, std::uint32_t& value, const char* what) {
     app.add_option(flag, value, fmt::format("{} (default: {})", what, value))
         ->check(CLI::Range(2U, 1U << 24U))
@@ -101,7 +102,14 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
   size("--max-slot-lines", sizes.slot_lines, "lines of 16 slots, each tier its own");
   size("--max-affinities", sizes.affinities, "clients with session affinity");
   size("--max-counters", sizes.counters, "counters: 2 a Service port and 1 a topology key");
+}
 
+EarlyExit wrong_flags(const std::string& line) {
+  return {2, fmt::format("topolbd: {} (topolbd --help)\n", line)};
+}
+
+// None: all is well.
+std::optional<EarlyExit> parse(CLI::App& app, int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForVersion&) {
@@ -109,21 +117,33 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
   } catch (const CLI::CallForHelp&) {
     return EarlyExit{0, app.help()};
   } catch (const CLI::ParseError& error) {
-    return EarlyExit{2, fmt::format("topolbd: {} (topolbd --help)\n", first_line(error.what()))};
+    return wrong_flags(first_line(error.what()));
   }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv) {
+  Options options;
+  Texts texts;
+  CLI::App app(kDescription, "topolbd");
+  app.set_version_flag("--version", kVersion);
+  add_flags(app, options, texts);
+  add_size_flags(app, options.datapath.sizes);
+  if (auto exit = parse(app, argc, argv)) return *exit;
   if (options.plan.node_name.empty()) {
-    return EarlyExit{2, "topolbd: --node must not be empty (topolbd --help)\n"};
+    return wrong_flags("--node must not be empty");
   }
   for (const auto& server : options.api.servers) {
     if (auto checked = kube::check_server_url(server); !checked) {
-      return EarlyExit{2, fmt::format("topolbd: --api-server: {} (topolbd --help)\n",
-                                      checked.error().message())};
+      return wrong_flags("--api-server: " + checked.error().message());
     }
   }
-  if (auto wrong = parse_listen(listen, options)) {
-    return EarlyExit{2, fmt::format("topolbd: {} (topolbd --help)\n", *wrong)};
+  if (auto wrong = parse_listen(texts.listen, options)) {
+    return wrong_flags(*wrong);
   }
-  options.plan.scope = scope == "all" ? core::Scope::All : core::Scope::OptedIn;
+  options.plan.scope = texts.scope == "all" ? core::Scope::All : core::Scope::OptedIn;
   options.datapath.node_name = options.plan.node_name;
   options.api.node_name = options.plan.node_name;
   options.api.service_proxy_name = options.plan.service_proxy_name;
