@@ -45,7 +45,7 @@ Json traffic_json(const TrafficPlan& traffic) {
                       {"tiers", tiers_json(traffic)}};
 }
 
-Json service_json(const core::ServicePortPlan& service) {
+Json service_plan_json(const core::ServicePortPlan& service) {
   auto object = service_port_json(service.key, service.port_name);
   object.emplace_back("frontends", to_json(service.frontends));
   object.emplace_back("internal", traffic_json(service.internal));
@@ -115,7 +115,7 @@ Json to_json(const core::Problem& problem) {
 void print_plan_json(std::ostream& out, const PlanView& plan) {
   JsonDocument document(out);
   document.member("node", plan.node);
-  document.list("services", plan.services, service_json);
+  document.list("services", plan.services, service_plan_json);
   document.list("problems", plan.problems,
                 [](const core::Problem& problem) { return to_json(problem); });
 }

@@ -12,7 +12,7 @@
 namespace topolb::cli {
 namespace {
 
-constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
 StatusView read_status(const KernelSnapshot& kernel, const std::string& pin_path) {
   const topolb_settings settings = kernel.maps.settings[0];
@@ -20,7 +20,7 @@ StatusView read_status(const KernelSnapshot& kernel, const std::string& pin_path
                     .node = node_name_of(settings),
                     .pin_path = pin_path,
                     .layout_version = settings.layout_version,
-                    .published_s = settings.published_ns / kNanosecondsPerSecond,
+                    .published_s = settings.published_ns / kNsPerSecond,
                     .now_s = static_cast<std::uint64_t>(std::time(nullptr)),
                     .publications = settings.publications,
                     .service_ports = kernel.state.services.size(),

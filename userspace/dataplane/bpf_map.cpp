@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/bpf_map.h"
 
+#include <bpf/libbpf.h>
+
 namespace topolb::dataplane {
 
 Result<bpf_map_info> map_info(int fd, const std::string& name) {
@@ -16,6 +18,22 @@ Result<UniqueFd> open_pinned(const std::string& path) {
   UniqueFd fd(bpf_obj_get(path.c_str()));
   if (!fd) return errno_error(errno, "open pinned " + path);
   return fd;
+}
+
+std::string pin_of_map(const std::string& pin_path, const std::string& name) {
+  return fmt::format("{}/{}", pin_path, name);
+}
+
+Result<void> reuse_map(bpf_object* object, const std::string& name, int fd) {
+  bpf_map* map = bpf_object__find_map_by_name(object, name.c_str());
+  if (const int failed = bpf_map__reuse_fd(map, fd); failed != 0) {
+    return errno_error(-failed, "share map " + name);
+  }
+  return {};
+}
+
+void silence_libbpf() {
+  libbpf_set_print([](enum libbpf_print_level, const char*, va_list) { return 0; });
 }
 
 Result<void> check_sizes(const bpf_map_info& info, const std::string& name, std::size_t key_size,

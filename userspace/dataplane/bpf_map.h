@@ -19,12 +19,20 @@
 #include "util/result.h"
 #include "util/unique_fd.h"
 
+struct bpf_object;
+
 namespace topolb::dataplane {
 
 /// Kernel facts of an open map. Error: the descriptor is no map.
 Result<bpf_map_info> map_info(int fd, const std::string& name);
 /// Opens a pinned map. Error names the path (not there, no right, not a map).
 Result<UniqueFd> open_pinned(const std::string& path);
+/// PIN_PATH/NAME.
+std::string pin_of_map(const std::string& pin_path, const std::string& name);
+/// Makes a map of an object that is not loaded yet be the one of this descriptor.
+Result<void> reuse_map(bpf_object* object, const std::string& name, int fd);
+/// Keeps libbpf's own many lines off stderr: every failure is one line of ours.
+void silence_libbpf();
 /// Error if the map's key or value is of another size.
 Result<void> check_sizes(const bpf_map_info& info, const std::string& name, std::size_t key_size,
                          std::size_t value_size);

@@ -47,7 +47,7 @@ bool pins_have_this_layout(const std::string& pin_path) {
 // Only maps of the sizes asked for can be taken over in place.
 bool pins_have_sizes(const std::string& pin_path, const MapSizes& sizes) {
   for (const auto& [name, size] : sizes_by_name(sizes)) {
-    const auto fd = open_pinned(pin_path + "/" + name);
+    const auto fd = open_pinned(pin_of_map(pin_path, name));
     if (!fd) return false;
     const auto info = map_info(fd->get(), name);
     if (!info || info->max_entries != size) return false;
@@ -84,14 +84,6 @@ std::map<std::string, UniqueFd> storages_of_attached_program(const std::string& 
   return storages;
 }
 
-Result<void> reuse(bpf_object* object, const std::string& name, int fd) {
-  bpf_map* map = bpf_object__find_map_by_name(object, name.c_str());
-  if (const int failed = bpf_map__reuse_fd(map, fd); failed != 0) {
-    return errno_error(-failed, "take over map " + name);
-  }
-  return {};
-}
-
 std::uint64_t own_netns_cookie() {
   const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   std::uint64_t cookie = 0;
@@ -117,8 +109,6 @@ Result<void> check_cgroup2(const std::string& path) {
   return make_error(fmt::format("--cgroup {} is not in a cgroup2 hierarchy", path));
 }
 
-int silent(enum libbpf_print_level, const char*, va_list) { return 0; }
-
 }  // namespace
 
 Datapath::Datapath() = default;
@@ -139,7 +129,7 @@ Result<Datapath> Datapath::open(const DatapathOptions& options) {
 }
 
 Result<void> Datapath::load() {
-  libbpf_set_print(silent);  // its many lines; we report one
+  silence_libbpf();
   object_ = std::make_unique<LoadedObject>();
   if (object_->skeleton == nullptr) return errno_error(errno, "open the BPF object");
   bpf_object* object = object_->object();
@@ -153,14 +143,14 @@ Result<void> Datapath::load() {
   took_over_ = same_layout && pins_have_sizes(options_.pin_path, options_.sizes);
   if (took_over_) {
     for (const auto& name : pinned_map_names()) {
-      auto fd = open_pinned(options_.pin_path + "/" + name);
+      auto fd = open_pinned(pin_of_map(options_.pin_path, name));
       if (!fd) return fd.error();
-      if (auto reused = reuse(object, name, fd->get()); !reused) return reused;
+      if (auto reused = reuse_map(object, name, fd->get()); !reused) return reused;
     }
   }
   if (same_layout) {
     for (const auto& [name, fd] : storages_of_attached_program(options_.pin_path)) {
-      if (auto reused = reuse(object, name, fd.get()); !reused) return reused;
+      if (auto reused = reuse_map(object, name, fd.get()); !reused) return reused;
     }
   }
   if (const int failed = lb_sock__load(object_->skeleton); failed != 0) {
@@ -231,7 +221,7 @@ Result<void> Datapath::attach_program(std::size_t index, int cgroup_fd) {
 Result<void> Datapath::pin_maps() {
   if (took_over_) return {};
   for (const auto& name : pinned_map_names()) {
-    const std::string path = options_.pin_path + "/" + name;
+    const std::string path = pin_of_map(options_.pin_path, name);
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) return errno_error(errno, "unpin " + path);
     const int fd = bpf_object__find_map_fd_by_name(object_->object(), name.c_str());
     if (bpf_obj_pin(fd, path.c_str()) != 0) return errno_error(errno, "pin " + path);

@@ -94,9 +94,9 @@ Result<KernelMaps> KernelMaps::open(
 }
 
 Result<KernelMaps> KernelMaps::open_pinned(const std::string& pin_path, Access access) {
-  auto maps =
-      open([&](const std::string& name) { return dataplane::open_pinned(pin_path + "/" + name); },
-           access);
+  auto maps = open(
+      [&](const std::string& name) { return dataplane::open_pinned(pin_of_map(pin_path, name)); },
+      access);
   if (!maps) {
     if (maps.error().code == std::errc::no_such_file_or_directory) {
       return Error{

@@ -67,8 +67,6 @@ bpf_tc_opts filter_options() {
   return options;
 }
 
-int silent(enum libbpf_print_level, const char*, va_list) { return 0; }
-
 }  // namespace
 
 std::string_view to_string(TcDirection direction) {
@@ -104,7 +102,7 @@ Result<TcMethod> attach_tc(const std::string& pin_path, const TcDevice& device,
 }
 
 Result<void> attach_tc_filter(const TcDevice& device, TcDirection direction, int program) {
-  libbpf_set_print(silent);  // that clsact is there already is no news
+  silence_libbpf();  // that clsact is there already is no news
   bpf_tc_hook hook = hook_of(device, direction);
   if (const int failed = bpf_tc_hook_create(&hook); failed != 0 && failed != -EEXIST) {
     return errno_error(-failed, "make clsact on device " + device.name);
@@ -126,7 +124,7 @@ Result<void> detach_tc(const std::string& pin_path, const TcDevice& device, TcDi
     if (::unlink(path.c_str()) != 0) return errno_error(errno, "unpin " + path);
     return {};
   }
-  libbpf_set_print(silent);
+  silence_libbpf();
   const bpf_tc_hook hook = hook_of(device, direction);
   const bpf_tc_opts options = filter_options();
   const int failed = bpf_tc_detach(&hook, &options);

@@ -48,7 +48,7 @@ Result<void> dump(std::uint16_t type, const std::function<void(const nlmsghdr&)>
     if (received < 0 && errno == EINTR) continue;
     if (received < 0) return errno_error(errno, "read the devices");
     auto length = static_cast<std::uint32_t>(received);
-    for (auto* at = reinterpret_cast<const nlmsghdr*>(buffer.data()); NLMSG_OK(at, length);
+    for (const auto* at = reinterpret_cast<const nlmsghdr*>(buffer.data()); NLMSG_OK(at, length);
          at = NLMSG_NEXT(at, length)) {
       if (at->nlmsg_type == NLMSG_DONE) return {};
       if (at->nlmsg_type == NLMSG_ERROR) return make_error("read the devices: netlink error");
@@ -111,7 +111,7 @@ Result<TcDevices> find_tc_devices(const TcDeviceRules& rules) {
   for (const auto& device : all) {
     const bool named = std::find(rules.external.begin(), rules.external.end(), device.name) !=
                        rules.external.end();
-    if (named || default_routes.count(device.index) != 0) {
+    if (named || default_routes.contains(device.index)) {
       chosen.external.push_back(device);
     } else if (!rules.pod_glob.empty() &&
                ::fnmatch(rules.pod_glob.c_str(), device.name.c_str(), 0) == 0) {

@@ -23,18 +23,10 @@ struct TcObject {
 
 namespace {
 
-std::map<std::string, std::uint32_t> sizes_by_name(const TcSizes& sizes) {
+std::map<std::string, std::uint32_t> tc_sizes_by_name(const TcSizes& sizes) {
   return {{"flows", sizes.flow_entries},
           {"fragments", sizes.fragments},
           {"source_ranges", sizes.source_ranges}};
-}
-
-Result<void> reuse(bpf_object* object, const std::string& name, int fd) {
-  bpf_map* map = bpf_object__find_map_by_name(object, name.c_str());
-  if (const int failed = bpf_map__reuse_fd(map, fd); failed != 0) {
-    return errno_error(-failed, "share map " + name);
-  }
-  return {};
 }
 
 /// Whether a pinned map can go on in place of one that would be made anew.
@@ -66,19 +58,19 @@ Result<TcPrograms> TcPrograms::load(
   programs.object_ = std::make_unique<TcObject>();
   lb_tc* skeleton = programs.object_->skeleton;
   if (skeleton == nullptr) return errno_error(errno, "open the BPF object of the per-packet path");
-  for (const auto& [name, size] : sizes_by_name(sizes)) {
+  for (const auto& [name, size] : tc_sizes_by_name(sizes)) {
     bpf_map__set_max_entries(bpf_object__find_map_by_name(skeleton->obj, name.c_str()), size);
   }
   for (const auto& name : pinned_map_names()) {
     auto fd = shared(name);
     if (!fd) return fd.error();
-    if (auto reused = reuse(skeleton->obj, name, fd->get()); !reused) return reused.error();
+    if (auto reused = reuse_map(skeleton->obj, name, fd->get()); !reused) return reused.error();
   }
   for (const auto& name : own_map_names()) {
-    const auto pinned = open_pinned(pin_path + "/" + name);
+    const auto pinned = open_pinned(pin_of_map(pin_path, name));
     const bpf_map* wanted = bpf_object__find_map_by_name(skeleton->obj, name.c_str());
     if (!pinned || !fits(wanted, pinned->get(), name)) continue;
-    if (auto reused = reuse(skeleton->obj, name, pinned->get()); !reused) return reused.error();
+    if (auto reused = reuse_map(skeleton->obj, name, pinned->get()); !reused) return reused.error();
   }
   // The per-socket maps have no user here.
   bpf_map__set_autocreate(skeleton->maps.sockets, false);
@@ -106,7 +98,7 @@ Result<UniqueFd> TcPrograms::map(const std::string& name) const {
 
 Result<void> TcPrograms::pin_maps() {
   for (const auto& name : own_map_names()) {
-    const std::string path = pin_path_ + "/" + name;
+    const std::string path = pin_of_map(pin_path_, name);
     const bpf_map* map = bpf_object__find_map_by_name(object_->skeleton->obj, name.c_str());
     if (const auto pinned = open_pinned(path); pinned) {
       const auto there = map_info(pinned->get(), name);
