@@ -13,10 +13,12 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "dataplane/bpf_map.h"
 #include "dataplane/socket_hooks.h"
@@ -26,6 +28,8 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr const char* kDefaultBpffs = "/sys/fs/bpf";
+constexpr int kLockAttempts = 10;
+constexpr std::chrono::milliseconds kLockRetryDelay{20};
 
 bool is_bpffs(const std::string& path) {
   struct statfs facts {};
@@ -97,7 +101,14 @@ Result<UniqueFd> claim_pin_path(const std::string& pin_path) {
   if (auto made = make_directories(pin_path); !made) return made.error();
   UniqueFd directory(::open(pin_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return errno_error(errno, "open pin path " + pin_path);
-  if (::flock(directory.get(), LOCK_EX | LOCK_NB) != 0) {
+  // is_claimed() of somebody else holds the lock for an instant; an agent holds it for good.
+  bool locked = false;
+  for (int attempt = 0; attempt < kLockAttempts && !locked; ++attempt) {
+    if (attempt > 0) std::this_thread::sleep_for(kLockRetryDelay);
+    locked = ::flock(directory.get(), LOCK_EX | LOCK_NB) == 0;
+    if (!locked && errno != EWOULDBLOCK) break;
+  }
+  if (!locked) {
     if (errno == EWOULDBLOCK) {
       return Error{{}, fmt::format("another topolbd runs on pin path {}", pin_path)};
     }
@@ -108,7 +119,7 @@ Result<UniqueFd> claim_pin_path(const std::string& pin_path) {
 
 bool is_claimed(const std::string& pin_path) {
   const UniqueFd directory(::open(pin_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  return directory && ::flock(directory.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  return directory && ::flock(directory.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 Result<std::vector<std::string>> remove_pins(const std::string& pin_path) {
