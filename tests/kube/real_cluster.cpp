@@ -58,13 +58,34 @@ class Process {
   pid_t pid_;
 };
 
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string name = (fs::temp_directory_path() / "topolb-cluster-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("test: no temporary directory");
+    path_ = name;
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  ~TemporaryDirectory() { fs::remove_all(path_); }
+
+  fs::path operator/(const char* name) const { return path_ / name; }
+
+ private:
+  fs::path path_;
+};
+
+std::string last_line(const fs::path& file) {
+  std::ifstream stream(file);
+  std::string last;
+  for (std::string line; std::getline(stream, line);) last = line;
+  return last;
+}
+
 class RealCluster final : public TestCluster {
  public:
   explicit RealCluster(std::string assets)
       : assets_(std::move(assets)), etcd_port_(free_port()), api_port_(free_port()) {
-    std::string name = (fs::temp_directory_path() / "topolb-cluster-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("test: no temporary directory");
-    directory_ = name;
     write_files();
     const std::string url = etcd_url(etcd_port_);
     etcd_ = std::make_unique<Process>(
@@ -75,11 +96,6 @@ class RealCluster final : public TestCluster {
     cable_ = std::make_unique<test::Cable>(api_port_);
     admin_ = std::make_unique<ApiClient>(config_on(api_port_), make_transport());
     start();
-  }
-  ~RealCluster() override {
-    api_server_.reset();
-    etcd_.reset();
-    fs::remove_all(directory_);
   }
 
   [[nodiscard]] ClusterConfig config() const override { return config_on(cable_->port()); }
@@ -108,7 +124,8 @@ class RealCluster final : public TestCluster {
       }
       std::this_thread::sleep_for(100ms);
     }
-    throw std::runtime_error("test: kube-apiserver does not get ready");
+    throw std::runtime_error("test: kube-apiserver does not get ready: " +
+                             last_line(directory_ / "api.log"));
   }
   void forget_history() override {
     // Its own cache of events goes with the process, etcd's history with the compaction.
@@ -146,6 +163,7 @@ class RealCluster final : public TestCluster {
     const test::KeyPair accounts = authority_.issue_client("service accounts");
     write("server.crt", server.certificate_pem);
     write("server.key", server.key_pem);
+    write("accounts.crt", accounts.certificate_pem);
     write("accounts.key", accounts.key_pem);
     write("tokens.csv", fmt::format("{},admin,1,system:masters\n", kToken));
   }
@@ -162,7 +180,7 @@ class RealCluster final : public TestCluster {
             "--authorization-mode=RBAC",
             "--service-cluster-ip-range=10.96.0.0/16",
             "--service-account-issuer=https://kubernetes.default.svc",
-            "--service-account-key-file=" + file("accounts.key"),
+            "--service-account-key-file=" + file("accounts.crt"),
             "--service-account-signing-key-file=" + file("accounts.key"),
             "--disable-admission-plugins=ServiceAccount"};
   }
@@ -204,7 +222,7 @@ class RealCluster final : public TestCluster {
   std::string assets_;
   std::uint16_t etcd_port_;
   std::uint16_t api_port_;
-  fs::path directory_;
+  TemporaryDirectory directory_;  // outlives those who write to it
   test::CertificateAuthority authority_;
   std::unique_ptr<Process> etcd_;
   std::unique_ptr<Process> api_server_;
