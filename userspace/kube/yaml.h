@@ -23,7 +23,7 @@ struct JsonDocument {
 inline constexpr std::size_t kMaxYamlDepth = 200;
 inline constexpr std::size_t kMaxYamlAliasBytes = 8 << 20;
 
-/// The documents of a YAML text (UTF-8 without byte order mark), in order; empty ones are left out.
+/// The documents of a YAML text (UTF-8), in order; empty ones are left out.
 /// A mapping may come out with a key twice (written twice, or also merged by `<<`): the last one
 /// counts. The error says where: "line 3 column 5: ...".
 Result<std::vector<JsonDocument>> yaml_to_json(std::string_view yaml);
