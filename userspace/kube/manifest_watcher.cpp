@@ -25,7 +25,7 @@ constexpr std::uint32_t kWriteMask = IN_MODIFY | IN_CLOSE_WRITE;
 constexpr std::uint32_t kSelfMask = IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF;
 constexpr std::string_view kConfigMapLink = "..data";
 
-std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+std::string_view last_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 bool is_at_or_below(std::string_view path, std::string_view directory) {
   return directory.empty() || path == directory ||
@@ -48,7 +48,7 @@ ManifestWatcher::ManifestWatcher(std::string root, UniqueFd inotify)
   const std::size_t slash = root_.rfind('/');
   const std::string parent =
       slash == std::string::npos ? "." : root_.substr(0, std::max<std::size_t>(slash, 1));
-  name_in_parent_ = file_name(root_);
+  name_in_parent_ = last_name(root_);
   // Only helps to see the directory itself replaced, so a failure is none.
   parent_watch_ =
       ::inotify_add_watch(inotify_.get(), parent.c_str(), kEntryMask | IN_MASK_ADD | IN_ONLYDIR);
@@ -116,7 +116,7 @@ bool ManifestWatcher::watch_again(const std::string& path) {
                     .unreadable = [](const std::string&, int) {}});
     return true;
   }
-  if (!is_manifest_name(file_name(path)) || ::lstat(full_path.c_str(), &status) != 0) return false;
+  if (!is_manifest_name(last_name(path)) || ::lstat(full_path.c_str(), &status) != 0) return false;
   watch_target(path, S_ISLNK(status.st_mode));
   return true;
 }
@@ -218,7 +218,7 @@ void ManifestWatcher::handle_entry(const std::string& directory, const std::stri
 }
 
 void ManifestWatcher::handle_written(const std::string& path, std::uint32_t mask) {
-  if (!is_manifest_name(file_name(path))) return;
+  if (!is_manifest_name(last_name(path))) return;
   created_.erase(path);
   if ((mask & IN_CLOSE_WRITE) != 0) {
     changed_.unfinished.erase(path);
@@ -232,10 +232,10 @@ void ManifestWatcher::handle_created(const std::string& path) {
   struct stat status {};
   if (::lstat(join_path(root_, path).c_str(), &status) != 0) return;
   if (S_ISREG(status.st_mode) && status.st_nlink == 1) {
-    if (!is_manifest_name(file_name(path))) return;
+    if (!is_manifest_name(last_name(path))) return;
     changed_.unfinished.insert(path);
     if (status.st_size > 0) created_.insert(path);
-  } else if (rewatch(path) || is_manifest_name(file_name(path))) {
+  } else if (rewatch(path) || is_manifest_name(last_name(path))) {
     changed_.paths.insert(path);
   }
 }
