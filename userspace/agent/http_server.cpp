@@ -29,14 +29,6 @@ constexpr std::size_t kMaxConnections = 64;
 constexpr std::chrono::seconds kPatience{10};
 constexpr int kPollMilliseconds = 1000;
 
-struct Connection {
-  UniqueFd socket;
-  steady_clock::time_point deadline = steady_clock::now() + kPatience;
-  std::string request;
-  std::string reply;  // empty: the request is not complete
-  std::size_t sent = 0;
-};
-
 Result<UniqueFd> listen_on(const SocketAddress& address) {
   sockaddr_in6 ipv6{.sin6_family = AF_INET6, .sin6_port = htons(address.port)};
   sockaddr_in ipv4{.sin_family = AF_INET, .sin_port = htons(address.port)};
@@ -116,6 +108,14 @@ class HttpServer::Thread {
   Thread& operator=(const Thread&) = delete;
 
  private:
+  struct Connection {
+    UniqueFd socket;
+    steady_clock::time_point deadline = steady_clock::now() + kPatience;
+    std::string request;
+    std::string reply;  // empty: the request is not complete
+    std::size_t sent = 0;
+  };
+
   void serve();
   void accept_all();
   bool go_on(Connection& connection);
