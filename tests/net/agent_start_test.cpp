@@ -60,7 +60,7 @@ TEST_F(AgentStart, NotReadyBeforeACompleteState) {
   EXPECT_FALSE(maps) << "nothing is published, so nothing is pinned";
   for (const auto& hook : dataplane::read_hooks(sandbox_.pin_path())) EXPECT_FALSE(hook.attached);
   agent.signal(SIGTERM);
-  EXPECT_EQ(agent.wait(), 0);
+  EXPECT_EQ(agent.wait(), 0) << agent.err();
 }
 
 TEST_F(AgentStart, EveryKindOfFrontendComesToABackend) {
