@@ -142,6 +142,24 @@ TEST_F(AgentRestart, KilledWhileItPublishes) {
   EXPECT_TRUE(state().orphan_frontends.empty());
 }
 
+// At any moment between its first instruction and being ready.
+TEST_F(AgentRestart, KilledWhileItStarts) {
+  start_agent();
+  const auto before = ids();
+  stop_agent(SIGKILL);
+  Storm storm(kWeb);
+  for (int milliseconds = 0; milliseconds < 300; milliseconds += 15) {
+    const Process starting(agent_command());
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+    starting.signal(SIGKILL);
+  }
+  ASSERT_TRUE(storm.goes_on());
+  start_agent();
+  storm.stop();
+  EXPECT_EQ(storm.failed(), 0);
+  EXPECT_EQ(ids(), before);
+}
+
 TEST_F(AgentRestart, EditsMadeWhileItWasDownAreApplied) {
   start_agent();
   auto before = ids();

@@ -113,6 +113,12 @@ TEST_F(KernelCommands, CountsAreThoseOfTheKernel) {
   EXPECT_EQ(empty.number("/services/0/connections/refused"), 1);
 }
 
+TEST_F(KernelCommands, ExplainTakesTheNodeFromThePins) {
+  const auto explain = kernel({"explain", "default/web", "--manifests", path(), "-o", "json"});
+  EXPECT_EQ(explain.exit_code, 0) << explain.err;
+  EXPECT_EQ(JsonText(explain.out).text("/node"), "n1");
+}
+
 // The kernel itself fails over, and the commands show what the kernel would do.
 TEST_F(KernelCommands, AFlippedBackendIsShown) {
   auto maps = dataplane::KernelMaps::open_pinned(sandbox_.pin_path(), dataplane::Access::ReadWrite);
