@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -19,6 +20,7 @@
 #include <fstream>
 #include <random>
 #include <stdexcept>
+#include <thread>
 
 #include "util/result.h"
 
@@ -105,7 +107,7 @@ void serve(int orders, const std::vector<SocketAddress>& targets) {
 UniqueFd listen_in(int netns, std::uint16_t port) {
   const UniqueFd here(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
   require(here && ::setns(netns, CLONE_NEWNET) == 0, "enter the server's network namespace");
-  UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const sockaddr_in any{.sin_family = AF_INET, .sin_port = htons(port)};
   constexpr int kBacklog = 4096;
   const bool listening =
@@ -145,6 +147,8 @@ Acceptor::Acceptor(int netns, int cpu, std::uint16_t port)
         pin_to(cpu);
         while (true) {
           const UniqueFd accepted(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+          // Asleep, but not in accept(): waking it would be part of each connect().
+          if (!accepted) std::this_thread::sleep_for(std::chrono::microseconds(200));
         }
       }) {}
 
