@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <csignal>
 
+#include "api_server_objects.h"
+
 namespace topolb::test {
 namespace {
 
@@ -39,12 +41,6 @@ value shaped(const value& object, const ServerRequest& request) {
   metadata["apiVersion"] = value("meta.k8s.io/v1");
   metadata["metadata"] = object.at("metadata");
   return metadata;
-}
-
-std::string status_json(int code, const std::string& reason, const std::string& message) {
-  return fmt::format(R"({{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure",)"
-                     R"("message":"{}","reason":"{}","code":{}}})",
-                     message, reason, code);
 }
 
 std::string event_line(const std::string& type, const std::string& object) {
@@ -204,7 +200,9 @@ void ApiServer::answer(ResponseWriter& writer, const ServerRequest& request) {
   }
   const auto kind =
       std::ranges::find_if(kKinds, [&](const Kind& known) { return request.path == known.path; });
-  if (kind == kKinds.end()) {
+  if (const auto object = answer_object(store_, request)) {
+    writer.send(object->status, object->body);
+  } else if (kind == kKinds.end()) {
     writer.send(404, status_json(404, "NotFound", "no such path"));
   } else if (request.parameter("watch").empty()) {
     list(writer, request, kind->name);

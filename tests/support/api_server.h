@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // An API server for tests: HTTPS on loopback with the list and watch semantics of Kubernetes
 // (pages, resourceVersions, bookmarks, streamed lists, selectors, compaction), and faults on
-// command. Serves Services, EndpointSlices, Nodes (as metadata where asked for so) and /version.
+// command. Serves Services, EndpointSlices, Nodes (as metadata where asked for so), /version, and
+// single objects, Events and Leases, too, to read and write.
 #pragma once
 
 #include <chrono>

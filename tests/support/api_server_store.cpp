@@ -40,16 +40,44 @@ void ApiServerStore::record(StoredEvent event) {
   changed_.notify_all();
 }
 
-std::uint64_t ApiServerStore::put(web::json::value object) {
-  const std::lock_guard lock(mutex_);
-  const std::string kind = object.at("kind").as_string();
-  web::json::value& metadata = object["metadata"];
-  metadata["resourceVersion"] = web::json::value(std::to_string(++version_));
-  const Key key{text_at(metadata, "namespace"), text_at(metadata, "name")};
+const web::json::value& ApiServerStore::store(const std::string& kind, const Key& key,
+                                              web::json::value object) {
+  object["metadata"]["resourceVersion"] = web::json::value(std::to_string(++version_));
   const auto [stored, is_new] = objects_[kind].try_emplace(key);
   record({version_, kind, is_new ? "ADDED" : "MODIFIED", object, stored->second});
   stored->second = std::move(object);
+  return stored->second;
+}
+
+std::uint64_t ApiServerStore::put(web::json::value object) {
+  const std::lock_guard lock(mutex_);
+  const std::string kind = object.at("kind").as_string();
+  const web::json::value& metadata = object.at("metadata");
+  const Key key{text_at(metadata, "namespace"), text_at(metadata, "name")};
+  store(kind, key, std::move(object));
   return version_;
+}
+
+std::optional<web::json::value> ApiServerStore::change(const std::string& kind,
+                                                       const std::string& name_space,
+                                                       const std::string& name,
+                                                       const Change& change) {
+  const std::lock_guard lock(mutex_);
+  const auto stored = objects_[kind].find({name_space, name});
+  auto next = change(stored != objects_[kind].end() ? stored->second : web::json::value());
+  if (!next) return std::nullopt;
+  return store(kind, {name_space, name}, std::move(*next));
+}
+
+std::optional<web::json::value> ApiServerStore::get(const std::string& kind,
+                                                    const std::string& name_space,
+                                                    const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto objects = objects_.find(kind);
+  if (objects == objects_.end()) return std::nullopt;
+  const auto stored = objects->second.find({name_space, name});
+  if (stored == objects->second.end()) return std::nullopt;
+  return stored->second;
 }
 
 std::uint64_t ApiServerStore::remove(const std::string& kind, const std::string& name_space,

@@ -7,6 +7,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -46,11 +47,19 @@ class ApiServerStore {
   std::uint64_t put(web::json::value object);
   std::uint64_t remove(const std::string& kind, const std::string& name_space,
                        const std::string& name);
+  /// `change` makes the next object of the one stored (null: there is none), with nothing in
+  /// between; none: it stays. Returns the object as stored then.
+  using Change = std::function<std::optional<web::json::value>(const web::json::value& stored)>;
+  std::optional<web::json::value> change(const std::string& kind, const std::string& name_space,
+                                         const std::string& name, const Change& change);
   /// Forgets all events up to now.
   void compact();
   /// Forgets everything, and counts from 1 again: another etcd.
   void reset();
 
+  [[nodiscard]] std::optional<web::json::value> get(const std::string& kind,
+                                                    const std::string& name_space,
+                                                    const std::string& name) const;
   [[nodiscard]] Snapshot list(const std::string& kind, const Selector& selector) const;
   /// Those of `kind` after `version`. Waits up to `wait` for the first one.
   Events events_after(const std::string& kind, std::uint64_t version,
@@ -62,6 +71,7 @@ class ApiServerStore {
  private:
   using Key = std::pair<std::string, std::string>;
   void record(StoredEvent event);
+  const web::json::value& store(const std::string& kind, const Key& key, web::json::value object);
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
