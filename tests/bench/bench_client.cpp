@@ -39,17 +39,9 @@ void pin_to(int cpu) {
 }
 
 void enter(const ClientPlace& place) {
-  std::ofstream procs(place.cgroup + "/cgroup.procs");
-  procs << ::getpid() << std::flush;
-  require(procs.good(), "enter cgroup " + place.cgroup);
+  enter_cgroup(place.cgroup);
   require(::setns(place.netns, CLONE_NEWNET) == 0, "enter a network namespace");
   pin_to(place.cpu);
-}
-
-sockaddr_in to_sockaddr(const SocketAddress& address) {
-  sockaddr_in result{.sin_family = AF_INET, .sin_port = htons(address.port)};
-  std::memcpy(&result.sin_addr, address.address.bytes().data() + 12, 4);
-  return result;
 }
 
 std::uint64_t now_ns() {
@@ -80,12 +72,6 @@ std::uint32_t connect_once(const sockaddr_in& target, bool check_peer) {
     throw std::runtime_error("getpeername() does not show what was dialled");
   }
   return static_cast<std::uint32_t>(after - before);
-}
-
-std::pair<UniqueFd, UniqueFd> make_socket_pair() {
-  std::array<int, 2> ends{};
-  require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0, "socketpair");
-  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
 void serve(int orders, const std::vector<SocketAddress>& targets) {
@@ -120,6 +106,24 @@ UniqueFd listen_in(int netns, std::uint16_t port) {
 
 }  // namespace
 
+void enter_cgroup(const std::string& path) {
+  std::ofstream procs(path + "/cgroup.procs");
+  procs << ::getpid() << std::flush;
+  require(procs.good(), "enter cgroup " + path);
+}
+
+sockaddr_in to_sockaddr(const SocketAddress& address) {
+  sockaddr_in result{.sin_family = AF_INET, .sin_port = htons(address.port)};
+  std::memcpy(&result.sin_addr, address.address.bytes().data() + 12, 4);
+  return result;
+}
+
+std::pair<UniqueFd, UniqueFd> make_socket_pair() {
+  std::array<int, 2> ends{};
+  require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0, "socketpair");
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
 pid_t Child::begin() {
   const pid_t pid = ::fork();
   require(pid >= 0, "fork");
@@ -132,7 +136,7 @@ void Child::run(void (*body)(const void*), const void* context) {
     body(context);
     ::_exit(0);
   } catch (const std::exception& failed) {
-    std::fprintf(stderr, "connect_bench: %s\n", failed.what());
+    std::fprintf(stderr, "a benchmark's process: %s\n", failed.what());
     ::_exit(1);
   }
 }

@@ -3,6 +3,7 @@
 // and network namespace given.
 #pragma once
 
+#include <netinet/in.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -14,6 +15,13 @@
 #include "util/unique_fd.h"
 
 namespace topolb::bench {
+
+/// Moves this process to a cgroup.
+void enter_cgroup(const std::string& path);
+/// @pre an IPv4 address
+sockaddr_in to_sockaddr(const SocketAddress& address);
+/// Both ends of a stream.
+std::pair<UniqueFd, UniqueFd> make_socket_pair();
 
 /// Ends with the process that made it, at the latest.
 class Child {

@@ -3,8 +3,6 @@
 // run, in an order that changes, so that what else the machine does hits all of them alike.
 // docs/performance.md: how to repeat it, and what came out.
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -17,9 +15,7 @@
 
 #include "bench_client.h"
 #include "bench_network.h"
-#include "dataplane/datapath.h"
-#include "dataplane/pins.h"
-#include "dataplane/publisher.h"
+#include "bench_node.h"
 #include "support/plans.h"
 #include "support/sandbox.h"
 #include "support/sockets.h"
@@ -29,74 +25,8 @@ namespace {
 
 constexpr int kClientCpu = 0;
 constexpr int kServerCpu = 1;
-constexpr std::uint16_t kPort = 8080;
 constexpr std::uint32_t kBatch = 500;  // connections in a turn
 constexpr int kManyServices = 10'000;
-constexpr int kBackends = 10;  // of each Service
-
-// Backend `number` of Service `service`: no two alike, all on the server.
-std::string backend(int service, int number) {
-  const int index = service * kBackends + number;
-  return fmt::format("10.{}.{}.{}:{}", index >> 16, index >> 8 & 0xff, index & 0xff, kPort);
-}
-
-std::string cluster_ip(int service) {
-  return fmt::format("198.18.{}.{}", service >> 8, service & 0xff);
-}
-
-std::string frontend(int service) { return cluster_ip(service) + ":80"; }
-
-std::vector<std::string> backends(int service) {
-  std::vector<std::string> all;
-  for (int i = 1; i <= kBackends; ++i) all.push_back(backend(service, i));
-  return all;
-}
-
-std::vector<core::ServicePortPlan> services(int count) {
-  std::vector<core::ServicePortPlan> plan;
-  for (int i = 0; i < count; ++i) {
-    plan.push_back(test::service(fmt::format("s{:05}", i), frontend(i), Protocol::TCP,
-                                 test::traffic({{"", backends(i)}})));
-  }
-  return plan;
-}
-
-/// A cgroup below the sandbox's, with programs and maps of its own when it has Services.
-class Node {
- public:
-  Node(const test::Sandbox& sandbox, const std::string& name)
-      : cgroup_(sandbox.cgroup() + "/" + name), pin_path_(sandbox.pin_path() + "-" + name) {
-    if (::mkdir(cgroup_.c_str(), 0755) != 0) throw std::runtime_error("make cgroup " + cgroup_);
-  }
-  ~Node() {
-    publisher_.reset();
-    datapath_.reset();
-    (void)dataplane::remove_pins(pin_path_);
-    if (::rmdir(cgroup_.c_str()) != 0) std::perror(cgroup_.c_str());
-  }
-  Node(const Node&) = delete;
-  Node& operator=(const Node&) = delete;
-
-  void serve(const std::vector<core::ServicePortPlan>& plan) {
-    auto opened = dataplane::Datapath::open(
-        {.pin_path = pin_path_, .cgroup_path = cgroup_, .node_name = "n1", .sizes = {}});
-    if (!opened) throw std::runtime_error(opened.error().message());
-    datapath_ = std::make_unique<dataplane::Datapath>(std::move(*opened));
-    publisher_ = std::make_unique<dataplane::Publisher>(datapath_->maps());
-    publisher_->take_over(plan);
-    if (!publisher_->problems().empty()) throw std::runtime_error("not every Service has room");
-    if (auto attached = datapath_->attach(); !attached) {
-      throw std::runtime_error(attached.error().message());
-    }
-  }
-  [[nodiscard]] const std::string& cgroup() const { return cgroup_; }
-
- private:
-  std::string cgroup_;
-  std::string pin_path_;
-  std::unique_ptr<dataplane::Datapath> datapath_;
-  std::unique_ptr<dataplane::Publisher> publisher_;
-};
 
 struct Row {
   std::string name;
