@@ -21,6 +21,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "lb_address.bpf.h"
+#include "lb_bind.bpf.h"
 #include "lb_select.bpf.h"
 
 /* Set before load: the kernel knows bpf_set_retval (5.18). */
@@ -375,6 +376,28 @@ int topolb_getpeername6(struct bpf_sock_addr *ctx)
 	if (peer)
 		write_ipv6(ctx, &peer->frontend_address, peer->frontend_port_be);
 	return ALLOW;
+}
+
+/* A NodePort can't be bound on the node (lb_bind.bpf.h). */
+static __always_inline int answer_bind(struct bpf_sock_addr *ctx, struct topolb_frontend wanted)
+{
+	if (!takes_node_port(ctx, wanted))
+		return ALLOW;
+	if (has_set_retval)
+		bpf_set_retval(-EADDRINUSE);
+	return REFUSE;
+}
+
+SEC("cgroup/bind4")
+int topolb_bind4(struct bpf_sock_addr *ctx)
+{
+	return answer_bind(ctx, read_ipv4(ctx));
+}
+
+SEC("cgroup/bind6")
+int topolb_bind6(struct bpf_sock_addr *ctx)
+{
+	return answer_bind(ctx, read_ipv6(ctx));
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "dataplane/pins.h"
+#include "dataplane/socket_hooks.h"
 #include "support/datapath_fixture.h"
 
 namespace topolb::test {
@@ -165,7 +166,7 @@ TEST_F(TakeOver, CleanupRemovesEverything) {
   stop();
   const auto removed = dataplane::remove_pins(sandbox_.pin_path());
   ASSERT_TRUE(removed) << removed.error().message();
-  EXPECT_EQ(removed->size(), dataplane::pinned_map_names().size() + 8);
+  EXPECT_EQ(removed->size(), dataplane::pinned_map_names().size() + dataplane::kSocketHooks.size());
   struct stat facts {};
   EXPECT_NE(::stat(sandbox_.pin_path().c_str(), &facts), 0);
   EXPECT_NE(dial_tcp("10.96.0.1:80").error, 0);

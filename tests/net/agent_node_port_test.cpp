@@ -5,11 +5,14 @@
 #include <gmock/gmock.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "agent_fixture.h"
 
 namespace topolb::test {
 namespace {
+
+using ::testing::HasSubstr;
 
 const std::string kBackend = "10.1.0.1:8080";
 
@@ -56,6 +59,36 @@ TEST_F(NodePorts, FollowTheNodesAddresses) {
   run("ip address del 192.0.2.11/24 dev eth0");
   EXPECT_TRUE(fails_with("192.0.2.11:30080", EHOSTUNREACH));
   EXPECT_EQ(dial_tcp("192.0.2.10:30080").backend, kBackend);
+}
+
+TEST_F(NodePorts, CannotBeBoundOnTheNode) {
+  start_agent();
+  for (const char* local : {"0.0.0.0:30080", "127.0.0.1:30080", "[::]:30080", "[::1]:30080"}) {
+    EXPECT_EQ(bind_error(local, Protocol::TCP), EADDRINUSE) << local;
+  }
+  EXPECT_EQ(bind_error("0.0.0.0:30081", Protocol::TCP), 0);
+  EXPECT_EQ(kernel({"status"}).exit_code, 0);
+  stop_agent(SIGTERM);
+  EXPECT_EQ(bind_error("0.0.0.0:30080", Protocol::TCP), EADDRINUSE) << "still served";
+  EXPECT_EQ(kernel({"cleanup"}).exit_code, 0);
+  EXPECT_EQ(bind_error("0.0.0.0:30080", Protocol::TCP), 0);
+}
+
+// --scope opted-in leaves this Service, and its port, to kube-proxy.
+TEST_F(NodePorts, OfServicesLeftToOthersAreNotProtected) {
+  start_agent({"--scope", "opted-in"});
+  EXPECT_EQ(bind_error("0.0.0.0:30080", Protocol::TCP), 0);
+}
+
+TEST_F(NodePorts, AmongTheNodesOwnPortsAreAProblemUntilReserved) {
+  run("echo '20000 60999' > /proc/sys/net/ipv4/ip_local_port_range");
+  start_agent();
+  EXPECT_THAT(get("/v1/problems").body,
+              HasSubstr("NodePort 30080 is among the ports that the kernel gives"));
+  EXPECT_EQ(metric("topolb_problems{reason=\"NodePortsNotReserved\"}"), "1");
+  run("echo 30000-32767 > /proc/sys/net/ipv4/ip_local_reserved_ports");
+  EXPECT_TRUE(wait_until([] { return get("/v1/problems").body == "{\"problems\":[]}"; }));
+  EXPECT_TRUE(agent().wait_for("Node n1: NodePortsNotReserved: solved"));
 }
 
 TEST_F(NodePorts, GoWithTheService) {

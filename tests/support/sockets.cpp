@@ -163,6 +163,14 @@ Seen dial_connected_udp(const std::string& frontend, SocketFamily family) {
   return seen;
 }
 
+int bind_error(const std::string& address, Protocol protocol, SocketFamily family) {
+  const auto parsed = socket_address(address);
+  const bool ipv6 = needs_ipv6(parsed, family);
+  const UniqueFd socket = open_socket(ipv6, protocol == Protocol::TCP ? SOCK_STREAM : SOCK_DGRAM);
+  auto local = to_sockaddr(parsed, ipv6);
+  return ::bind(socket.get(), local.get(), local.length) == 0 ? 0 : errno;
+}
+
 std::vector<std::string> reconnect_udp(const std::vector<std::string>& addresses) {
   std::vector<std::string> peers;
   const UniqueFd socket =

@@ -51,6 +51,10 @@ Seen dial_tcp(const std::string& frontend, SocketFamily family = SocketFamily::N
 /// connect(), send(), recvfrom() on UDP; peer is getpeername() if it equals recvfrom()'s sender.
 Seen dial_connected_udp(const std::string& frontend, SocketFamily family = SocketFamily::Natural);
 
+/// The errno of bind(); 0: it worked.
+int bind_error(const std::string& address, Protocol protocol,
+               SocketFamily family = SocketFamily::Natural);
+
 /// One UDP socket connect()ed to each address in turn: getpeername() after each.
 std::vector<std::string> reconnect_udp(const std::vector<std::string>& addresses);
 

@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "agent/change_log.h"
+#include "agent/node_problems.h"
 
 namespace topolb::agent {
 namespace {
@@ -151,6 +152,13 @@ void Controller::set_node_addresses(const dataplane::NodeAddresses& addresses) {
 }
 
 void Controller::beat(std::vector<SourceAge> ages) {
+  if (!node_problems_.empty()) {
+    check_node_ports();
+    if (node_problems_.empty()) {  // somebody has mended the machine
+      log_problems();
+      status_.problems = logged_problems_;
+    }
+  }
   status_.heartbeat_ns = now_ns();
   status_.source_ages = std::move(ages);
   board_.update(status_);
@@ -163,8 +171,27 @@ void Controller::tidy_up() {
   board_.update(status_);
 }
 
+// Reads the machine's settings only when NodePorts have come or gone, or something is wrong.
+void Controller::check_node_ports() {
+  auto node_ports = publisher_.node_ports();
+  if (node_ports == checked_node_ports_ && node_problems_.empty()) return;
+  checked_node_ports_ = std::move(node_ports);
+  node_problems_.clear();
+  const auto ephemeral = dataplane::read_ephemeral_ports();
+  if (!ephemeral) {
+    spdlog::warn("whether NodePorts are reserved: {}", ephemeral.error().message());
+    return;
+  }
+  if (auto problem =
+          ephemeral_node_ports(state_.options().node_name, checked_node_ports_, *ephemeral)) {
+    node_problems_.push_back(std::move(*problem));
+  }
+}
+
 void Controller::log_problems() {
+  check_node_ports();
   auto problems = source_problems_;
+  problems.insert(problems.end(), node_problems_.begin(), node_problems_.end());
   for (const auto& [id, list] : object_problems_) {
     problems.insert(problems.end(), list.begin(), list.end());
   }

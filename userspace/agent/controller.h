@@ -43,6 +43,7 @@ class Controller {
   void take_in(ObjectChanges&& changes);
   void take_in(core::Service&& service);
   void remove(const kube::ObjectId& id);
+  void check_node_ports();
   void log_problems();
   void publish_status(double replan_seconds, std::size_t operations);
 
@@ -54,7 +55,9 @@ class Controller {
   kube::ObjectFiles object_files_;
   std::set<core::ObjectKey> needing_nodes_;
   std::vector<core::Problem> source_problems_;
-  std::vector<core::Problem> logged_problems_;  // sorted
+  std::vector<core::Problem> node_problems_;       // of this machine
+  std::vector<std::uint16_t> checked_node_ports_;  // by check_node_ports()
+  std::vector<core::Problem> logged_problems_;     // sorted
   Status status_;
 };
 

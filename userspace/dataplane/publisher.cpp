@@ -386,4 +386,11 @@ std::vector<MapFill> Publisher::fill() const {
           {"topology_keys", writer_.keys().in_use(), maps_.topology_keys.capacity()}};
 }
 
+std::vector<std::uint16_t> Publisher::node_ports() const {
+  std::vector<std::uint16_t> ports;
+  ports.reserve(node_ports_.size());
+  for (const auto& [port, count] : node_ports_) ports.push_back(port);
+  return ports;
+}
+
 }  // namespace topolb::dataplane

@@ -49,6 +49,9 @@ class Publisher {
 
   [[nodiscard]] std::vector<MapFill> fill() const;
 
+  /// Those that are served, ascending.
+  [[nodiscard]] std::vector<std::uint16_t> node_ports() const;
+
  private:
   struct Record {
     std::uint32_t id = 0;

@@ -17,7 +17,7 @@ struct SocketHook {
 
 // What shows a frontend is attached before what chooses backends: from the first translated
 // connection on, getpeername() and recvfrom() are right.
-inline constexpr std::array<SocketHook, 8> kSocketHooks{{
+inline constexpr std::array<SocketHook, 10> kSocketHooks{{
     {"getpeername4", "topolb_getpeername4", BPF_CGROUP_INET4_GETPEERNAME},
     {"getpeername6", "topolb_getpeername6", BPF_CGROUP_INET6_GETPEERNAME},
     {"recvmsg4", "topolb_recvmsg4", BPF_CGROUP_UDP4_RECVMSG},
@@ -26,6 +26,8 @@ inline constexpr std::array<SocketHook, 8> kSocketHooks{{
     {"connect6", "topolb_connect6", BPF_CGROUP_INET6_CONNECT},
     {"sendmsg4", "topolb_sendmsg4", BPF_CGROUP_UDP4_SENDMSG},
     {"sendmsg6", "topolb_sendmsg6", BPF_CGROUP_UDP6_SENDMSG},
+    {"bind4", "topolb_bind4", BPF_CGROUP_INET4_BIND},
+    {"bind6", "topolb_bind6", BPF_CGROUP_INET6_BIND},
 }};
 
 inline std::string link_path(const std::string& pin_path, const std::string& hook) {
