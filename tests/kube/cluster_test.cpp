@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What holds against any API server: the simulated one, and a real kube-apiserver when
-// KUBEBUILDER_ASSETS names a directory with kube-apiserver and etcd (the convention of envtest).
+// What holds against any API server: the simulated one, and a real one where there is one.
 #include <gtest/gtest.h>
-
-#include <cstdlib>
 
 #include "cluster_view.h"
 #include "kube/api_client.h"
@@ -13,11 +10,9 @@
 namespace topolb::kube {
 namespace {
 
-class ClusterTest : public testing::Test {
+class ClusterTest : public testing::TestWithParam<ClusterKind> {
  protected:
-  ClusterTest() {
-    const char* assets = std::getenv("TOPOLB_TEST_REAL_CLUSTER");
-    cluster = assets != nullptr ? make_real_cluster(assets) : make_simulated_cluster();
+  ClusterTest() : cluster(GetParam().make()) {
     for (int i = 1; i <= 5; ++i) {
       cluster->put(service(fmt::format("s{}", i), fmt::format("10.96.1.{}", i)));
     }
@@ -59,7 +54,7 @@ class ClusterTest : public testing::Test {
   std::set<std::string> names;
 };
 
-TEST_F(ClusterTest, FollowsEveryKind) {
+TEST_P(ClusterTest, FollowsEveryKind) {
   const auto view = follow();
   cluster->put(slice("s1-b", "s1", "10.1.0.2"));
   cluster->put(service("s6", "10.96.1.6"));
@@ -74,7 +69,7 @@ TEST_F(ClusterTest, FollowsEveryKind) {
   }));
 }
 
-TEST_F(ClusterTest, FollowsEveryNodeOnDemandOnly) {
+TEST_P(ClusterTest, FollowsEveryNodeOnDemandOnly) {
   const auto view = follow();
   view->source->watch_all_nodes(true);
   ASSERT_TRUE(view->wait_synced());
@@ -85,7 +80,7 @@ TEST_F(ClusterTest, FollowsEveryNodeOnDemandOnly) {
   EXPECT_TRUE(becomes(*view, names));
 }
 
-TEST_F(ClusterTest, LeavesOutWhatIsNotServed) {
+TEST_P(ClusterTest, LeavesOutWhatIsNotServed) {
   cluster->put(service("other", "10.96.1.7",
                        R"("service.kubernetes.io/service-proxy-name":"someone-else")"));
   cluster->put(slice("headless", "s1", "10.1.0.9", R"(,"service.kubernetes.io/headless":"")"));
@@ -93,7 +88,7 @@ TEST_F(ClusterTest, LeavesOutWhatIsNotServed) {
   EXPECT_EQ(own(*view), names);
 }
 
-TEST_F(ClusterTest, SurvivesARestartOfTheServer) {
+TEST_P(ClusterTest, SurvivesARestartOfTheServer) {
   const auto view = follow();
   cluster->stop();
   EXPECT_TRUE(view->removes_nothing(500ms));
@@ -104,7 +99,7 @@ TEST_F(ClusterTest, SurvivesARestartOfTheServer) {
   EXPECT_EQ(view->removed, std::set<std::string>{});
 }
 
-TEST_F(ClusterTest, SurvivesACutCable) {
+TEST_P(ClusterTest, SurvivesACutCable) {
   const auto view = follow();
   const auto puts = view->puts;
   cluster->cable().cut();
@@ -117,7 +112,7 @@ TEST_F(ClusterTest, SurvivesACutCable) {
   EXPECT_EQ(view->puts, puts + 1);
 }
 
-TEST_F(ClusterTest, FindsAHalfOpenConnection) {
+TEST_P(ClusterTest, FindsAHalfOpenConnection) {
   auto options = ClusterView::fast_options();
   options.reflector.watch_deadlines.idle = 1s;
   const auto view = follow(options);
@@ -131,7 +126,7 @@ TEST_F(ClusterTest, FindsAHalfOpenConnection) {
   EXPECT_EQ(view->removed, std::set<std::string>{});
 }
 
-TEST_F(ClusterTest, AForgottenVersionMeansTheDifferencesOnly) {
+TEST_P(ClusterTest, AForgottenVersionMeansTheDifferencesOnly) {
   const auto view = follow();
   const auto puts = view->puts;
   cluster->cable().cut();
@@ -146,6 +141,9 @@ TEST_F(ClusterTest, AForgottenVersionMeansTheDifferencesOnly) {
   // A real server may write its own Service's slice anew when it starts.
   EXPECT_LE(view->puts, puts + 2);
 }
+
+INSTANTIATE_TEST_SUITE_P(On, ClusterTest, testing::ValuesIn(cluster_kinds()),
+                         [](const auto& tested) { return tested.param.name; });
 
 }  // namespace
 }  // namespace topolb::kube

@@ -20,6 +20,11 @@ class SimulatedCluster final : public TestCluster {
     config.certificate_authority.data = server_.authority().certificate_pem();
     return config;
   }
+  std::string rotate_token() override {
+    const std::string token = fmt::format("agent-{}", ++tokens_);
+    server_.set_token(token);
+    return token;
+  }
   void put(const web::json::value& object) override { server_.store().put(object); }
   void remove(const std::string& kind, const std::string& name_space,
               const std::string& name) override {
@@ -31,6 +36,7 @@ class SimulatedCluster final : public TestCluster {
 
  private:
   test::ApiServer server_;
+  int tokens_ = 0;
 };
 
 }  // namespace

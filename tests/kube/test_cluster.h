@@ -6,7 +6,9 @@
 #include <cpprest/json.h>
 
 #include <memory>
+#include <ostream>
 #include <string>
+#include <vector>
 
 #include "api_server_cable.h"
 #include "kube/cluster_config.h"
@@ -24,6 +26,12 @@ class TestCluster {
   [[nodiscard]] virtual ClusterConfig config() const = 0;
   [[nodiscard]] test::Cable& cable() { return *cable_; }
 
+  /// A token of the agent's ServiceAccount, kube-system/topolb, good for what RBAC says. The one
+  /// before is worthless from now on (a real server may believe it for ten more seconds).
+  virtual std::string rotate_token() = 0;
+  /// Whether a request with this token is let in.
+  bool accepts(const std::string& token) const;
+
   /// Not over the cable. Creates or replaces.
   virtual void put(const web::json::value& object) = 0;
   virtual void remove(const std::string& kind, const std::string& name_space,
@@ -38,7 +46,18 @@ class TestCluster {
 };
 
 std::unique_ptr<TestCluster> make_simulated_cluster();
-/// kube-apiserver and etcd from the directory `assets`.
-std::unique_ptr<TestCluster> make_real_cluster(const std::string& assets);
+
+/// The objects of a manifest of this repository: "k8s/base/rbac.yaml". Throws.
+std::vector<web::json::value> shipped_objects(const std::string& file);
+
+/// A kind of cluster, as the parameter of a test.
+struct ClusterKind {
+  std::string name;
+  std::unique_ptr<TestCluster> (*make)();
+};
+inline void PrintTo(const ClusterKind& kind, std::ostream* out) { *out << kind.name; }
+
+/// The simulated one, always; a real one where KUBEBUILDER_ASSETS is set when the test runs.
+std::vector<ClusterKind> cluster_kinds();
 
 }  // namespace topolb::kube

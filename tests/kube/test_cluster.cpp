@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "test_cluster.h"
+
+#include <cstdlib>
+#include <stdexcept>
+
+#include "kube/api_client.h"
+#include "kube/file_text.h"
+#include "kube/yaml.h"
+#include "real_cluster.h"
+
+namespace topolb::kube {
+
+bool TestCluster::accepts(const std::string& token) const {
+  ClusterConfig with_token = config();
+  with_token.token.data = token;
+  ApiClient client(with_token, make_transport());
+  const auto response = client.send({.target = "/api/v1/services?limit=1"},
+                                    [](std::string_view) { return true; }, {});
+  return response && response->status != 401;
+}
+
+std::vector<ClusterKind> cluster_kinds() {
+  std::vector<ClusterKind> kinds{{"Simulated", make_simulated_cluster}};
+  if (!kubernetes_assets().empty()) {
+    kinds.push_back({"Real", []() -> std::unique_ptr<TestCluster> {
+                       return std::make_unique<RealCluster>(kubernetes_assets());
+                     }});
+  }
+  return kinds;
+}
+
+std::vector<web::json::value> shipped_objects(const std::string& file) {
+  const char* root = std::getenv("TOPOLB_SOURCE");
+  if (root == nullptr) throw std::runtime_error("TOPOLB_SOURCE is not set: run it by meson test");
+  const auto text = read_text_file(std::string(root) + "/" + file, "manifest");
+  if (!text) throw std::runtime_error(text.error().message());
+  const auto documents = yaml_to_json(*text);
+  if (!documents) throw std::runtime_error(file + ": " + documents.error().message());
+  std::vector<web::json::value> objects;
+  for (const JsonDocument& document : *documents) {
+    objects.push_back(web::json::value::parse(document.json));
+  }
+  return objects;
+}
+
+}  // namespace topolb::kube
