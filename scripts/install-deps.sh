@@ -13,6 +13,9 @@ build_packages=(
 test_packages=(
   libgtest-dev libgmock-dev clang-format clang-tidy shellcheck
   iproute2 nftables procps python3 util-linux
+  # The Helm chart is rendered by the libraries that Helm is made of.
+  python3-yaml golang-go golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev
+  golang-github-xeipuuv-gojsonschema-dev
 )
 packages=("${build_packages[@]}" "${test_packages[@]}")
 log=$topolb_root/build-logs/install-deps.log
