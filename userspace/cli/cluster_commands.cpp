@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cli/all_nodes_view.h"
 #include "cli/cluster_input.h"
 #include "cli/explain_view.h"
 #include "cli/handlers.h"
@@ -55,7 +56,7 @@ int explain_on_own_node(const Invocation& call) {
   if (options.node.empty()) {
     return call.fail(kExitUsage, "'explain' needs --node NAME: no agent's node can be read here");
   }
-  return run_explain({options, call.out, call.err});
+  return run_explain({options, call.out, call.err, call.program});
 }
 
 }  // namespace
@@ -64,6 +65,15 @@ int run_plan(const Invocation& call) {
   int exit_code = kExitOk;
   const auto cluster = read_cluster(call, exit_code);
   if (!cluster) return exit_code;
+  if (call.options.all_nodes) {
+    const auto view = all_nodes_view(cluster->state, cluster->problems);
+    if (call.json()) {
+      print_all_nodes_json(call.out, view);
+    } else {
+      print_all_nodes_tables(call.out, view);
+    }
+    return kExitOk;
+  }
   warn_of_unknown_node(call, cluster->state);
   const PlanView plan{call.options.node, cluster->state.plan(), cluster->problems};
   if (call.json()) {

@@ -2,10 +2,13 @@
 // A command is a row of a table: its words, what it takes, its help, its handler.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <ostream>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace topolb::cli {
 
@@ -17,6 +20,7 @@ inline constexpr int kExitUsage = 2;   // wrong flags, input that cannot be read
 /// What was said on the command line, checked: `output` and `scope` are words that we know.
 struct Options {
   bool help = false;
+  bool all_nodes = false;
   std::string output = "table";
   std::string manifests;   // the objects come from here,
   std::string kubeconfig;  // or from the cluster of this one
@@ -24,9 +28,10 @@ struct Options {
   std::string node;
   std::string scope = "all";
   std::string service_proxy_name;
-  std::string pin_path;  // the default is that of the option table
-  std::string object;    // the positional argument of `explain` and `service show`
-  std::string map;       // of `map dump`
+  std::string pin_path;            // the default is that of the option table
+  std::string object;              // the positional argument of `explain` and `service show`
+  std::string map;                 // of `map dump`
+  std::vector<std::string> words;  // the arguments of `help`
 };
 
 /// One call of a command.
@@ -34,6 +39,7 @@ struct Invocation {
   const Options& options;
   std::ostream& out;
   std::ostream& err;
+  std::string_view program = "topolb";  // what the user typed: or "kubectl topolb"
 
   [[nodiscard]] bool json() const { return options.output == "json"; }
   /// One line on stderr. Returns `exit_code`.
@@ -46,41 +52,59 @@ inline constexpr unsigned kTakesManifests = 1U << 0U;
 inline constexpr unsigned kTakesKubeconfig = 1U << 1U;
 inline constexpr unsigned kTakesContext = 1U << 2U;
 inline constexpr unsigned kTakesNode = 1U << 3U;
-inline constexpr unsigned kTakesScope = 1U << 4U;
-inline constexpr unsigned kTakesProxyName = 1U << 5U;
-inline constexpr unsigned kTakesPinPath = 1U << 6U;
-inline constexpr unsigned kTakesOutput = 1U << 7U;
-/// Of these two a command takes one.
+inline constexpr unsigned kTakesAllNodes = 1U << 4U;
+inline constexpr unsigned kTakesScope = 1U << 5U;
+inline constexpr unsigned kTakesProxyName = 1U << 6U;
+inline constexpr unsigned kTakesPinPath = 1U << 7U;
+inline constexpr unsigned kTakesOutput = 1U << 8U;
 inline constexpr unsigned kTakesObjects = kTakesManifests | kTakesKubeconfig;
 
+/// Has a value (`target`), or is a flag.
 struct OptionSpec {
   unsigned bit;
   std::string_view flags;  // "-o,--output"
-  std::string_view value;  // "table|json"
+  std::string_view value;  // "table|json"; "" of a flag
   std::string_view help;
-  std::string Options::*target;
+  std::string Options::*target = nullptr;
+  bool Options::*flag = nullptr;
+
+  [[nodiscard]] std::string_view name() const { return flags.substr(flags.find("--")); }
+  /// "--node NAME", "--all-nodes"
+  [[nodiscard]] std::string text() const;
+  [[nodiscard]] bool is_given(const Options& options) const;
 };
 std::span<const OptionSpec> option_table();
 
+/// Where a command stands in the help.
+enum class Section : std::uint8_t { Objects, Kernel, Other };
+
 struct Command {
+  Section section = Section::Other;
   std::string_view noun;  // "plan", "service"
   std::string_view verb;  // "": the noun is the command
   std::string_view summary;
   std::string_view details;  // for its help; "": none
   std::string_view examples;
-  unsigned options = 0;       // bits
-  unsigned required = 0;      // bits; kTakesObjects: one of the two
-  std::string_view argument;  // name of the positional argument; "": none
+  unsigned options = 0;                     // bits
+  std::array<unsigned, 2> one_of = {0, 0};  // of the bits of each, one must be given; 0: none
+  std::string_view argument;                // name of the positional argument; "": none
   std::string Options::*argument_target = nullptr;
+  std::string_view rest;  // name of what may follow it, any number; "": none
+  std::vector<std::string> Options::*rest_target = nullptr;
   int (*handler)(const Invocation&) = nullptr;
 
   [[nodiscard]] std::string words() const;  // "service list"
 };
 std::span<const Command> command_table();
+/// The command of these words, with or without verb; null: there is none.
+const Command* find_command(std::string_view noun, std::string_view verb);
+
+/// The texts of the tables say "topolb"; `program` is what the user typed instead.
+std::string as_typed(std::string_view text, std::string_view program);
 
 /// Help of everything, of a noun ("service"), of one command.
-void print_help(std::ostream& out);
-void print_help(std::ostream& out, std::string_view noun);
-void print_help(std::ostream& out, const Command& command);
+void print_help(const Invocation& call);
+void print_help(const Invocation& call, std::string_view noun);
+void print_help(const Invocation& call, const Command& command);
 
 }  // namespace topolb::cli

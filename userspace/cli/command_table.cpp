@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
 
 #include "cli/command.h"
@@ -7,48 +8,35 @@
 namespace topolb::cli {
 namespace {
 
-constexpr auto kOptions = std::to_array<OptionSpec>({
-    {kTakesManifests, "--manifests", "DIR",
-     "read the objects from the YAML and JSON files below DIR", &Options::manifests},
-    {kTakesKubeconfig, "--kubeconfig", "FILE", "read the objects from the cluster of this file",
-     &Options::kubeconfig},
-    {kTakesContext, "--context", "NAME", "a context of the kubeconfig other than its current one",
-     &Options::context},
-    {kTakesNode, "--node", "NAME", "the node to plan for", &Options::node},
-    {kTakesScope, "--scope", "all|opted-in",
-     "all Services (default), or those labelled topolb.io/enabled=true", &Options::scope},
-    {kTakesProxyName, "--service-proxy-name", "NAME",
-     "also Services labelled service.kubernetes.io/service-proxy-name=NAME",
-     &Options::service_proxy_name},
-    {kTakesPinPath, "--pin-path", "DIR", "where the agent pins (default /sys/fs/bpf/topolb)",
-     &Options::pin_path},
-    {kTakesOutput, "-o,--output", "table|json", "for people (default) or for scripts",
-     &Options::output},
-});
-
 constexpr unsigned kCluster =
     kTakesObjects | kTakesContext | kTakesScope | kTakesProxyName | kTakesOutput;
 constexpr unsigned kKernel = kTakesPinPath | kTakesOutput;
 
 constexpr auto kCommands = std::to_array<Command>({
-    {.noun = "plan",
-     .summary = "what a node would program",
-     .details = "Reads objects only: needs no root, no kernel support and no agent. Exits 0 even "
-                "if some objects have problems; `topolb check` exits 1 then.",
+    {.section = Section::Objects,
+     .noun = "plan",
+     .summary = "what a node would program, or all nodes",
+     .details = "Reads objects only: needs no root, no kernel support and no agent. --all-nodes "
+                "shows how the traffic of the whole cluster spreads, if every node sends as much "
+                "to each Service port: nodes without a backend, overloaded backends and zones. "
+                "Exits 0 even if some objects have problems; `topolb check` exits 1 then.",
      .examples = "topolb plan --manifests ./manifests --node node-1\n"
-                 "topolb plan --kubeconfig ~/.kube/config --node node-1 -o json",
-     .options = kCluster | kTakesNode,
-     .required = kTakesObjects | kTakesNode,
+                 "topolb plan --kubeconfig ~/.kube/config --node node-1 -o json\n"
+                 "topolb plan --kubeconfig ~/.kube/config --all-nodes",
+     .options = kCluster | kTakesNode | kTakesAllNodes,
+     .one_of = {kTakesObjects, kTakesNode | kTakesAllNodes},
      .handler = run_plan},
-    {.noun = "check",
+    {.section = Section::Objects,
+     .noun = "check",
      .summary = "what is wrong in the objects",
      .details = "Exits 1 if there is a problem. Good for a pipeline, before objects are applied.",
      .examples = "topolb check --manifests ./manifests\n"
                  "topolb check --kubeconfig ~/.kube/config --context prod -o json",
      .options = kCluster,
-     .required = kTakesObjects,
+     .one_of = {kTakesObjects},
      .handler = run_check},
-    {.noun = "explain",
+    {.section = Section::Objects,
+     .noun = "explain",
      .summary = "why a Service gets the backends that it gets on a node",
      .details = "For each port, family and kind of traffic: what happens and why, and each "
                 "endpoint with the reason why it is in or out. PORT is a number or a name. Without "
@@ -56,11 +44,12 @@ constexpr auto kCommands = std::to_array<Command>({
      .examples = "topolb explain default/web --node node-1 --manifests ./manifests\n"
                  "topolb explain default/web:http --node node-1 --manifests ./manifests -o json",
      .options = kCluster | kTakesNode | kTakesPinPath,
-     .required = kTakesObjects,
+     .one_of = {kTakesObjects},
      .argument = "NAMESPACE/NAME[:PORT]",
      .argument_target = &Options::object,
      .handler = run_explain},
-    {.noun = "status",
+    {.section = Section::Kernel,
+     .noun = "status",
      .summary = "agent, hooks, map fill, age of the state",
      .details = "Exits 1 if something is missing: no agent runs, no state is complete yet, or a "
                 "hook is not attached.",
@@ -68,7 +57,8 @@ constexpr auto kCommands = std::to_array<Command>({
                  "sudo topolb status -o json",
      .options = kKernel,
      .handler = run_status},
-    {.noun = "service",
+    {.section = Section::Kernel,
+     .noun = "service",
      .verb = "list",
      .summary = "the Services in the kernel, and where their traffic goes",
      .details = "INTERNAL is for clients of the cluster IP, EXTERNAL for clients from outside. "
@@ -78,7 +68,8 @@ constexpr auto kCommands = std::to_array<Command>({
                  "sudo topolb service list -o json",
      .options = kKernel,
      .handler = run_service_list},
-    {.noun = "service",
+    {.section = Section::Kernel,
+     .noun = "service",
      .verb = "show",
      .summary = "everything about one Service in the kernel",
      .details = "Each tier with its backends, their states and the connections that it got. "
@@ -90,21 +81,24 @@ constexpr auto kCommands = std::to_array<Command>({
      .argument = "NAMESPACE/NAME[:PORT]",
      .argument_target = &Options::object,
      .handler = run_service_show},
-    {.noun = "backend",
+    {.section = Section::Kernel,
+     .noun = "backend",
      .verb = "list",
      .summary = "the backends in the kernel, and who uses them",
      .examples = "sudo topolb backend list\n"
                  "sudo topolb backend list -o json",
      .options = kKernel,
      .handler = run_backend_list},
-    {.noun = "map",
+    {.section = Section::Kernel,
+     .noun = "map",
      .verb = "list",
      .summary = "the pinned maps: type, fill, memory",
      .examples = "sudo topolb map list\n"
                  "sudo topolb map list -o json",
      .options = kKernel,
      .handler = run_map_list},
-    {.noun = "map",
+    {.section = Section::Kernel,
+     .noun = "map",
      .verb = "dump",
      .summary = "every live entry of a map, decoded",
      .details = "`topolb map list` shows the names.",
@@ -114,7 +108,8 @@ constexpr auto kCommands = std::to_array<Command>({
      .argument = "NAME",
      .argument_target = &Options::map,
      .handler = run_map_dump},
-    {.noun = "cleanup",
+    {.section = Section::Kernel,
+     .noun = "cleanup",
      .summary = "remove every program, map and pin of a pin path",
      .details = "Refused while an agent runs there. Connections made through topolb stay as they "
                 "are, but new ones to a Service address no longer reach a backend.",
@@ -122,7 +117,16 @@ constexpr auto kCommands = std::to_array<Command>({
                  "sudo topolb cleanup --pin-path /sys/fs/bpf/topolb-test",
      .options = kKernel,
      .handler = run_cleanup},
-    {.noun = "version",
+    {.section = Section::Other,
+     .noun = "help",
+     .summary = "what a command does, its options and examples",
+     .examples = "topolb help plan\n"
+                 "topolb help service show",
+     .rest = "[COMMAND]",
+     .rest_target = &Options::words,
+     .handler = run_help},
+    {.section = Section::Other,
+     .noun = "version",
      .summary = "the version of this program",
      .examples = "topolb version",
      .options = kTakesOutput,
@@ -131,7 +135,13 @@ constexpr auto kCommands = std::to_array<Command>({
 
 }  // namespace
 
-std::span<const OptionSpec> option_table() { return kOptions; }
 std::span<const Command> command_table() { return kCommands; }
+
+const Command* find_command(std::string_view noun, std::string_view verb) {
+  const auto* found = std::ranges::find_if(kCommands, [&](const Command& command) {
+    return command.noun == noun && command.verb == verb;
+  });
+  return found == kCommands.end() ? nullptr : found;
+}
 
 }  // namespace topolb::cli

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "cli/command.h"
+#include "cli/handlers.h"
 #include "cli/table.h"
 #include "cli/text.h"
 
@@ -13,21 +16,29 @@ namespace {
 /// "-o,--output" and "table|json" -> "-o, --output table|json"
 std::string option_text(const OptionSpec& option) {
   const auto comma = option.flags.find(',');
-  if (comma == std::string_view::npos) return fmt::format("{} {}", option.flags, option.value);
-  return fmt::format("{}, {} {}", option.flags.substr(0, comma), option.flags.substr(comma + 1),
-                     option.value);
+  if (comma == std::string_view::npos) return option.text();
+  return fmt::format("{}, {}", option.flags.substr(0, comma), option.text());
+}
+
+/// "--node NAME", "(--manifests DIR | --kubeconfig FILE)"
+std::string one_of_text(unsigned bits) {
+  std::vector<std::string> texts;
+  for (const auto& option : option_table()) {
+    if ((bits & option.bit) != 0) texts.push_back(option.text());
+  }
+  const auto all = fmt::format("{}", fmt::join(texts, " | "));
+  return texts.size() > 1 ? fmt::format("({})", all) : all;
 }
 
 std::string usage_of(const Command& command) {
-  std::string usage = command.words();
-  if (!command.argument.empty()) usage += fmt::format(" {}", command.argument);
-  if ((command.required & kTakesObjects) != 0) usage += " (--manifests DIR | --kubeconfig FILE)";
-  for (const auto& option : option_table()) {
-    if ((command.required & ~kTakesObjects & option.bit) != 0) {
-      usage += fmt::format(" {} {}", option.flags, option.value);
-    }
+  std::string usage = fmt::format("topolb {}", command.words());
+  for (const auto argument : {command.argument, command.rest}) {
+    if (!argument.empty()) usage += fmt::format(" {}", argument);
   }
-  return usage + " [OPTIONS]";
+  for (const unsigned bits : command.one_of) {
+    if (bits != 0) usage += fmt::format(" {}", one_of_text(bits));
+  }
+  return command.options != 0 ? usage + " [OPTIONS]" : usage;
 }
 
 void print_indented(std::ostream& out, std::string_view text) {
@@ -47,47 +58,75 @@ void print_commands(std::ostream& out, const Includes& includes) {
   table.print(out);
 }
 
+/// Whether a command begins here: "plan --node", but not "shows what".
+bool begins_command(std::string_view text) {
+  const auto word = text.substr(0, text.find_first_of(" \n`"));
+  return word == "COMMAND" ||
+         std::ranges::any_of(command_table(), [&](const Command& c) { return c.noun == word; });
+}
+
 }  // namespace
 
 std::string Command::words() const {
   return verb.empty() ? std::string(noun) : fmt::format("{} {}", noun, verb);
 }
 
-void print_help(std::ostream& out) {
-  out << "topolb shows what topology-aware load balancing programs on a node, and why.\n"
-         "\n"
-         "Usage: topolb COMMAND [OPTIONS]\n"
-         "\n"
-         "From Kubernetes objects (no root, no agent):\n";
-  print_commands(out, [](const Command& c) { return (c.options & kTakesManifests) != 0; });
-  out << "\nFrom this machine's kernel (root; works while the agent is down):\n";
-  print_commands(out, [](const Command& c) {
-    return (c.options & kTakesPinPath) != 0 && (c.options & kTakesObjects) == 0;
-  });
-  out << "\nOther:\n";
-  print_commands(out, [](const Command& c) { return c.noun == "version"; });
-  out << "\n"
-         "`topolb COMMAND --help` shows the options and examples of a command.\n"
-         "Everything that prints takes -o json. Exit codes: 0 good; 1 problems were found,\n"
-         "or it failed; 2 wrong flags, unreadable input, or no right.\n";
+std::string as_typed(std::string_view text, std::string_view program) {
+  static constexpr std::string_view kName = "topolb ";
+  std::string result;
+  while (!text.empty()) {
+    const auto name = text.find(kName);
+    if (name == std::string_view::npos) break;
+    result += text.substr(0, name);
+    text.remove_prefix(name + kName.size());
+    result += begins_command(text) ? fmt::format("{} ", program) : std::string(kName);
+  }
+  return result.append(text);
 }
 
-void print_help(std::ostream& out, std::string_view noun) {
-  out << fmt::format("Usage: topolb {} COMMAND [OPTIONS]\n\n", noun);
-  print_commands(out, [noun](const Command& command) { return command.noun == noun; });
-  out << fmt::format("\n`topolb {} COMMAND --help` shows the options and examples of a command.\n",
-                     noun);
+void print_help(const Invocation& call) {
+  static constexpr std::array<std::pair<Section, std::string_view>, 3> kSections{
+      {{Section::Objects, "From Kubernetes objects (no root, no agent)"},
+       {Section::Kernel, "From this machine's kernel (root; works while the agent is down)"},
+       {Section::Other, "Other"}}};
+  call.out << as_typed(
+      "topolb shows what topology-aware load balancing programs on a node, and why.\n"
+      "\n"
+      "Usage: topolb COMMAND [OPTIONS]\n",
+      call.program);
+  for (const auto& [section, title] : kSections) {
+    call.out << '\n' << title << ":\n";
+    print_commands(call.out,
+                   [section = section](const Command& c) { return c.section == section; });
+  }
+  call.out << as_typed(
+      "\n"
+      "`topolb COMMAND --help` shows the options and examples of a command.\n"
+      "Everything that prints takes -o json. Exit codes: 0 good; 1 problems were found,\n"
+      "or it failed; 2 wrong flags, unreadable input, or no right.\n",
+      call.program);
 }
 
-void print_help(std::ostream& out, const Command& command) {
-  out << fmt::format("topolb {}: {}\n\n", command.words(), command.summary);
+void print_help(const Invocation& call, std::string_view noun) {
+  call.out << fmt::format("Usage: {} {} COMMAND [OPTIONS]\n\n", call.program, noun);
+  print_commands(call.out, [noun](const Command& command) { return command.noun == noun; });
+  call.out << fmt::format("\n`{} {} COMMAND --help` shows the options and examples of a command.\n",
+                          call.program, noun);
+}
+
+void print_help(const Invocation& call, const Command& command) {
+  std::ostream& out = call.out;
+  out << fmt::format("{} {}: {}\n\n", call.program, command.words(), command.summary);
   std::string_view label = "Usage: ";
-  for (const auto& line : wrap("topolb " + usage_of(command), kTextWidth - label.size())) {
+  const auto usage = as_typed(usage_of(command), call.program);
+  for (const auto& line : wrap(usage, kTextWidth - label.size())) {
     out << std::exchange(label, "       ") << line << '\n';
   }
   if (!command.details.empty()) {
     out << '\n';
-    for (const auto& line : wrap(command.details, kTextWidth)) out << line << '\n';
+    for (const auto& line : wrap(as_typed(command.details, call.program), kTextWidth)) {
+      out << line << '\n';
+    }
   }
   out << "\nOptions:\n";
   Table table({{""}, {""}}, 2);
@@ -99,7 +138,23 @@ void print_help(std::ostream& out, const Command& command) {
   table.row({std::string("-h, --help"), std::string("this text")});
   table.print(out);
   out << "\nExamples:\n";
-  print_indented(out, command.examples);
+  print_indented(out, as_typed(command.examples, call.program));
+}
+
+int run_help(const Invocation& call) {
+  const auto& words = call.options.words;
+  const auto word = [&](std::size_t i) { return i < words.size() ? words[i] : std::string(); };
+  if (words.empty()) {
+    print_help(call);
+  } else if (const auto* command = find_command(word(0), word(1))) {
+    print_help(call, *command);
+  } else if (words.size() == 1 && begins_command(words[0])) {
+    print_help(call, words[0]);
+  } else {
+    return call.fail(kExitUsage,
+                     fmt::format("unknown command '{}'; see topolb --help", fmt::join(words, " ")));
+  }
+  return kExitOk;
 }
 
 }  // namespace topolb::cli

@@ -46,6 +46,9 @@ void Json::write(std::ostream& out) const {
     write_json_string(out, *text);
   } else if (const auto* number = get<std::uint64_t>()) {
     out << *number;
+  } else if (const auto* real = get<double>()) {
+    // Sums of parts miss 0 by a little.
+    out << fmt::format("{:.6g}", *real < 1e-12 ? 0 : *real);
   } else if (const auto* boolean = get<bool>()) {
     out << (*boolean ? "true" : "false");
   } else if (const auto* array = get<Array>()) {

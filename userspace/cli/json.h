@@ -23,6 +23,8 @@ class Json {
   Json(std::uint64_t value) : value_(value) {}
   Json(std::uint32_t value) : value_(std::uint64_t{value}) {}
   Json(std::uint16_t value) : value_(std::uint64_t{value}) {}
+  /// Shown with six significant digits.
+  Json(double value) : value_(value) {}
   Json(std::string value) : value_(std::move(value)) {}
   Json(std::string_view value) : value_(std::string(value)) {}
   Json(const char* value) : value_(std::string(value)) {}
@@ -42,7 +44,7 @@ class Json {
   void write(std::ostream& out) const;
 
  private:
-  std::variant<std::monostate, bool, std::uint64_t, std::string, Array, Object> value_;
+  std::variant<std::monostate, bool, std::uint64_t, double, std::string, Array, Object> value_;
 };
 
 /// With quotes. Control characters are escaped, bytes that are no UTF-8 become U+FFFD.

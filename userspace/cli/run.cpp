@@ -2,105 +2,18 @@
 #include "cli/run.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
-#include <map>
-#include <memory>
 #include <optional>
 
 #include "cli/command.h"
 #include "cli/handlers.h"
+#include "cli/parser.h"
 #include "cli/text.h"
 #include "dataplane/kernel_maps.h"
 
 namespace topolb::cli {
 namespace {
-
-/// CLI11 cuts the arguments up; what is missing or too much is said here, so that every error is
-/// one line, in the same words with every version of CLI11.
-class Parser {
- public:
-  explicit Parser(Options& options) : options_(options) {
-    app_.set_help_flag();
-    app_.add_flag("-h,--help", options.help);
-    app_.add_flag("--version", version_);
-    app_.allow_extras();
-    app_.require_subcommand(0, 1);
-    for (const Command& command : command_table()) add(command);
-    add_options(app_, kTakesOutput);
-  }
-
-  /// None: the line that says what is wrong is in `error`.
-  bool parse(int argc, const char* const* argv, std::string& error) {
-    try {
-      app_.parse(argc, argv);
-    } catch (const CLI::ArgumentMismatch& mismatch) {
-      const std::string what = mismatch.what();
-      error = fmt::format("{} needs a value", what.substr(0, what.find(':')));
-      return false;
-    } catch (const CLI::ParseError& parse_error) {
-      error = printable(parse_error.what());
-      return false;
-    }
-    return true;
-  }
-
-  [[nodiscard]] bool version() const { return version_; }
-  [[nodiscard]] const Command* command() const {
-    for (const auto& [app, command] : leaves_) {
-      if (app->parsed()) return command;
-    }
-    return nullptr;
-  }
-  /// The noun said, with or without a verb after it.
-  [[nodiscard]] std::string noun() const {
-    const auto said = app_.get_subcommands();
-    return said.empty() ? "" : said.front()->get_name();
-  }
-  /// The first argument that nothing took; none: all were taken.
-  [[nodiscard]] std::optional<std::string> extra() const {
-    const auto extras = app_.remaining(true);
-    return extras.empty() ? std::nullopt : std::optional(extras.front());
-  }
-
- private:
-  /// `words` name it from the root on; a noun comes once for all its verbs.
-  CLI::App* subcommand(CLI::App& parent, const std::string& words, std::string_view word) {
-    CLI::App*& app = apps_[words];
-    if (app != nullptr) return app;
-    app = parent.add_subcommand(std::string(word));
-    app->set_help_flag();
-    app->add_flag("-h,--help", options_.help);
-    app->allow_extras();
-    app->require_subcommand(0, 1);
-    return app;
-  }
-
-  void add_options(CLI::App& app, unsigned bits) {
-    for (const auto& option : option_table()) {
-      if ((bits & option.bit) != 0) {
-        app.add_option(std::string(option.flags), options_.*option.target)
-            ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-      }
-    }
-  }
-
-  void add(const Command& command) {
-    CLI::App* app = subcommand(app_, std::string(command.noun), command.noun);
-    if (!command.verb.empty()) app = subcommand(*app, command.words(), command.verb);
-    add_options(*app, command.options);
-    if (!command.argument.empty()) {
-      app->add_option(std::string("argument"), options_.*command.argument_target);
-    }
-    leaves_.emplace(app, &command);
-  }
-
-  Options& options_;
-  CLI::App app_;
-  bool version_ = false;
-  std::map<std::string, CLI::App*> apps_;
-  std::map<const CLI::App*, const Command*> leaves_;
-};
 
 std::string verbs_of(std::string_view noun) {
   std::vector<std::string> verbs;
@@ -135,17 +48,44 @@ bool is_one_of(std::string_view choices, const std::string& value) {
 }
 
 /// "" if an option's value is one that the command can have.
-std::string judge(const OptionSpec& option, const Command& command, const std::string& value) {
-  const auto name = option.flags.substr(option.flags.find("--"));
-  if (value.starts_with("--")) return fmt::format("{} needs a value, but {} follows", name, value);
-  const unsigned required = command.required & ~kTakesObjects;
-  if ((required & option.bit) != 0 && value.empty()) {
-    return fmt::format("'{}' needs {} {}", command.words(), name, option.value);
+std::string judge(const OptionSpec& option, const Command& command, const Options& options) {
+  if (option.flag != nullptr) return {};
+  const std::string& value = options.*option.target;
+  if (value.starts_with("--")) {
+    return fmt::format("{} needs a value, but {} follows", option.name(), value);
   }
   const bool is_choice = option.value.find('|') != std::string_view::npos;
   if ((command.options & option.bit) == 0 || !is_choice) return {};
   if (is_one_of(option.value, value)) return {};
-  return fmt::format("{} is {}, not '{}'", name, option.value, value);
+  return fmt::format("{} is {}, not '{}'", option.name(), option.value, value);
+}
+
+/// "" if exactly one of the options of these bits is given.
+std::string judge_one_of(unsigned bits, const Command& command, const Options& options) {
+  std::vector<std::string> possible;
+  std::vector<std::string_view> given;
+  for (const auto& option : option_table()) {
+    if ((bits & option.bit) == 0) continue;
+    possible.push_back(option.text());
+    if (option.is_given(options)) given.push_back(option.name());
+  }
+  if (given.empty()) {
+    return fmt::format("'{}' needs {}", command.words(), fmt::join(possible, " or "));
+  }
+  if (given.size() == 1) return {};
+  return fmt::format("{} exclude each other", fmt::join(given, " and "));
+}
+
+/// "" if the positional arguments are there.
+std::string judge_arguments(const Command& command, const Options& options) {
+  if (!command.argument.empty() && (options.*command.argument_target).empty()) {
+    return fmt::format("'{}' needs {}", command.words(), command.argument);
+  }
+  const bool needs_rest = !command.rest.empty() && !command.rest.starts_with('[');
+  if (needs_rest && (options.*command.rest_target).empty()) {
+    return fmt::format("'{}' needs {}", command.words(), command.rest);
+  }
+  return {};
 }
 
 /// "" if the command has what it needs and its values are words that we know.
@@ -155,28 +95,40 @@ std::string judge(const Command& command, const Options& options,
     return fmt::format("{} {}", extra->starts_with('-') ? "unknown option" : "unexpected argument",
                        *extra);
   }
-  if (!command.argument.empty() && (options.*command.argument_target).empty()) {
-    return fmt::format("'{}' needs {}", command.words(), command.argument);
-  }
+  if (auto wrong = judge_arguments(command, options); !wrong.empty()) return wrong;
   for (const auto& option : option_table()) {
-    auto wrong = judge(option, command, options.*option.target);
-    if (!wrong.empty()) return wrong;
+    if (auto wrong = judge(option, command, options); !wrong.empty()) return wrong;
   }
-  if ((command.required & kTakesObjects) == 0) return {};
-  if (options.manifests.empty() && options.kubeconfig.empty()) {
-    return fmt::format("'{}' needs --manifests DIR or --kubeconfig FILE", command.words());
+  for (const unsigned bits : command.one_of) {
+    if (bits == 0) continue;
+    if (auto wrong = judge_one_of(bits, command, options); !wrong.empty()) return wrong;
   }
-  if (!options.manifests.empty() && !options.kubeconfig.empty()) {
-    return "--manifests and --kubeconfig exclude each other";
+  const bool may_be_files = (command.options & kTakesManifests) != 0;
+  if (may_be_files && !options.context.empty() && options.kubeconfig.empty()) {
+    return "--context needs --kubeconfig";
   }
-  if (!options.context.empty() && options.kubeconfig.empty()) return "--context needs --kubeconfig";
   return {};
+}
+
+/// What the user typed: kubectl runs `kubectl topolb` as kubectl-topolb.
+std::string_view program_name(std::string_view path) {
+  return path.substr(path.rfind('/') + 1) == "kubectl-topolb" ? "kubectl topolb" : "topolb";
+}
+
+void print_help_of(const Invocation& call, const Command* command, const std::string& noun) {
+  if (command != nullptr) {
+    print_help(call, *command);
+  } else if (!noun.empty()) {
+    print_help(call, noun);
+  } else {
+    print_help(call);
+  }
 }
 
 }  // namespace
 
 int Invocation::fail(int exit_code, std::string_view line) const {
-  err << "topolb: " << printable(line) << '\n';
+  err << "topolb: " << printable(as_typed(line, program)) << '\n';
   return exit_code;
 }
 
@@ -187,31 +139,25 @@ void Invocation::warn(std::string_view line) const {
 int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
   Options options;
   options.pin_path = dataplane::kDefaultPinPath;
-  const Invocation call{options, out, err};
+  const Invocation call{options, out, err, program_name(argc > 0 ? argv[0] : "")};
   Parser parser(options);
   if (std::string error; !parser.parse(argc, argv, error)) return call.fail(kExitUsage, error);
   const Command* command = parser.command();
+  int exit_code = kExitOk;
   if (options.help) {
-    if (command != nullptr) {
-      print_help(out, *command);
-    } else if (const std::string noun = parser.noun(); !noun.empty()) {
-      print_help(out, noun);
-    } else {
-      print_help(out);
+    print_help_of(call, command, parser.noun());
+  } else if (command != nullptr) {
+    const std::string wrong = judge(*command, options, parser.extra());
+    if (!wrong.empty()) {
+      return call.fail(kExitUsage,
+                       fmt::format("{}; see topolb {} --help", wrong, command->words()));
     }
-    return kExitOk;
-  }
-  if (command == nullptr) {
-    if (parser.version() && parser.noun().empty() && !parser.extra()) {
-      return run_version(call);
-    }
+    exit_code = command->handler(call);
+  } else if (parser.version() && parser.noun().empty() && !parser.extra()) {
+    run_version(call);
+  } else {
     return call.fail(kExitUsage, no_command(parser.noun(), parser.extra()));
   }
-  const std::string wrong = judge(*command, options, parser.extra());
-  if (!wrong.empty()) {
-    return call.fail(kExitUsage, fmt::format("{}; see topolb {} --help", wrong, command->words()));
-  }
-  const int exit_code = command->handler(call);
   out.flush();
   if (!out) return call.fail(kExitFailed, "cannot write the output");
   return exit_code;

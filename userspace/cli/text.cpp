@@ -144,4 +144,14 @@ std::string percent_text(std::uint64_t part, std::uint64_t whole) {
   return percent == 0 ? "<1 %" : fmt::format("{} %", percent);
 }
 
+std::string share_text(double share) {
+  // Sums of parts miss 0 and 1 by a little.
+  constexpr double kNothing = 1e-9;
+  if (share < kNothing) return "0 %";
+  if (share > 1 - kNothing) return "100 %";
+  if (share < 0.005) return "<1 %";
+  if (share > 0.995) return ">99 %";
+  return fmt::format("{:.0f} %", 100 * share);
+}
+
 }  // namespace topolb::cli

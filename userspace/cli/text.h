@@ -38,4 +38,7 @@ std::string time_text(std::uint64_t seconds);
 /// "0 %", "<1 %", "37 %"
 std::string percent_text(std::uint64_t part, std::uint64_t whole);
 
+/// Of a share from 0 to 1: "0 %", "<1 %", "37 %", ">99 %", "100 %"
+std::string share_text(double share);
+
 }  // namespace topolb::cli

@@ -228,6 +228,15 @@ const Node* ClusterState::find_node(const std::string& name) const {
   return node == nodes_.end() ? nullptr : &node->second;
 }
 
+std::vector<const Node*> ClusterState::nodes() const {
+  std::vector<const Node*> nodes;
+  nodes.reserve(nodes_.size());
+  for (const auto& [name, node] : nodes_) nodes.push_back(&node);
+  std::sort(nodes.begin(), nodes.end(),
+            [](const Node* a, const Node* b) { return a->name < b->name; });
+  return nodes;
+}
+
 std::vector<const EndpointSlice*> ClusterState::slices_of(const ObjectKey& service) const {
   const auto entry = services_.find(service);
   if (entry == services_.end()) return {};

@@ -90,6 +90,8 @@ class ClusterState {
   [[nodiscard]] const PlanOptions& options() const { return options_; }
   [[nodiscard]] const Service* find_service(const ObjectKey& key) const;
   [[nodiscard]] const Node* find_node(const std::string& name) const;
+  /// Sorted by name. Valid until the next put() or remove_...().
+  [[nodiscard]] std::vector<const Node*> nodes() const;
   [[nodiscard]] std::vector<const EndpointSlice*> slices_of(const ObjectKey& service) const;
   /// Valid during the life of this object; what it returns, until the next put() or remove_...().
   [[nodiscard]] NodeView node_view() const;

@@ -13,8 +13,8 @@
 
 namespace topolb::cli {
 
-Outcome topolb(const std::vector<std::string>& arguments) {
-  std::vector<const char*> argv{"topolb"};
+Outcome topolb(const std::vector<std::string>& arguments, const char* program) {
+  std::vector<const char*> argv{program};
   for (const auto& argument : arguments) argv.push_back(argument.c_str());
   std::ostringstream out;
   std::ostringstream err;

@@ -13,8 +13,8 @@ struct Outcome {
   std::string err;
 };
 
-/// `topolb` with these arguments.
-Outcome topolb(const std::vector<std::string>& arguments);
+/// `topolb`, called by this name, with these arguments.
+Outcome topolb(const std::vector<std::string>& arguments, const char* program = "topolb");
 
 std::vector<std::string> lines_of(const std::string& text);
 /// Characters of the longest line.

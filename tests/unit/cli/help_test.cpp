@@ -30,10 +30,9 @@ TEST_P(CommandHelp, ShowsOptionsAndExamplesInEightyColumns) {
   EXPECT_NE(help.out.find("\nExamples:\n"), std::string::npos);
   EXPECT_NE(command.examples.find("topolb " + command.words()), std::string_view::npos);
   for (const auto& option : option_table()) {
-    const std::string name(option.flags.substr(option.flags.find("--")));
     const bool taken = (command.options & option.bit) != 0;
-    EXPECT_EQ(help.out.find(name + " " + std::string(option.value)) != std::string::npos, taken)
-        << name << " in\n"
+    EXPECT_EQ(help.out.find(option.text() + " ") != std::string::npos, taken)
+        << option.text() << " in\n"
         << help.out;
   }
   EXPECT_EQ(topolb(words_and(command, "-h")).out, help.out);
@@ -63,6 +62,36 @@ TEST(Help, OfANounNamesItsVerbs) {
             "`topolb service COMMAND --help` shows the options and examples of a command.\n");
 }
 
+TEST(Help, IsACommandToo) {
+  EXPECT_EQ(topolb({"help"}).out, topolb({"--help"}).out);
+  EXPECT_EQ(topolb({"help", "plan"}).out, topolb({"plan", "--help"}).out);
+  EXPECT_EQ(topolb({"help", "service"}).out, topolb({"service", "--help"}).out);
+  EXPECT_EQ(topolb({"help", "service", "show"}).out, topolb({"service", "show", "--help"}).out);
+  const Outcome unknown = topolb({"help", "service", "foo"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_EQ(unknown.err, "topolb: unknown command 'service foo'; see topolb --help\n");
+}
+
+// kubectl runs the plugin under this name.
+TEST(Help, SaysKubectlTopolbToWhoTypedIt) {
+  const auto plugin = [](const std::vector<std::string>& arguments) {
+    return topolb(arguments, "/usr/bin/kubectl-topolb");
+  };
+  EXPECT_NE(plugin({"--help"}).out.find("\nUsage: kubectl topolb COMMAND"), std::string::npos);
+  EXPECT_NE(plugin({"service", "--help"}).out.find("Usage: kubectl topolb service COMMAND"),
+            std::string::npos);
+  EXPECT_EQ(plugin({"map", "dump"}).err,
+            "topolb: 'map dump' needs NAME; see kubectl topolb map dump --help\n");
+  for (const auto& command : command_table()) {
+    const Outcome help = plugin(words_and(command, "--help"));
+    EXPECT_EQ(lines_of(help.out)[0],
+              "kubectl topolb " + command.words() + ": " + std::string(command.summary));
+    EXPECT_NE(help.out.find("\nUsage: kubectl topolb " + command.words()), std::string::npos);
+    EXPECT_NE(help.out.find("kubectl topolb " + command.words(), help.out.find("\nExamples:")),
+              std::string::npos);
+  }
+}
+
 TEST(Help, GoesBeforeWhatElseIsWrong) {
   EXPECT_EQ(topolb({"plan", "--help", "--foo"}).exit_code, 0);
   EXPECT_EQ(topolb({"foo", "--help"}).exit_code, 0);
@@ -74,7 +103,7 @@ TEST(Commands, AreThoseOfTheContract) {
   for (const auto& command : command_table()) words.insert(command.words());
   EXPECT_EQ(words, (std::set<std::string>{"plan", "check", "explain", "status", "service list",
                                           "service show", "backend list", "map list", "map dump",
-                                          "cleanup", "version"}));
+                                          "cleanup", "help", "version"}));
 }
 
 TEST(Commands, MapDumpKnowsEveryPinnedMap) {

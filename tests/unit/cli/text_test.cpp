@@ -85,5 +85,15 @@ TEST(Text, PercentSaysMoreThanNothing) {
   EXPECT_EQ(percent_text(0, 0), "0 %");
 }
 
+// Only nothing is 0 %, and only all of it 100 %, but for what adding up parts leaves.
+TEST(Text, SharesSayMoreThanNothing) {
+  EXPECT_EQ(share_text(0), "0 %");
+  EXPECT_EQ(share_text(1e-17), "0 %");
+  EXPECT_EQ(share_text(0.0001), "<1 %");
+  EXPECT_EQ(share_text(0.375), "38 %");
+  EXPECT_EQ(share_text(0.9999), ">99 %");
+  EXPECT_EQ(share_text(0.1 + 0.2 + 0.3 + 0.4), "100 %");
+}
+
 }  // namespace
 }  // namespace topolb::cli

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <array>
+
+#include "cli/command.h"
+
+namespace topolb::cli {
+namespace {
+
+constexpr auto kOptions = std::to_array<OptionSpec>({
+    {kTakesManifests, "--manifests", "DIR",
+     "read the objects from the YAML and JSON files below DIR", &Options::manifests},
+    {kTakesKubeconfig, "--kubeconfig", "FILE", "read the objects from the cluster of this file",
+     &Options::kubeconfig},
+    {kTakesContext, "--context", "NAME", "a context of the kubeconfig other than its current one",
+     &Options::context},
+    {kTakesNode, "--node", "NAME", "the node to plan for", &Options::node},
+    {kTakesAllNodes, "--all-nodes", "", "plan for every node, and add up their traffic", nullptr,
+     &Options::all_nodes},
+    {kTakesScope, "--scope", "all|opted-in",
+     "all Services (default), or those labelled topolb.io/enabled=true", &Options::scope},
+    {kTakesProxyName, "--service-proxy-name", "NAME",
+     "also Services labelled service.kubernetes.io/service-proxy-name=NAME",
+     &Options::service_proxy_name},
+    {kTakesPinPath, "--pin-path", "DIR", "where the agent pins (default /sys/fs/bpf/topolb)",
+     &Options::pin_path},
+    {kTakesOutput, "-o,--output", "table|json", "for people (default) or for scripts",
+     &Options::output},
+});
+
+}  // namespace
+
+std::span<const OptionSpec> option_table() { return kOptions; }
+
+std::string OptionSpec::text() const {
+  return value.empty() ? std::string(name()) : fmt::format("{} {}", name(), value);
+}
+
+bool OptionSpec::is_given(const Options& options) const {
+  return flag != nullptr ? options.*flag : !(options.*target).empty();
+}
+
+}  // namespace topolb::cli
