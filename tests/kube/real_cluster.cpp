@@ -13,6 +13,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "kube/api_call.h"
+
 namespace topolb::kube {
 namespace {
 
@@ -23,6 +25,7 @@ constexpr const char* kToken = "test-admin";
 constexpr const char* kAccounts = "/api/v1/namespaces/kube-system/serviceaccounts";
 constexpr const char* kSecrets = "/api/v1/namespaces/kube-system/secrets";
 constexpr int kStartTries = 600;
+constexpr int kPutTries = 10;
 
 std::uint16_t free_port() {
   std::uint16_t port = 0;
@@ -59,6 +62,11 @@ std::string collection(const std::string& api_version, const std::string& kind,
 std::string kubernetes_assets() {
   const char* assets = std::getenv("KUBEBUILDER_ASSETS");
   return assets != nullptr ? assets : "";
+}
+
+std::vector<std::string> real_clusters() {
+  const std::string assets = kubernetes_assets();
+  return assets.empty() ? std::vector<std::string>{} : std::vector<std::string>{assets};
 }
 
 /// A child that does not outlive us.
@@ -135,13 +143,17 @@ void RealCluster::put(const web::json::value& object) {
   const std::string path =
       collection(object.at("apiVersion").as_string(), object.at("kind").as_string(),
                  field_of(metadata, "namespace"));
-  const auto created = send("POST", path, object.serialize());
-  if (created.status == 201) return;
   const std::string name = metadata.at("name").as_string();
-  const auto replaced =
-      created.status == 409 ? send("PUT", path + "/" + name, object.serialize()) : created;
-  if (replaced.status != 200) {
-    throw std::runtime_error("test: cannot create or replace " + name + ": " + replaced.body);
+  Answer answer = send("POST", path, object.serialize());
+  // Between reading its version and writing, the server may have changed it itself.
+  for (int tries = 0; answer.status == 409 && tries < kPutTries; ++tries) {
+    web::json::value next = object;
+    const auto stored = web::json::value::parse(send("GET", path + "/" + name).body);
+    next["metadata"]["resourceVersion"] = stored.at("metadata").at("resourceVersion");
+    answer = send("PUT", path + "/" + name, next.serialize());
+  }
+  if (answer.status != 200 && answer.status != 201) {
+    throw std::runtime_error("test: cannot create or replace " + name + ": " + answer.body);
   }
 }
 
@@ -231,7 +243,7 @@ RealCluster::Answer RealCluster::send(const std::string& method, const std::stri
   request.method = method;
   request.target = target;
   request.body = body;
-  if (!body.empty()) request.content_type = "application/json";
+  if (!body.empty()) request.content_type = method == "PATCH" ? kMergePatchBody : kJsonBody;
   Answer answer;
   const auto response = admin_->send(request,
                                      [&answer](std::string_view piece) {

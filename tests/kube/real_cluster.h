@@ -15,6 +15,8 @@ namespace topolb::kube {
 /// The directory with kube-apiserver, etcd and kubectl: KUBEBUILDER_ASSETS, the convention of
 /// envtest. "": it is not set.
 std::string kubernetes_assets();
+/// That directory, or nothing: the parameters of a test that takes a real cluster.
+std::vector<std::string> real_clusters();
 
 class RealCluster final : public TestCluster {
  public:
@@ -31,7 +33,7 @@ class RealCluster final : public TestCluster {
   void start() override;
   void forget_history() override;
 
-  /// What a request as administrator is answered, not over the cable.
+  /// What a request as administrator is answered, not over the cable. PATCH: a merge patch.
   struct Answer {
     int status = 0;  // none: 0
     std::string body;

@@ -1,15 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test_cluster.h"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
 #include <stdexcept>
 
 #include "kube/api_client.h"
+#include "kube/base64.h"
 #include "kube/file_text.h"
 #include "kube/yaml.h"
 #include "real_cluster.h"
 
 namespace topolb::kube {
+
+std::string TestCluster::kubeconfig(const std::string& token_file) const {
+  const ClusterConfig with = config();
+  return fmt::format(R"(apiVersion: v1
+kind: Config
+current-context: test
+contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
+clusters: [{{name: test, cluster: {{server: "{}", certificate-authority-data: {}}}}}]
+users: [{{name: test, user: {{{}: "{}"}}}}]
+)",
+                     with.servers.front(), base64_encode(with.certificate_authority.data),
+                     token_file.empty() ? "token" : "tokenFile",
+                     token_file.empty() ? with.token.data : token_file);
+}
 
 bool TestCluster::accepts(const std::string& token) const {
   ClusterConfig with_token = config();

@@ -29,6 +29,8 @@ class TestCluster {
   /// A token of the agent's ServiceAccount, kube-system/topolb, good for what RBAC says. The one
   /// before is worthless from now on (a real server may believe it for ten more seconds).
   virtual std::string rotate_token() = 0;
+  /// config() as a file of kubectl; `token_file`: with the token in there instead of every right.
+  [[nodiscard]] std::string kubeconfig(const std::string& token_file = "") const;
   /// Whether a request with this token is let in.
   bool accepts(const std::string& token) const;
 

@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """k8s/: kustomize and Helm say the same, the chart's values do what they say, wrong ones are
-refused, and the flags are the agent's. Takes no cluster: see server_test.py for that.
+refused, and the flags are the agent's. Where KUBEBUILDER_ASSETS is set, a real API server is asked, too.
 
-    manifests_test.py TOPOLBD DIRECTORY    the agent, and where to compile the chart's renderer
+    manifests_test.py TOPOLBD TEST_CLUSTER DIRECTORY
+
+The agent, the program that starts a real API server, and where to compile the chart's renderer.
 """
 
 import json
+import os
 import re
+import subprocess
 import sys
 import tempfile
 import unittest
+from pathlib import Path
 
 import yaml
 
@@ -29,7 +34,7 @@ class ManifestsTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.chart = render.Chart(sys.argv[2])
+        cls.chart = render.Chart(sys.argv[3])
 
     def assert_same(self, things, others):
         self.assertEqual(render.by_name(things), render.by_name(others))
@@ -112,6 +117,62 @@ class ManifestsTest(unittest.TestCase):
             for argument in render.container_of(self.chart.render(values))["args"]:
                 flag = argument.split("=")[0]
                 self.assertRegex(help_text, re.escape(flag) + r"[ ,\n]", way)
+
+
+class RealServer:
+    """kubectl on a real API server."""
+
+    def __init__(self, directory):
+        self.kubeconfig = Path(directory) / "kubeconfig"
+        self.process = subprocess.Popen([sys.argv[2], self.kubeconfig], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
+        if self.process.stdout.readline() != b"ready\n":
+            raise RuntimeError("no API server")
+
+    def end(self):
+        self.process.communicate()
+
+    def kubectl(self, *words, things=None):
+        command = [Path(os.environ["KUBEBUILDER_ASSETS"]) / "kubectl", "--kubeconfig",
+                   self.kubeconfig, *words]
+        text = yaml.safe_dump_all(things) if things else ""
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+
+
+class OnARealServer(unittest.TestCase):
+    """Loaded where there is one only."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.server = RealServer(directory.name)
+        self.addCleanup(self.server.end)
+
+    def assert_taken(self, result, count):
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(len(result.stdout.splitlines()), count)
+
+    def test_every_object_is_valid(self):
+        apply = ["apply", "--validate=strict", "-f", "-"]
+        for way in WAYS:
+            things = render.kustomize(render.ROOT / "k8s/overlays" / way)
+            for dry_run in "client", "server", "none":
+                with self.subTest(way, dry_run=dry_run):
+                    result = self.server.kubectl(*apply, f"--dry-run={dry_run}", things=things)
+                    self.assert_taken(result, len(things))
+
+    def test_unknown_fields_would_be_found(self):
+        things = render.kustomize(render.ROOT / "k8s/base")
+        render.by_name(things)["DaemonSet kube-system/topolb"]["spec"]["hostNetwrok"] = True
+        result = self.server.kubectl("apply", "--validate=strict", "--dry-run=server", "-f", "-",
+                                     things=things)
+        self.assertIn('unknown field "spec.hostNetwrok"', result.stderr)
+
+
+def load_tests(loader, tests, pattern):
+    del tests, pattern
+    classes = [ManifestsTest] + ([OnARealServer] if os.environ.get("KUBEBUILDER_ASSETS") else [])
+    return unittest.TestSuite(map(loader.loadTestsFromTestCase, classes))
 
 
 if __name__ == "__main__":
