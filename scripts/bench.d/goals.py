@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What topolb is to reach, and what this run measured of it."""
+
+import statistics
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from rows import NOISE, Row, differences, find, find_all, ratios, reference_of
+from tables import Table, above_nothing, number
+
+Measure = Callable[[list[Row]], float | None]
+
+
+@dataclass(frozen=True)
+class Goal:
+    what: str
+    limit: float
+    unit: str
+    measure: Measure
+
+    def line(self, rows: list[Row]) -> list[str]:
+        measured = self.measure(rows)
+        if measured is None:
+            return [self.what, self.words(self.limit), "not measured", ""]
+        verdict = "yes" if measured <= self.limit else "no"
+        return [self.what, self.words(self.limit), self.words(measured), verdict]
+
+    def words(self, value: float) -> str:
+        return f"{value:.3f} ×" if self.unit == "×" else f"{number(value)} {self.unit}"
+
+
+def worst(values: list[float]) -> float | None:
+    return max(values) if values else None
+
+
+def topolb(rows: list[Row], **wanted: Any) -> list[Row]:
+    return find_all(rows, config="topolb", **wanted)
+
+
+def against_direct(suite: str, workload: str, stat: str) -> Measure:
+    """The worst of all sizes, hot."""
+    def measure(rows: list[Row]) -> float | None:
+        found = topolb(rows, suite=suite, workload=workload, stat=stat, heat="hot", threads=None)
+        return worst([statistics.median(ratios(row, reference))
+                      for row in found if (reference := reference_of(rows, row))])
+    return measure
+
+
+def against_nftables(rows: list[Row]) -> float | None:
+    values = []
+    wanted = {"suite": "connect", "workload": "tcp-connect", "stat": "p50", "heat": "hot",
+              "threads": None}
+    for row in topolb(rows, tiers=None, **wanted):
+        rival = find(rows, config="nftables", services=row["services"], backends=row["backends"],
+                     **wanted)
+        if rival:
+            values.append(statistics.median(ratios(row, rival)))
+    return worst(values)
+
+
+def added(workload: str) -> Measure:
+    def measure(rows: list[Row]) -> float | None:
+        found = topolb(rows, suite="connect", workload=workload, stat="p50", heat="hot")
+        return worst([statistics.median(differences(row, reference))
+                      for row in found if (reference := reference_of(rows, row))])
+    return measure
+
+
+def above_no_op(suite: str, workload: str, **wanted: Any) -> Measure:
+    def measure(rows: list[Row]) -> float | None:
+        members = find_all(rows, suite=suite, workload=workload)
+        found = topolb(members, **wanted)
+        if not find(members, config="noop"):
+            return None
+        return worst([statistics.median(above_nothing(members, row)) for row in found])
+    return measure
+
+
+def control(workload: str, stat: str, scale: float, **wanted: Any) -> Measure:
+    def measure(rows: list[Row]) -> float | None:
+        found = topolb(rows, suite="control", workload=workload, stat=stat, **wanted)
+        return worst([row.median / scale for row in found])
+    return measure
+
+
+def flatness(key: str, largest: int) -> Measure:
+    """The most of `key` against one."""
+    def measure(rows: list[Row]) -> float | None:
+        wanted = {"suite": "connect", "workload": "tcp-connect", "stat": "p50", "heat": "hot",
+                  "threads": None, "tiers": None}
+        wanted["backends" if key == "services" else "services"] = 10 if key == "services" else 1
+        one = find(rows, config="topolb", **{**wanted, key: 1})
+        many = find(rows, config="topolb", **{**wanted, key: largest})
+        return statistics.median(ratios(many, one)) if one and many else None
+    return measure
+
+
+SMALL = {"services": 10_000, "backends": 10}
+LARGE = {"services": 5006}
+
+GOALS = (
+    Goal("connect() p50, hot, all sizes", 1.04, "×", against_direct("connect", "tcp-connect", "p50")),
+    Goal("the same against nftables", 0.82, "×", against_nftables),
+    Goal("connect() p99, hot, all sizes", 1.05, "×", against_direct("connect", "tcp-connect", "p99")),
+    Goal("BPF time of connect4: no Service", 45, "ns",
+         above_no_op("hooks", "bpf-connect4", case="tcp-no-service")),
+    Goal("BPF time of connect4: hot", 300, "ns",
+         above_no_op("hooks", "bpf-connect4", case="tcp", heat="hot")),
+    Goal("BPF time of connect4: random of 100,000", 900, "ns",
+         above_no_op("hooks", "bpf-connect4", case="tcp", heat="random", services=100_000)),
+    Goal("connect + 1 byte + close, added to direct", 0.35, "µs", added("tcp-connect-close")),
+    Goal("established ping-pong, within noise", 1.01, "×",
+         against_direct("connect", "tcp-ping-pong", "p50")),
+    Goal("UDP send on an unconnected socket", 1.15, "×",
+         against_direct("connect", "udp-send", "p50")),
+    Goal("TC: no Service", 15, "ns", above_no_op("packets", "tc-no-service")),
+    Goal("TC: established, 1 flow", 90, "ns", above_no_op("packets", "tc-established", flows=1)),
+    Goal("TC: established, 10,000 flows", 250, "ns",
+         above_no_op("packets", "tc-established", flows=10_000)),
+    Goal("TC: new flow, hot", 600, "ns", above_no_op("packets", "tc-new-flow", heat="hot")),
+    Goal("cold start, 10,000 × 10, CPU", 0.6, "s",
+         control("cold-start", "cpu", 1e3, case="streamed", **SMALL)),
+    Goal("cold start, 250,300 endpoints, CPU", 1.5, "s",
+         control("cold-start", "cpu", 1e3, case="streamed", **LARGE)),
+    Goal("one endpoint change, CPU", 0.3, "ms", control("endpoint-change", "cpu", 1)),
+    Goal("one endpoint change, event to kernel p99", 3, "ms",
+         control("endpoint-change", "p99", 1e3)),
+    Goal("own node relabelled, 10,000 Services with keys, CPU", 150, "ms",
+         control("own-node-label", "cpu", 1, **SMALL)),
+    Goal("RSS at 100,000 endpoints", 50, "MB",
+         control("cold-start", "rss", 1e6, case="streamed", **SMALL)),
+    Goal("RSS at 250,300 endpoints", 110, "MB",
+         control("cold-start", "rss", 1e6, case="streamed", **LARGE)),
+    Goal("map memory at 10,000 × 10", 6, "MB",
+         control("cold-start", "map-bytes", 1e6, case="streamed", **SMALL)),
+    Goal("100,000 Services against 1, hot", 1.05, "×", flatness("services", 100_000)),
+    Goal("5,000 backends against 1", 1.05, "×", flatness("backends", 5000)),
+)
+
+
+def table_of_goals(rows: list[Row]) -> Table:
+    return Table("goals", "Goals", ["what", "at most", "measured", "reached"],
+                 [goal.line(rows) for goal in GOALS])
+
+
+def noise(rows: list[Row]) -> float | None:
+    """How far connect() of the same kind is from itself, as a part of it."""
+    again = find(rows, suite="connect", workload="tcp-connect", stat="p50", heat="hot", config=NOISE,
+                 threads=None)
+    reference = reference_of(rows, again) if again else None
+    return abs(statistics.median(ratios(again, reference)) - 1) if reference else None

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Those that are compared: what each does to the node that it serves."""
+
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGTERM
+from typing import Callable
+
+import rules_iptables
+import rules_nftables
+from cluster import NODE, Cluster
+from place import Failed, Node, Place, end
+
+PATIENCE_S = 300
+# More than these Services of nftables or iptables share chains, which favours the rival.
+CHAINS = 10_000
+
+CONNTRACK = """
+table inet conntrack {
+  chain prerouting { type filter hook prerouting priority 0; ct state invalid drop; }
+  chain output { type filter hook output priority 0; ct state invalid drop; }
+}
+"""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What was built."""
+
+    agent: Path
+    cli: Path
+    traffic: Path
+
+
+Load = Callable[[Place, Programs, Node, Cluster], None]
+
+
+def load_conntrack(node: Node) -> None:
+    node.namespace.run("nft", "-f", "-", text=CONNTRACK)
+
+
+def load_nftables(_place: Place, _programs: Programs, node: Node, cluster: Cluster) -> None:
+    rules_nftables.load(node.namespace, cluster, node.address, chains_of(cluster))
+
+
+def load_iptables(_place: Place, _programs: Programs, node: Node, cluster: Cluster) -> None:
+    rules_iptables.load(node.namespace, cluster, node.address, chains_of(cluster))
+
+
+def chains_of(cluster: Cluster) -> int:
+    return min(CHAINS, len(cluster.numbers))
+
+
+def load_topolb(place: Place, programs: Programs, node: Node, cluster: Cluster) -> None:
+    """The agent ends once all is in the kernel, which goes on by itself: nothing runs beside what is
+    measured, as with the rules."""
+    manifests = place.directory / f"manifests-{node.name}"
+    cluster.write_manifests(manifests, node.address)
+    log = place.directory / f"agent-{node.name}.log"
+    place.pin_path(node.name).parent.mkdir(exist_ok=True)
+    with open(log, "w", encoding="utf-8") as output:
+        agent = place.start(
+            node.namespace, str(programs.agent), "--node", NODE, "--manifests", str(manifests),
+            "--cgroup", str(node.cgroup), "--pin-path", str(place.pin_path(node.name)),
+            *sizes(cluster), stdout=output, stderr=output)
+    wait_until_ready(agent, log)
+    end(agent, SIGTERM)
+
+
+def sizes(cluster: Cluster) -> list[str]:
+    services = len(cluster.numbers)
+    flags = {
+        "services": services, "frontends": 2 * services, "backends": services * cluster.backends,
+        "sets": services * (cluster.tiers // 4 + 1),
+        "slot-lines": services * (cluster.backends // 16 + 1),
+        "counters": services * (2 + cluster.tiers),
+    }
+    # With room to spare, and never below the defaults.
+    at_least = {"services": 32768, "frontends": 65536, "backends": 131072, "sets": 65536,
+                "slot-lines": 65536, "counters": 131072}
+    return [word for name, count in flags.items()
+            for word in (f"--max-{name}", str(max(at_least[name], count + count // 4)))]
+
+
+def wait_until_ready(agent: subprocess.Popen, log: Path) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while " ready: " not in log.read_text(encoding="utf-8"):
+        if agent.poll() is not None or time.monotonic() > until:
+            words = (log.read_text(encoding="utf-8").strip().splitlines() or ["no word"])[-1]
+            raise Failed(f"the agent does not get ready: {words}")
+        time.sleep(0.05)
+
+
+LOADS: dict[str, Load] = {
+    "nftables": load_nftables,
+    "iptables": load_iptables,
+    "topolb": load_topolb,
+}

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes of a node dial Services; the server is one hop away."""
+
+import os
+from dataclasses import dataclass
+from typing import Callable, Iterator
+
+import rivals
+from cluster import BACKEND_CIDR, PORT, TARGET_PORT, Cluster
+from place import Namespace, Node, Place
+from rivals import Programs
+from rows import Row
+from traffic import Client, Effort, Server, Turn, take_turns
+
+NAME = "connect"
+BACKENDS = 10
+TCP = ("tcp-connect", "tcp-connect-close", "tcp-request", "tcp-ping-pong")
+UDP = ("udp-send", "udp-request", "udp-request-new")
+THREADS = 8
+RULES = ("nftables", "iptables")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    services: tuple[int, ...]
+    backends: tuple[int, ...]
+    tiers: tuple[int, ...]
+
+
+QUICK = Sizes(services=(1, 1000), backends=(1, 100), tiers=(1, 4, 16))
+FULL = Sizes(services=(1, 1000, 10_000, 100_000), backends=(1, 100, 5000), tiers=(1, 4, 16))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A rival with a cluster; `every`: does every workload, else only connects."""
+
+    config: str
+    cluster: Cluster
+    every: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.config}-{self.cluster.services}-{self.cluster.backends}-{self.cluster.tiers}"
+
+
+def subjects(sizes: Sizes) -> Iterator[Subject]:
+    for config in (*RULES, "topolb"):
+        for services in sizes.services:
+            yield Subject(config, Cluster(services, BACKENDS), every=True)
+        for backends in sizes.backends:
+            yield Subject(config, Cluster(1, backends))
+    for tiers in sizes.tiers:
+        yield Subject("topolb", Cluster(1, BACKENDS, tiers))
+
+
+class Network:
+    """The server, and nodes each joined to it by a pair of veth devices."""
+
+    def __init__(self, place: Place, programs: Programs, cpu: int):
+        self._place = place
+        self._programs = programs
+        self._cpu = cpu
+        self._nodes = 0
+        self._namespace = place.namespace()
+        self._namespace.run("ip", "route", "add", "local", BACKEND_CIDR, "dev", "lo")
+        self._server = Server(self._namespace)
+
+    def node(self, name: str) -> Node:
+        self._nodes += 1
+        number, namespace = self._nodes, self._place.namespace()
+        server_end, address = f"10.64.{number}.1", f"10.64.{number}.2"
+        join(self._namespace, f"node{number}", server_end, namespace, "eth0", address)
+        namespace.shell(f"ip route add default via {server_end}; "
+                        "echo 1 >/proc/sys/net/ipv4/tcp_no_metrics_save")
+        return Node(name, namespace, self._place.make_cgroup(name), address)
+
+    def client(self, node: Node, targets: dict[str, list[str]], pinned: bool = True) -> Client:
+        return Client(self._place, node, self._programs.traffic, self._server,
+                      self._cpu if pinned else None, targets)
+
+
+def join(left: Namespace, left_device: str, left_address: str,
+         right: Namespace, right_device: str, right_address: str) -> None:
+    left.shell(f"ip link add {left_device} type veth peer name {right_device} netns {right.path}; "
+               f"ip address add {left_address}/24 dev {left_device}; ip link set {left_device} up")
+    right.shell(f"ip address add {right_address}/24 dev {right_device}; "
+                f"ip link set {right_device} up")
+
+
+def service_targets(cluster: Cluster) -> dict[str, list[str]]:
+    def frontend(number: int) -> str:
+        return f"{cluster.address(number)}:{PORT}"
+
+    return {"hot": [frontend(cluster.hot)], "udp": [frontend(cluster.udp)],
+            "random": [frontend(number) for number in cluster.numbers if number != cluster.udp]}
+
+
+def backend_targets(clusters: list[Cluster]) -> dict[str, list[str]]:
+    """What a direct connection dials in place of the Services."""
+    def backends(cluster: Cluster, numbers: range) -> list[str]:
+        return [f"{address}:{TARGET_PORT}" for number in numbers
+                for address in cluster.endpoints(number)]
+
+    one = clusters[0]
+    targets = {"hot": backends(one, range(one.hot, one.hot + 1))}
+    targets["udp"] = targets["hot"]
+    for cluster in clusters[1:]:
+        targets[f"random-{cluster.services}"] = backends(cluster, cluster.numbers)
+    return targets
+
+
+def turns_of(subject: Subject, network: Network, node: Node) -> list[Turn]:
+    cluster = subject.cluster
+    targets = service_targets(cluster)
+    client = network.client(node, targets)
+    name = {"suite": NAME, "config": subject.config, "services": cluster.services,
+            "backends": cluster.backends}
+    if cluster.tiers > 0:
+        name["tiers"] = cluster.tiers
+    hot = {**name, "heat": "hot"}
+    turns = [Turn(client, workload, "hot", hot)
+             for workload in (TCP if subject.every else TCP[:1])]
+    if subject.every:
+        turns += [Turn(client, workload, "udp", hot) for workload in UDP]
+        threads = network.client(node, targets, pinned=False)
+        turns.append(Turn(threads, "tcp-connect", "hot",
+                          {**hot, "threads": THREADS}, THREADS))
+    if cluster.services > 1:
+        turns.append(Turn(client, "tcp-connect", "random",
+                          {**name, "heat": "random"}))
+    return turns
+
+
+def direct_turns(config: str, network: Network, node: Node, clusters: list[Cluster]) -> list[Turn]:
+    """Dials the backends themselves."""
+    targets = backend_targets(clusters)
+    name = {"suite": NAME, "config": config}
+    hot = {**name, "heat": "hot"}
+    client = network.client(node, targets)
+    turns = [Turn(client, workload, "hot", hot) for workload in (*TCP, *UDP)]
+    threads = network.client(node, targets, pinned=False)
+    turns.append(Turn(threads, "tcp-connect", "hot",
+                      {**hot, "threads": THREADS}, THREADS))
+    turns += [Turn(client, "tcp-connect", f"random-{cluster.services}",
+                   {**name, "heat": "random", "services": cluster.services})
+              for cluster in clusters[1:]]
+    return turns
+
+
+def run(place: Place, programs: Programs, sizes: Sizes, effort: Effort,
+        tell: Callable[[str], None]) -> list[Row]:
+    network = Network(place, programs, min(os.sched_getaffinity(0)))
+    clusters = [Cluster(services, BACKENDS) for services in sizes.services]
+    direct, conntrack = network.node("direct"), network.node("conntrack")
+    rivals.load_conntrack(conntrack)
+    # Twice the same: how far they are apart is the noise.
+    turns = [*direct_turns("direct", network, direct, clusters),
+             *direct_turns("direct-again", network, direct, clusters),
+             *direct_turns("conntrack", network, conntrack, clusters[:1])]
+    for subject in subjects(sizes):
+        tell(f"loading {subject.name}")
+        node = network.node(subject.name)
+        rivals.LOADS[subject.config](place, programs, node, subject.cluster)
+        turns += turns_of(subject, network, node)
+    return take_turns(turns, effort, tell)

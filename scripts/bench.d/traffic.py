@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients that take turns: everything that is compared does its part in every round."""
+
+import random
+import socket
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+from cluster import TARGET_PORT
+from place import Failed, Namespace, Node, Place
+from rows import Row
+
+BACKLOG = 4096
+IP_PKTINFO = 8  # of linux/in.h; Python has no name for it
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is done: a turn ends after so many operations or so much time."""
+
+    rounds: int
+    operations: int
+    milliseconds: int
+
+
+class Server:
+    """Sockets in a namespace, on every address. Each client process answers itself on them, in its
+    turn: nobody has to be woken, and all happens on one CPU."""
+
+    def __init__(self, namespace: Namespace):
+        self.listener = namespace.socket(socket.SOCK_STREAM)
+        self.datagrams = namespace.socket(socket.SOCK_DGRAM)
+        self.datagrams.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        for server in (self.listener, self.datagrams):
+            server.bind(("0.0.0.0", TARGET_PORT))
+            server.setblocking(False)
+        self.listener.listen(BACKLOG)
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        return self.listener.fileno(), self.datagrams.fileno()
+
+
+class Client:
+    """A process in a namespace and cgroup that obeys lines. `targets`: addresses with ports, by the
+    name that turns use. `cpu` None: wherever the kernel likes."""
+
+    def __init__(self, place: Place, node: Node, program: Path, server: Server, cpu: int | None,
+                 targets: dict[str, list[str]]):
+        self._name = node.name
+        self._targets = list(targets)
+        files = []
+        for target, addresses in targets.items():
+            path = place.directory / f"targets-{node.name}-{target}"
+            path.write_text("\n".join(addresses) + "\n", encoding="utf-8")
+            files.append(str(path))
+        pin = ["taskset", "-c", str(cpu)] if cpu is not None else []
+        self._process = place.start(
+            node.namespace, *pin, "sh", "-e", "-c", 'echo $$ >"$0/cgroup.procs"; exec "$@"',
+            str(node.cgroup), str(program), *map(str, server.descriptors), *files,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            pass_fds=server.descriptors)
+        self._read()  # it has read its targets
+
+    def _read(self) -> str:
+        answer = self._process.stdout.readline().strip()
+        if not answer or answer.startswith("failed"):
+            raise Failed(f"client {self._name}: {answer or 'ended'}")
+        return answer
+
+    def _ask(self, line: str) -> str:
+        try:
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise Failed(f"client {self._name}: ended") from error
+        return self._read()
+
+    def work(self, workload: str, target: str, effort: Effort, threads: int) -> dict[str, float]:
+        answer = self._ask(f"{workload} {self._targets.index(target)} {effort.operations} "
+                           f"{effort.milliseconds} {threads}")
+        operations, p50, p99, cpu, elapsed = (int(word) for word in answer.split())
+        return {"p50": p50 / 1e3, "p99": p99 / 1e3, "cpu": cpu / 1e3,
+                "rate": operations / elapsed * 1e9}
+
+
+@dataclass
+class Turn:
+    """`name`: the fields of its rows but workload and stat."""
+
+    client: Client
+    workload: str
+    target: str
+    name: dict[str, Any]
+    threads: int = 1
+    rows: dict[str, Row] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        stats = {"rate": "per-second", "cpu": "us"} if self.threads > 1 else {"p50": "us", "p99": "us"}
+        self.rows = {stat: Row({**self.name, "workload": self.workload, "stat": stat}, unit)
+                     for stat, unit in stats.items()}
+
+    def take(self, effort: Effort, counted: bool) -> None:
+        try:
+            measured = self.client.work(self.workload, self.target, effort, self.threads)
+        except Failed as error:
+            raise Failed(f"{error} ({self.workload})") from error
+        if counted:
+            for stat, row in self.rows.items():
+                row.samples.append(measured[stat])
+
+
+def take_turns(turns: list[Turn], effort: Effort, tell: Callable[[str], None]) -> list[Row]:
+    """Rounds of every turn, each in an order of its own, after one that warms up."""
+    order = random.Random(1)
+    for number in range(effort.rounds + 1):
+        tell(f"round {number} of {effort.rounds}, {len(turns)} turns")
+        for turn in order.sample(turns, len(turns)):
+            turn.take(effort, counted=number > 0)
+    return [row for turn in turns for row in turn.rows.values()]
