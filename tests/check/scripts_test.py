@@ -51,7 +51,7 @@ class ArgumentsTest(ScriptsTest):
         self.assert_one_line(result, 2, "build: unknown configuration 'nonsense'")
 
     def test_help(self):
-        for name in "test", "build", "check":
+        for name in "test", "build", "check", "bench":
             result = run(self.script(name), "--help")
             self.assertEqual((result.returncode, result.stderr), (0, ""))
             self.assertIn(f"scripts/{name}", result.stdout)
