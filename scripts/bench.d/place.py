@@ -155,6 +155,25 @@ class Place:
         return process
 
 
+def join(left: Namespace, left_device: str, left_address: str,
+         right: Namespace, right_device: str, right_address: str) -> None:
+    """By a pair of veth devices."""
+    left.shell(f"ip link add {left_device} type veth peer name {right_device} netns {right.path}; "
+               f"ip address add {left_address}/24 dev {left_device}; ip link set {left_device} up")
+    right.shell(f"ip address add {right_address}/24 dev {right_device}; "
+                f"ip link set {right_device} up")
+
+
+def make_node(place: Place, server: Namespace, name: str, number: int) -> Node:
+    """A node that reaches the server by its default route. Numbers: 1 to 254."""
+    namespace = place.namespace()
+    server_end, address = f"10.64.{number}.1", f"10.64.{number}.2"
+    join(server, f"node{number}", server_end, namespace, "eth0", address)
+    namespace.shell(f"ip route add default via {server_end}; "
+                    "echo 1 >/proc/sys/net/ipv4/tcp_no_metrics_save")
+    return Node(name, namespace, place.make_cgroup(name), address)
+
+
 def end(process: subprocess.Popen, signal_number: int) -> None:
     if process.poll() is None:
         process.send_signal(signal_number)

@@ -7,7 +7,10 @@ from html import escape
 
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 70, 130, 50, 55
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+MOST_TICKS = 8
+# The same for the same name in every plot.
+KNOWN = {"topolb": "#0072b2", "nftables": "#d55e00", "iptables": "#cc79a7", "direct": "#009e73"}
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#444444")
 
 
 @dataclass(frozen=True)
@@ -36,20 +39,22 @@ class Plot:
 
 
 class Axis:
+    """From a tick at or below the least value to one at or above the greatest."""
+
     def __init__(self, values: list[float], first: float, last: float):
-        self.low = math.floor(math.log10(min(values)))
-        self.high = max(math.ceil(math.log10(max(values))), self.low + 1)
         self._first, self._last = first, last
+        powers = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
+        ticks = [10.0 ** power * step for power in powers for step in (1, 2, 5)]
+        low = max((i for i, tick in enumerate(ticks) if tick <= min(values) * 1.0001))
+        high = min((i for i, tick in enumerate(ticks) if tick >= max(values) * 0.9999))
+        self.ticks = ticks[low:max(high, low + 1) + 1]
+        self._low, self._high = math.log10(self.ticks[0]), math.log10(self.ticks[-1])
+        if len(self.ticks) > MOST_TICKS:
+            self.ticks = [tick for tick in self.ticks if round(math.log10(tick), 6).is_integer()]
 
     def at(self, value: float) -> float:
-        part = (math.log10(value) - self.low) / (self.high - self.low)
+        part = (math.log10(value) - self._low) / (self._high - self._low)
         return self._first + part * (self._last - self._first)
-
-    def ticks(self) -> list[float]:
-        """Powers of ten, and between them where there are few."""
-        steps = (1, 2, 5) if self.high - self.low <= 2 else (1,)
-        return [10.0 ** power * step for power in range(self.low, self.high + 1)
-                for step in steps if power < self.high or step == 1]
 
 
 def text(x: float, y: float, words: str, anchor: str = "middle", more: str = "") -> str:
@@ -75,15 +80,15 @@ def draw(plot: Plot) -> str:
         text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, plot.x_label),
         text(LEFT, TOP - 10, plot.y_label, "start"),
     ]
-    for tick in x_axis.ticks():
+    for tick in x_axis.ticks:
         x = x_axis.at(tick)
         parts += [line(x, TOP, x, HEIGHT - BOTTOM, "#eee"),
                   text(x, HEIGHT - BOTTOM + 18, f"{tick:,.0f}")]
-    for tick in y_axis.ticks():
+    for tick in y_axis.ticks:
         y = y_axis.at(tick)
         parts += [line(LEFT, y, WIDTH - RIGHT, y, "#ddd"), text(LEFT - 8, y + 4, f"{tick:,g}", "end")]
-    for series, y in zip(plot.series, label_places(plot.series, y_axis)):
-        colour = COLOURS[plot.series.index(series) % len(COLOURS)]
+    for i, (series, y) in enumerate(zip(plot.series, label_places(plot.series, y_axis))):
+        colour = KNOWN.get(series.name, COLOURS[i % len(COLOURS)])
         parts += draw_series(series, x_axis, y_axis, colour, y)
     return "\n".join([*parts, "</svg>", ""])
 

@@ -50,11 +50,10 @@ def above_no_op_plot(rows: list[Row]) -> Plot:
 def control_plot(rows: list[Row], name: str, title: str, y_label: str, scale: float,
                  workload: str, stat: str) -> Plot:
     lines = []
-    for (case,), members in groups(find_all(rows, suite="control", workload=workload, stat=stat),
-                                   "case"):
-        lines.append(series(f"topolb {case}", members, lambda row: row["services"] * row["backends"],
-                            scale))
-    return Plot(name, title, "endpoints", y_label, lines)
+    for (case,), members in groups(find_all(rows, suite="control", config="topolb",
+                                            workload=workload, stat=stat), "case"):
+        lines.append(series(case, members, lambda row: row["services"] * row["backends"], scale))
+    return Plot(name, title, "endpoints", y_label, [one for one in lines if len(one.points) > 1])
 
 
 def plots_of(rows: list[Row]) -> list[Plot]:

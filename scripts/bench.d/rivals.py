@@ -6,15 +6,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGTERM
-from typing import Callable
 
 import rules_iptables
 import rules_nftables
 from cluster import NODE, Cluster
+from kube_proxy import RealKubeProxy
 from place import Failed, Node, Place, end
+from rows import Row
 
+RULES = {"nftables": rules_nftables, "iptables": rules_iptables}
 PATIENCE_S = 300
-# More than these Services of nftables or iptables share chains, which favours the rival.
+# Of more Services than these the rules share chains, which favours the rival; the real kube-proxy would
+# take hours for them.
 CHAINS = 10_000
 
 CONNTRACK = """
@@ -34,23 +37,34 @@ class Programs:
     traffic: Path
 
 
-Load = Callable[[Place, Programs, Node, Cluster], None]
-
 
 def load_conntrack(node: Node) -> None:
     node.namespace.run("nft", "-f", "-", text=CONNTRACK)
 
 
-def load_nftables(_place: Place, _programs: Programs, node: Node, cluster: Cluster) -> None:
-    rules_nftables.load(node.namespace, cluster, node.address, chains_of(cluster))
+class Rivals:
+    """Loads a node with a cluster, as `config` does it."""
 
+    def __init__(self, place: Place, programs: Programs, kube_proxy: RealKubeProxy | None):
+        self._place = place
+        self._programs = programs
+        self._kube_proxy = kube_proxy
 
-def load_iptables(_place: Place, _programs: Programs, node: Node, cluster: Cluster) -> None:
-    rules_iptables.load(node.namespace, cluster, node.address, chains_of(cluster))
+    def load(self, config: str, node: Node, cluster: Cluster) -> list[Row]:
+        """What was measured by the way."""
+        if config == "topolb":
+            load_topolb(self._place, self._programs, node, cluster)
+        elif self._kube_proxy is not None and cluster.services <= CHAINS:
+            return self._kube_proxy.load(node, cluster, config)
+        else:
+            chains = min(CHAINS, len(cluster.numbers))
+            RULES[config].load(node.namespace, cluster, node.address, chains)
+        return []
 
-
-def chains_of(cluster: Cluster) -> int:
-    return min(CHAINS, len(cluster.numbers))
+    def stop(self) -> None:
+        """Nothing runs on any more but what is in the kernel."""
+        if self._kube_proxy is not None:
+            self._kube_proxy.stop()
 
 
 def load_topolb(place: Place, programs: Programs, node: Node, cluster: Cluster) -> None:
@@ -91,10 +105,3 @@ def wait_until_ready(agent: subprocess.Popen, log: Path) -> None:
             words = (log.read_text(encoding="utf-8").strip().splitlines() or ["no word"])[-1]
             raise Failed(f"the agent does not get ready: {words}")
         time.sleep(0.05)
-
-
-LOADS: dict[str, Load] = {
-    "nftables": load_nftables,
-    "iptables": load_iptables,
-    "topolb": load_topolb,
-}

@@ -5,19 +5,20 @@ import os
 from dataclasses import dataclass
 from typing import Callable, Iterator
 
-import rivals
 from cluster import BACKEND_CIDR, PORT, TARGET_PORT, Cluster
-from place import Namespace, Node, Place
-from rivals import Programs
+from kube_proxy import RealKubeProxy
+from place import Node, Place, make_node
+from rivals import Programs, Rivals, load_conntrack
 from rows import Row
 from traffic import Client, Effort, Server, Turn, take_turns
 
 NAME = "connect"
 BACKENDS = 10
+API_ADDRESS = "10.65.0.1"  # of the API server that a real kube-proxy asks
 TCP = ("tcp-connect", "tcp-connect-close", "tcp-request", "tcp-ping-pong")
 UDP = ("udp-send", "udp-request", "udp-request-new")
 THREADS = 8
-RULES = ("nftables", "iptables")
+CONFIGS = ("nftables", "iptables", "topolb")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Sizes:
     tiers: tuple[int, ...]
 
 
-QUICK = Sizes(services=(1, 1000), backends=(1, 100), tiers=(1, 4, 16))
+QUICK = Sizes(services=(1, 100, 1000), backends=(1, 100), tiers=(1, 4, 16))
 FULL = Sizes(services=(1, 1000, 10_000, 100_000), backends=(1, 100, 5000), tiers=(1, 4, 16))
 
 
@@ -45,17 +46,18 @@ class Subject:
 
 
 def subjects(sizes: Sizes) -> Iterator[Subject]:
-    for config in (*RULES, "topolb"):
-        for services in sizes.services:
+    for services in sizes.services:
+        for config in CONFIGS:
             yield Subject(config, Cluster(services, BACKENDS), every=True)
-        for backends in sizes.backends:
+    for backends in sizes.backends:
+        for config in CONFIGS:
             yield Subject(config, Cluster(1, backends))
     for tiers in sizes.tiers:
         yield Subject("topolb", Cluster(1, BACKENDS, tiers))
 
 
 class Network:
-    """The server, and nodes each joined to it by a pair of veth devices."""
+    """The server, and nodes each joined to it."""
 
     def __init__(self, place: Place, programs: Programs, cpu: int):
         self._place = place
@@ -63,29 +65,18 @@ class Network:
         self._cpu = cpu
         self._nodes = 0
         self._namespace = place.namespace()
+        self._namespace.run("ip", "address", "add", f"{API_ADDRESS}/32", "dev", "lo")
         self._namespace.run("ip", "route", "add", "local", BACKEND_CIDR, "dev", "lo")
         self._server = Server(self._namespace)
+        self.kube_proxy = RealKubeProxy.wanted(place, self._namespace, API_ADDRESS)
 
     def node(self, name: str) -> Node:
         self._nodes += 1
-        number, namespace = self._nodes, self._place.namespace()
-        server_end, address = f"10.64.{number}.1", f"10.64.{number}.2"
-        join(self._namespace, f"node{number}", server_end, namespace, "eth0", address)
-        namespace.shell(f"ip route add default via {server_end}; "
-                        "echo 1 >/proc/sys/net/ipv4/tcp_no_metrics_save")
-        return Node(name, namespace, self._place.make_cgroup(name), address)
+        return make_node(self._place, self._namespace, name, self._nodes)
 
     def client(self, node: Node, targets: dict[str, list[str]], pinned: bool = True) -> Client:
         return Client(self._place, node, self._programs.traffic, self._server,
                       self._cpu if pinned else None, targets)
-
-
-def join(left: Namespace, left_device: str, left_address: str,
-         right: Namespace, right_device: str, right_address: str) -> None:
-    left.shell(f"ip link add {left_device} type veth peer name {right_device} netns {right.path}; "
-               f"ip address add {left_address}/24 dev {left_device}; ip link set {left_device} up")
-    right.shell(f"ip address add {right_address}/24 dev {right_device}; "
-                f"ip link set {right_device} up")
 
 
 def service_targets(cluster: Cluster) -> dict[str, list[str]]:
@@ -153,14 +144,17 @@ def run(place: Place, programs: Programs, sizes: Sizes, effort: Effort,
     network = Network(place, programs, min(os.sched_getaffinity(0)))
     clusters = [Cluster(services, BACKENDS) for services in sizes.services]
     direct, conntrack = network.node("direct"), network.node("conntrack")
-    rivals.load_conntrack(conntrack)
+    load_conntrack(conntrack)
     # Twice the same: how far they are apart is the noise.
     turns = [*direct_turns("direct", network, direct, clusters),
              *direct_turns("direct-again", network, direct, clusters),
              *direct_turns("conntrack", network, conntrack, clusters[:1])]
+    rivals = Rivals(place, programs, network.kube_proxy)
+    rows = []
     for subject in subjects(sizes):
         tell(f"loading {subject.name}")
         node = network.node(subject.name)
-        rivals.LOADS[subject.config](place, programs, node, subject.cluster)
+        rows += rivals.load(subject.config, node, subject.cluster)
         turns += turns_of(subject, network, node)
-    return take_turns(turns, effort, tell)
+    rivals.stop()
+    return [*take_turns(turns, effort, tell), *rows]

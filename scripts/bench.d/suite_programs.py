@@ -9,7 +9,7 @@ from place import Failed
 from rows import Row
 
 # Suite, and the program that prints its rows.
-PROGRAMS = {"hooks": "hook_bench", "packets": "tc_bench", "control": "control_bench"}
+PROGRAMS = {"hooks": "hook_bench", "control": "control_bench"}
 
 
 def run(directory: Path, suite: str, quick: bool, rounds: int | None) -> tuple[dict, list[Row]]:
@@ -27,7 +27,10 @@ def run(directory: Path, suite: str, quick: bool, rounds: int | None) -> tuple[d
     how: dict = {}
     rows = []
     for text in result.stdout.splitlines():
-        line = json.loads(text)
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise Failed(f"{PROGRAMS[suite]} prints what is no row: {text[:80]}") from error
         if "run" in line:
             how = line["run"]
         else:

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real API server, and the real kube-proxy as a rival: only where KUBE_PROXY names one, and
-KUBEBUILDER_ASSETS the directory of etcd and kube-apiserver."""
+"""A real API server, for the real kube-proxy as a rival."""
 
 import http.client
 import json
 import queue
+import signal
 import ssl
+import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
 
-from cluster import SERVICE_CIDR, Cluster
-from place import Failed, Namespace, Place, run
+from cluster import NODE, SERVICE_CIDR, Cluster
+from place import Failed, Namespace, Place, end, run
 
 TOKEN = "bench-admin"
 PORT = 6443
 WRITERS = 8
-PATIENCE_S = 900  # of everything here; 10,000 Services in iptables mode take minutes
+SERVICES = "/api/v1/namespaces/default/services"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 
 
 class Connection(http.client.HTTPSConnection):
@@ -39,46 +42,49 @@ class Connection(http.client.HTTPSConnection):
         plain.connect((self.host, self.port))
         self.sock = self._context.wrap_socket(plain, server_hostname=self.host)
 
-    def send_object(self, method: str, path: str, body: dict | None = None) -> tuple[int, str]:
+    def ask(self, method: str, path: str, body: dict | None = None) -> int:
+        """The status."""
         self.request(method, path, None if body is None else json.dumps(body),
                      {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"})
         response = self.getresponse()
-        return response.status, response.read().decode()
+        response.read()
+        return response.status
 
-    def create(self, collection: str, body: dict) -> None:
-        status, words = self.send_object("POST", collection, body)
-        if status not in (201, 409):
-            raise Failed(f"the API server refuses {body['metadata']['name']}: {words[:300]}")
+    def require(self, method: str, path: str, body: dict) -> None:
+        status = self.ask(method, path, body)
+        if status not in (200, 201):
+            raise Failed(f"{method} {path} {body['metadata']['name']}: status {status}")
 
 
 class ApiServer:
-    """In a namespace whose `address` the nodes reach."""
+    """etcd and kube-apiserver in a namespace, on an address that the nodes reach."""
 
     def __init__(self, place: Place, namespace: Namespace, address: str, assets: Path):
         self._namespace = namespace
         self._address = address
-        self._directory = place.directory / "api"
-        self._directory.mkdir()
+        self._directory = Path(tempfile.mkdtemp(prefix="api-", dir=place.directory))
+        self._processes: list[subprocess.Popen] = []
         self._make_keys()
         etcd = "http://127.0.0.1:2379"
         self._start(place, assets / "etcd", "--data-dir", str(self._directory / "etcd"),
                     "--listen-client-urls", etcd, "--advertise-client-urls", etcd,
                     "--listen-peer-urls", "http://127.0.0.1:2380", "--unsafe-no-fsync")
+        key = self._directory / "server.key"
         self._start(
             place, assets / "kube-apiserver", f"--etcd-servers={etcd}", f"--secure-port={PORT}",
             f"--bind-address={address}", f"--tls-cert-file={self._directory / 'server.crt'}",
-            f"--tls-private-key-file={self._directory / 'server.key'}",
-            f"--token-auth-file={self._directory / 'tokens.csv'}", "--authorization-mode=RBAC",
+            f"--tls-private-key-file={key}", "--authorization-mode=RBAC",
+            f"--token-auth-file={self._directory / 'tokens.csv'}",
             f"--service-cluster-ip-range={SERVICE_CIDR}",
             "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={self._directory / 'server.key'}",
-            f"--service-account-signing-key-file={self._directory / 'server.key'}",
-            "--disable-admission-plugins=ServiceAccount", "--max-mutating-requests-inflight=1000")
+            f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}",
+            "--disable-admission-plugins=ServiceAccount")
         self._wait()
 
     def _start(self, place: Place, program: Path, *arguments: str) -> None:
         with open(self._directory / f"{program.name}.log", "w", encoding="utf-8") as log:
-            place.start(self._namespace, str(program), *arguments, stdout=log, stderr=log)
+            self._processes.append(place.start(self._namespace, str(program), *arguments,
+                                               stdout=log, stderr=log))
 
     def _make_keys(self) -> None:
         run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
@@ -88,18 +94,22 @@ class ApiServer:
         (self._directory / "tokens.csv").write_text(f"{TOKEN},admin,1,system:masters\n")
 
     def _wait(self) -> None:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             try:
                 with self.connection() as api:
-                    if api.send_object("GET", "/api/v1/namespaces/default")[0] == 200:
+                    if api.ask("GET", "/api/v1/namespaces/default") == 200:
                         return
             except OSError:
                 pass
             time.sleep(0.5)
-        raise Failed(f"kube-apiserver does not get ready (log: {self._directory})")
+        raise Failed("kube-apiserver does not get ready")
 
-    def connection(self) -> "Connection":
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            end(process, signal.SIGKILL)
+
+    def connection(self) -> Connection:
         return Connection(self._namespace, self._address, self._directory / "server.crt")
 
     def kubeconfig(self) -> Path:
@@ -113,30 +123,27 @@ class ApiServer:
             "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}]}))
         return path
 
-    def add_node(self, name: str, address: str) -> None:
+    def put_node(self, cluster: Cluster, address: str) -> None:
+        node = cluster.node_object(NODE, address)
         with self.connection() as api:
-            api.create("/api/v1/nodes", {
-                "apiVersion": "v1", "kind": "Node", "metadata": {
-                    "name": name, "labels": {"kubernetes.io/hostname": name}},
-                "status": {"addresses": [{"type": "InternalIP", "address": address}]}})
+            if api.ask("POST", "/api/v1/nodes", node) == 409:
+                api.require("PUT", f"/api/v1/nodes/{NODE}/status", node)
 
-    def add_services(self, cluster: Cluster, numbers: range) -> None:
+    def add_services(self, cluster: Cluster) -> None:
         """By several connections at once; raises what the first one met that failed."""
         waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for number in numbers:
+        for number in cluster.numbers:
             waiting.put(number)
         failed: list[Exception] = []
 
-        def write():
+        def write() -> None:
             try:
                 with self.connection() as api:
                     while not failed:
                         number = waiting.get_nowait()
-                        api.create("/api/v1/namespaces/default/services", cluster.service(number))
+                        api.require("POST", SERVICES, cluster.service(number))
                         for endpoint_slice in cluster.slices(number):
-                            api.create(
-                                "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
-                                endpoint_slice)
+                            api.require("POST", SLICES, endpoint_slice)
             except queue.Empty:
                 pass
             except (OSError, http.client.HTTPException, Failed) as error:
