@@ -90,13 +90,13 @@ class AdmissionPolicy : public testing::TestWithParam<std::string> {
     return false;
   }
 
-  static RealCluster::Answer create(const value& object, const char* options = kDryRun) {
+  static PlainAnswer create(const value& object, const char* options = kDryRun) {
     return cluster->send("POST", std::string(kServices) + options, object.serialize());
   }
-  static RealCluster::Answer merge(const std::string& name, const std::string& patch) {
+  static PlainAnswer merge(const std::string& name, const std::string& patch) {
     return cluster->send("PATCH", fmt::format("{}/{}", kServices, name), patch);
   }
-  static void expect_refused(const RealCluster::Answer& answer, const std::string& part,
+  static void expect_refused(const PlainAnswer& answer, const std::string& part,
                              const std::string& what) {
     EXPECT_EQ(answer.status, 422) << what << ": " << answer.body;
     const auto said = value::parse(answer.body).at("message").as_string();

@@ -132,7 +132,6 @@ RealCluster::RealCluster(std::string assets)
                                "--listen-peer-urls", etcd_url(free_port())},
       *directory_ / "etcd.log");
   cable_ = std::make_unique<test::Cable>(api_port_);
-  admin_ = std::make_unique<ApiClient>(config_on(api_port_), make_transport());
   start();
 }
 
@@ -144,23 +143,28 @@ void RealCluster::put(const web::json::value& object) {
       collection(object.at("apiVersion").as_string(), object.at("kind").as_string(),
                  field_of(metadata, "namespace"));
   const std::string name = metadata.at("name").as_string();
-  Answer answer = send("POST", path, object.serialize());
+  PlainAnswer answer;
   // Between reading its version and writing, the server may have changed it itself.
-  for (int tries = 0; answer.status == 409 && tries < kPutTries; ++tries) {
+  for (int tries = 0; tries < kPutTries; ++tries) {
     web::json::value next = object;
-    const auto stored = web::json::value::parse(send("GET", path + "/" + name).body);
-    next["metadata"]["resourceVersion"] = stored.at("metadata").at("resourceVersion");
-    answer = send("PUT", path + "/" + name, next.serialize());
+    const auto stored = send("GET", path + "/" + name);
+    if (stored.status == 200) {
+      next["metadata"]["resourceVersion"] =
+          web::json::value::parse(stored.body).at("metadata").at("resourceVersion");
+      answer = send("PUT", path + "/" + name, next.serialize());
+    } else {
+      answer = send("POST", path, next.serialize());
+    }
+    if (answer.status == 200 || answer.status == 201) return;
+    if (answer.status != 409) break;
   }
-  if (answer.status != 200 && answer.status != 201) {
-    throw std::runtime_error("test: cannot create or replace " + name + ": " + answer.body);
-  }
+  throw std::runtime_error("test: cannot create or replace " + name + ": " + answer.body);
 }
 
 void RealCluster::remove(const std::string& kind, const std::string& name_space,
                          const std::string& name) {
   const char* api_version = kind == "EndpointSlice" ? "discovery.k8s.io/v1" : "v1";
-  send("DELETE", collection(api_version, kind, name_space) + "/" + name);
+  (void)send("DELETE", collection(api_version, kind, name_space) + "/" + name);
 }
 
 void RealCluster::stop() { api_server_.reset(); }
@@ -190,15 +194,26 @@ std::string RealCluster::rotate_token() {
   // A token that is bound to an object is worthless without it.
   const std::string before = fmt::format("agent-{}", tokens_);
   const std::string now = fmt::format("agent-{}", ++tokens_);
-  send("POST", kAccounts, R"({"metadata":{"name":"topolb"}})");
-  send("POST", kSecrets, fmt::format(R"({{"metadata":{{"name":"{}"}}}})", now));
+  (void)send("POST", kAccounts, R"({"metadata":{"name":"topolb"}})");
+  (void)send("POST", kSecrets, fmt::format(R"({{"metadata":{{"name":"{}"}}}})", now));
   const auto answer = send("POST", std::string(kAccounts) + "/topolb/token",
                            fmt::format(R"({{"spec":{{"boundObjectRef":{{"apiVersion":"v1",)"
                                        R"("kind":"Secret","name":"{}"}}}}}})",
                                        now));
   if (answer.status != 201) throw std::runtime_error("test: no token: " + answer.body);
-  send("DELETE", std::string(kSecrets) + "/" + before);
+  (void)send("DELETE", std::string(kSecrets) + "/" + before);
   return web::json::value::parse(answer.body).at("status").at("token").as_string();
+}
+
+void RealCluster::refuse_slices(bool refuse) {
+  auto role = shipped_objects("k8s/base/cluster-role.yaml").front();
+  auto kept = web::json::value::array();
+  for (const auto& rule : role.at("rules").as_array()) {
+    const bool is_theirs = rule.at("resources").serialize().find("slices") != std::string::npos;
+    if (!refuse || !is_theirs) kept[kept.size()] = rule;
+  }
+  role["rules"] = kept;
+  put(role);
 }
 
 ClusterConfig RealCluster::config_on(std::uint16_t port) const {
@@ -237,42 +252,23 @@ std::vector<std::string> RealCluster::api_server_arguments() const {
           "--disable-admission-plugins=ServiceAccount"};
 }
 
-RealCluster::Answer RealCluster::send(const std::string& method, const std::string& target,
-                                      const std::string& body) {
-  ApiRequest request;
-  request.method = method;
-  request.target = target;
-  request.body = body;
-  if (!body.empty()) request.content_type = method == "PATCH" ? kMergePatchBody : kJsonBody;
-  Answer answer;
-  const auto response = admin_->send(request,
-                                     [&answer](std::string_view piece) {
-                                       answer.body.append(piece);
-                                       return true;
-                                     },
-                                     {});
-  if (!response) return {0, response.error().message()};
-  answer.status = response->status;
-  if (answer.body.empty()) answer.body = response->error_body;
-  return answer;
+PlainAnswer RealCluster::send(const std::string& method, const std::string& target,
+                              const std::string& body) const {
+  PlainRequest request{.port = api_port_, .method = method, .target = target, .body = body};
+  request.headers = {std::string("Authorization: Bearer ") + kToken};
+  if (!body.empty()) {
+    request.headers.push_back(std::string("Content-Type: ") +
+                              (method == "PATCH" ? kMergePatchBody : kJsonBody));
+  }
+  return ask(request);
 }
 
 void RealCluster::compact_etcd() const {
-  ClusterConfig config;
-  config.servers = {etcd_url(etcd_port_)};
-  ApiClient etcd(config, make_transport());
-  const auto post = [&etcd](const std::string& path, const std::string& body) {
-    std::string answer;
-    ApiRequest request{.method = "POST", .target = path, .body = body};
-    request.content_type = "application/json";
-    const auto response = etcd.send(request,
-                                    [&answer](std::string_view piece) {
-                                      answer.append(piece);
-                                      return true;
-                                    },
-                                    {});
-    if (!response || response->status != 200) throw std::runtime_error("test: etcd says no");
-    return web::json::value::parse(answer);
+  const auto post = [this](const std::string& path, const std::string& body) {
+    const auto answer =
+        ask({.port = etcd_port_, .tls = false, .method = "POST", .target = path, .body = body});
+    if (answer.status != 200) throw std::runtime_error("test: etcd says " + answer.body);
+    return web::json::value::parse(answer.body);
   };
   const auto range = post("/v3/kv/range", R"({"key":"AA=="})");
   const std::string revision = range.at("header").at("revision").as_string();

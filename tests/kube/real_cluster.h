@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "api_server_certificates.h"
-#include "kube/api_client.h"
+#include "plain_http.h"
 #include "test_cluster.h"
 
 namespace topolb::kube {
@@ -26,6 +26,7 @@ class RealCluster final : public TestCluster {
 
   [[nodiscard]] ClusterConfig config() const override { return config_on(cable_->port()); }
   std::string rotate_token() override;
+  void refuse_slices(bool refuse) override;
   void put(const web::json::value& object) override;
   void remove(const std::string& kind, const std::string& name_space,
               const std::string& name) override;
@@ -34,11 +35,8 @@ class RealCluster final : public TestCluster {
   void forget_history() override;
 
   /// What a request as administrator is answered, not over the cable. PATCH: a merge patch.
-  struct Answer {
-    int status = 0;  // none: 0
-    std::string body;
-  };
-  Answer send(const std::string& method, const std::string& target, const std::string& body = "");
+  [[nodiscard]] PlainAnswer send(const std::string& method, const std::string& target,
+                                 const std::string& body = "") const;
 
  private:
   class Process;
@@ -56,7 +54,6 @@ class RealCluster final : public TestCluster {
   test::CertificateAuthority authority_;
   std::unique_ptr<Process> etcd_;
   std::unique_ptr<Process> api_server_;
-  std::unique_ptr<ApiClient> admin_;
   int tokens_ = 0;  // so far
 };
 

@@ -25,6 +25,10 @@ class SimulatedCluster final : public TestCluster {
     server_.set_token(token);
     return token;
   }
+  void refuse_slices(bool refuse) override {
+    server_.clear_faults();
+    if (refuse) server_.inject({.target = "endpointslices", .times = 1 << 20, .status = 403});
+  }
   void put(const web::json::value& object) override { server_.store().put(object); }
   void remove(const std::string& kind, const std::string& name_space,
               const std::string& name) override {

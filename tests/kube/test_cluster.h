@@ -34,6 +34,9 @@ class TestCluster {
   /// Whether a request with this token is let in.
   bool accepts(const std::string& token) const;
 
+  /// Whether the agent's account is forbidden to read EndpointSlices.
+  virtual void refuse_slices(bool refuse) = 0;
+
   /// Not over the cable. Creates or replaces.
   virtual void put(const web::json::value& object) = 0;
   virtual void remove(const std::string& kind, const std::string& name_space,

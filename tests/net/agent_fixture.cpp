@@ -35,7 +35,9 @@ fs::path make_directory() {
 std::string topolbd_path() { return from_environment("TOPOLBD"); }
 std::string topolb_path() { return from_environment("TOPOLB"); }
 
-AgentTest::AgentTest() : directory_(make_directory()) { fs::create_directory(path()); }
+AgentTest::AgentTest() : directory_(make_directory()), source_{"--manifests", path()} {
+  fs::create_directory(path());
+}
 
 AgentTest::~AgentTest() {
   if (agent_ && HasFailure()) std::fprintf(stderr, "the agent's log:\n%s", agent_->err().c_str());
@@ -68,8 +70,9 @@ void AgentTest::remove(const std::string& file_or_directory) const {
 }
 
 Words AgentTest::agent_command(const Words& more) const {
-  Words command{topolbd_path(), "--node",          "n1",         "--manifests",      path(),
-                "--cgroup",     sandbox_.cgroup(), "--pin-path", sandbox_.pin_path()};
+  Words command{topolbd_path(), "--node",           "n1", "--cgroup", sandbox_.cgroup(),
+                "--pin-path",   sandbox_.pin_path()};
+  command.insert(command.end(), source_.begin(), source_.end());
   if (std::find(more.begin(), more.end(), "--listen") == more.end()) {
     command.insert(command.end(), {"--listen", kListen});
   }
@@ -77,8 +80,12 @@ Words AgentTest::agent_command(const Words& more) const {
   return command;
 }
 
+void AgentTest::launch_agent(const Words& more) {
+  agent_ = std::make_unique<Process>(agent_command(more), prepare_);
+}
+
 void AgentTest::start_agent(const Words& more) {
-  agent_ = std::make_unique<Process>(agent_command(more));
+  launch_agent(more);
   ASSERT_TRUE(agent_->wait_for(" ready: ")) << agent_->err();
 }
 

@@ -34,10 +34,16 @@ class AgentTest : public ::testing::Test {
   void remove(const std::string& file_or_directory) const;
   [[nodiscard]] std::filesystem::path path(const std::string& file = "") const;
 
+  /// Where the agents started from now on find their objects, instead of in path().
+  void set_source(Words flags) { source_ = std::move(flags); }
+  /// What agents started from now on do before they are the agent.
+  void set_preparation(Process::Preparation prepare) { prepare_ = std::move(prepare); }
   /// The agent's command line for node n1 in this sandbox, `more` at its end.
   [[nodiscard]] Words agent_command(const Words& more = {}) const;
   /// Starts it, and waits until it is ready.
   void start_agent(const Words& more = {});
+  /// Starts it.
+  void launch_agent(const Words& more = {});
   Process& agent() { return *agent_; }
   /// Ends it by a signal and waits for that.
   std::optional<int> stop_agent(int signal);
@@ -68,6 +74,8 @@ class AgentTest : public ::testing::Test {
 
  private:
   std::filesystem::path directory_;
+  Words source_;
+  Process::Preparation prepare_;
   std::set<std::string> hosts_;
   std::vector<std::unique_ptr<Server>> servers_;
   std::unique_ptr<Process> agent_;

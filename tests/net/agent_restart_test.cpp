@@ -4,12 +4,11 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
-#include <atomic>
 #include <csignal>
-#include <thread>
 
 #include "agent_fixture.h"
 #include "json_text.h"
+#include "storm.h"
 
 namespace topolb::test {
 namespace {
@@ -19,42 +18,6 @@ using ::testing::SizeIs;
 constexpr const char* kWeb = "10.96.0.1:80";
 const std::string kOne = "10.1.0.1:8080";
 const std::string kTwo = "10.1.0.2:8080";
-
-/// Connects to the frontend without end, and counts what does not work.
-class Storm {
- public:
-  explicit Storm(std::string frontend)
-      : frontend_(std::move(frontend)), client_([this] { run(); }) {}
-  ~Storm() { stop(); }
-  Storm(const Storm&) = delete;
-  Storm& operator=(const Storm&) = delete;
-
-  void stop() {
-    done_ = true;
-    if (client_.joinable()) client_.join();
-  }
-  /// Until it has made `count` more connections.
-  bool goes_on(int count = 200) const {
-    const int target = dialled_ + count;
-    return wait_until([&] { return dialled_ >= target; });
-  }
-  [[nodiscard]] int failed() const { return failed_; }
-
- private:
-  void run() {
-    while (!done_) {
-      const auto seen = dial_tcp(frontend_);
-      if (seen.error != 0 || seen.backend.empty() || seen.peer != frontend_) ++failed_;
-      ++dialled_;
-    }
-  }
-
-  std::string frontend_;
-  std::atomic<bool> done_{false};
-  std::atomic<int> dialled_{0};
-  std::atomic<int> failed_{0};
-  std::thread client_;
-};
 
 class AgentRestart : public AgentTest {
  protected:

@@ -120,6 +120,11 @@ void ApiServer::inject(Fault fault) {
   faults_.push_back(std::move(fault));
 }
 
+void ApiServer::clear_faults() {
+  const std::lock_guard lock(mutex_);
+  faults_.clear();
+}
+
 void ApiServer::break_connections() {
   const std::lock_guard lock(mutex_);
   listener_->break_off_all();

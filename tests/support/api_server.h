@@ -56,6 +56,8 @@ class ApiServer {
 
   void set_token(const std::string& token);
   void inject(Fault fault);
+  /// No fault any more.
+  void clear_faults();
   /// Every open connection, without a word.
   void break_connections();
   /// A bookmark on every watch now.
