@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "../temporary_directory.h"
+
 namespace topolb::kube {
 namespace {
 
@@ -35,7 +37,7 @@ users:
 )";
 
 TEST(Kubeconfig, TheCurrentContext) {
-  const auto config = parse_kubeconfig(kTwoContexts, "/etc/k/config", "");
+  const auto config = parse_kubeconfig({{"/etc/k/config", kTwoContexts}}, "");
   ASSERT_TRUE(config) << config.error().message();
   ClusterConfig expected;
   expected.servers = {"https://10.0.0.1:6443"};
@@ -49,7 +51,7 @@ TEST(Kubeconfig, TheCurrentContext) {
 }
 
 TEST(Kubeconfig, AnotherContextWithoutUser) {
-  const auto config = parse_kubeconfig(kTwoContexts, "config", "anonymous");
+  const auto config = parse_kubeconfig({{"config", kTwoContexts}}, "anonymous");
   ASSERT_TRUE(config) << config.error().message();
   ClusterConfig expected;
   expected.servers = {"https://[2001:db8::1]:6443"};
@@ -67,12 +69,12 @@ std::string file_with(const std::string& cluster, const std::string& user) {
 constexpr const char* kServer = "server: 'https://h'";
 
 TEST(Kubeconfig, ExecPlugin) {
-  const auto config = parse_kubeconfig(
+  const std::string text =
       file_with(kServer,
                 "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: bin/login, "
                 "args: [get, token], env: [{name: REGION, value: north}], installHint: apt it, "
-                "interactiveMode: IfAvailable, provideClusterInfo: true}"),
-      "/home/u/.kube/config", "");
+                "interactiveMode: IfAvailable, provideClusterInfo: true}");
+  const auto config = parse_kubeconfig({{"/home/u/.kube/config", text}}, "");
   ASSERT_TRUE(config) << config.error().message();
   ExecPlugin expected;
   expected.api_version = "client.authentication.k8s.io/v1beta1";
@@ -93,7 +95,7 @@ struct WrongFile {
 class WrongKubeconfigTest : public testing::TestWithParam<WrongFile> {};
 
 TEST_P(WrongKubeconfigTest, IsOneLineWithFileAndField) {
-  const auto config = parse_kubeconfig(GetParam().text, "/k", "");
+  const auto config = parse_kubeconfig({{"/k", GetParam().text}}, "");
   ASSERT_FALSE(config);
   EXPECT_EQ(config.error().what, "kubeconfig /k: " + GetParam().error);
 }
@@ -104,7 +106,8 @@ INSTANTIATE_TEST_SUITE_P(
         WrongFile{"Empty", "", "current-context: missing, and no context was asked for"},
         WrongFile{"OtherKind", "kind: Pod", "kind: 'Pod' is no Config"},
         WrongFile{"NoMapping", "[]", "must be a mapping"},
-        WrongFile{"NoYaml", "a: [", "line 1: end of sequence flow not found"},
+        WrongFile{"NoYaml", "a: [",
+                  "line 2 column 1: did not find expected node content while parsing a flow node"},
         WrongFile{"NoSuchContext", "current-context: x", "contexts: no entry is called 'x'"},
         WrongFile{"ContextsNoList", "{current-context: x, contexts: 1}",
                   "contexts: must be a list"},
@@ -137,6 +140,13 @@ INSTANTIATE_TEST_SUITE_P(
                   "users[u].user.auth-provider: is not supported"},
         WrongFile{"Impersonation", file_with(kServer, "as: root"),
                   "users[u].user.as: is not supported"},
+        WrongFile{"TokenIsANumber", file_with(kServer, "token: 0123"),
+                  "users[u].user.token: must be a string"},
+        WrongFile{"ArgumentIsANumber",
+                  file_with(kServer,
+                            "exec: {apiVersion: client.authentication.k8s.io/v1, command: c, "
+                            "args: [1]}"),
+                  "users[u].user.exec.args: must be a string"},
         WrongFile{"TokenNoText", file_with(kServer, "token: {}"),
                   "users[u].user.token: must be a string"},
         WrongFile{"ExecVersion", file_with(kServer, "exec: {apiVersion: v0, command: c}"),
@@ -152,6 +162,76 @@ INSTANTIATE_TEST_SUITE_P(
                   "users[u].user.exec.interactiveMode: Always needs a terminal; use Never or "
                   "IfAvailable"}),
     [](const auto& tested) { return tested.param.name; });
+
+// Of several files each gives what the ones before it do not have.
+TEST(Kubeconfig, SeveralFiles) {
+  const std::string first =
+      "{contexts: [{name: x, context: {cluster: c, user: u}}], "
+      "users: [{name: u, user: {tokenFile: first}}]}";
+  const std::string second =
+      "{current-context: x, contexts: [{name: x, context: {cluster: other}}, {name: w}], "
+      "clusters: [{name: c, cluster: {server: 'https://h', certificate-authority: ca}}], "
+      "users: [{name: u, user: {tokenFile: second}}]}";
+  const std::vector<KubeconfigText> files{{"/a/config", first}, {"/b/config", second}};
+  const auto config = parse_kubeconfig(files, "");
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->token.file, "/a/first");
+  EXPECT_EQ(config->certificate_authority.file, "/b/ca");
+  EXPECT_EQ(*context_names(files), (std::vector<std::string>{"x", "x", "w"}));
+  const auto missing = parse_kubeconfig(files, "z");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().what,
+            "kubeconfig /a/config, kubeconfig /b/config: contexts: no entry is called 'z'");
+  const auto wrong = parse_kubeconfig({files[0], {"/b/config", "clusters: {}"}}, "x");
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().what, "kubeconfig /b/config: clusters: must be a list");
+}
+
+/// A home directory with a kubeconfig, and another file.
+class UsualKubeconfigs : public testing::Test {
+ protected:
+  UsualKubeconfigs() {
+    home_.write(".kube/config", "{current-context: home}");
+    home_.write("other", "{current-context: other}");
+  }
+  [[nodiscard]] std::vector<std::string> files(const std::string& variable) const {
+    const auto files = read_kubeconfig("", [&](const std::string& name) {
+      return name == "HOME" ? home_.path() : name == "KUBECONFIG" ? variable : "";
+    });
+    std::vector<std::string> names;
+    if (!files) return {files.error().message()};
+    for (const auto& file : *files) names.push_back(file.file);
+    return names;
+  }
+  test::TemporaryDirectory home_;
+};
+
+TEST_F(UsualKubeconfigs, AreThoseOfKubectl) {
+  const std::string other = home_.path() + "/other";
+  const std::string config = home_.path() + "/.kube/config";
+  EXPECT_EQ(files(""), (std::vector<std::string>{config}));
+  EXPECT_EQ(files(other + "::/nonexistent:" + config), (std::vector<std::string>{other, config}));
+  EXPECT_EQ(files("/nonexistent"), (std::vector<std::string>{}));
+  EXPECT_EQ(files(home_.path()),
+            (std::vector<std::string>{"read kubeconfig " + home_.path() + ": Is a directory"}));
+}
+
+TEST(FindCluster, TakesThePodsOwnWithoutAFile) {
+  const auto pod = [](const std::string& name) {
+    return name == "KUBERNETES_SERVICE_HOST"   ? "10.0.0.1"
+           : name == "KUBERNETES_SERVICE_PORT" ? "443"
+                                               : "";
+  };
+  const auto found = find_cluster("", "", pod);
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(found->servers, (std::vector<std::string>{"https://10.0.0.1:443"}));
+  EXPECT_FALSE(find_cluster("", "prod", pod)) << "a pod has no contexts";
+  const auto none = find_cluster("", "", [](const std::string&) { return ""; });
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().what,
+            "no cluster is known: there is no --kubeconfig, no file of KUBECONFIG and no "
+            "~/.kube/config, and this is no pod");
+}
 
 TEST(Kubeconfig, AFileThatIsNotThere) {
   const auto config = load_kubeconfig("/nonexistent/config", "");
