@@ -74,6 +74,124 @@ TEST_F(CliOfACluster, GivesUpInOneLine) {
   EXPECT_NE(plan.err.find("403"), std::string::npos) << plan.err;
 }
 
+/// The Status that a refusal has as its body.
+std::string refusal(int code, const std::string& message) {
+  return fmt::format(R"({{"kind":"Status","apiVersion":"v1","status":"Failure","message":"{}",)"
+                     R"("code":{}}})",
+                     message, code);
+}
+
+constexpr const char* kPatch = "fieldManager=topolb";
+
+TEST_F(CliOfACluster, SetsKeysAnewAfterAConflict) {
+  server_.inject({.target = kPatch, .times = 2, .status = 409, .body = refusal(409, "changed")});
+  EXPECT_EQ(run({"topology", "set", "default/web", "*"}).exit_code, 0);
+  EXPECT_EQ(server_.requests("/services/web").size(), 6U) << "three times read and written";
+  server_.inject({.target = kPatch, .times = 99, .status = 409, .body = refusal(409, "changed")});
+  const Outcome refused = run({"topology", "set", "default/web", "rack"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_NE(refused.err.find("changed: HTTP status 409\n"), std::string::npos) << refused.err;
+}
+
+TEST_F(CliOfACluster, SaysInOneLineThatYouMayNot) {
+  const std::string words = "User x cannot patch resource services";
+  server_.inject({.target = kPatch, .times = 2, .status = 403, .body = refusal(403, words)});
+  const Outcome set = run({"topology", "set", "default/web", "*"});
+  EXPECT_EQ(set.exit_code, 2);
+  EXPECT_EQ(set.out, "");
+  EXPECT_EQ(set.err, "topolb: PATCH /api/v1/namespaces/default/services/web: " + words +
+                         ": HTTP status 403\n");
+  const Outcome preview = run({"topology", "set", "default/web", "*", "--dry-run"});
+  EXPECT_EQ(preview.exit_code, 0) << "looking is allowed";
+  EXPECT_EQ(preview.err, "topolb: warning: PATCH /api/v1/namespaces/default/services/web: " +
+                             words + ": HTTP status 403\n");
+  server_.inject({.target = "/nodes?limit=500",
+                  .times = 1,
+                  .status = 403,
+                  .body = refusal(403, "User x cannot list nodes")});
+  const Outcome blind = run({"topology", "set", "default/web", "*", "--dry-run"});
+  EXPECT_EQ(blind.exit_code, 2) << "unknown is not empty";
+  EXPECT_EQ(blind.out, "");
+}
+
+// A cluster before 1.22; this server keeps whatever it is sent.
+TEST_F(CliOfACluster, WritesTheSpecOfOldClusters) {
+  EXPECT_EQ(run({"topology", "set", "default/web", "rack", "*", "--spec"}).exit_code, 0);
+  EXPECT_NE(server_.store()
+                .get("Service", "default", "web")
+                ->serialize()
+                .find(R"("topologyKeys":["rack","*"])"),
+            std::string::npos);
+  EXPECT_EQ(run({"topology", "get", "default/web"}).out,
+            "Service        default/web\n"
+            "Topology keys  rack\n"
+            "               *\n"
+            "From           spec.topologyKeys\n"
+            "Valid          yes\n");
+  const Outcome unset = run({"topology", "unset", "default/web"});
+  EXPECT_EQ(unset.exit_code, 1);
+  EXPECT_EQ(
+      unset.err,
+      "topolb: the keys are in spec.topologyKeys: topolb topology unset default/web --spec\n");
+  EXPECT_EQ(run({"topology", "set", "default/web", "*"}).exit_code, 0) << "the annotation wins";
+  EXPECT_NE(run({"topology", "get", "default/web"})
+                .out.find("Not used       spec.topologyKeys: "
+                          "rack, *\n"),
+            std::string::npos);
+  const Outcome hidden = run({"topology", "set", "default/web", "zone", "--spec"});
+  EXPECT_EQ(hidden.exit_code, 1);
+  EXPECT_EQ(hidden.err,
+            "topolb: the annotation topolb.io/topology-keys wins over spec.topologyKeys: first, "
+            "topolb topology unset default/web\n");
+  EXPECT_EQ(run({"topology", "unset", "default/web"}).exit_code, 0);
+  EXPECT_EQ(run({"topology", "unset", "default/web", "--spec"}).exit_code, 0);
+  EXPECT_EQ(run({"topology", "get", "default/web", "-o", "json"}).out,
+            "{\"namespace\": \"default\",\n \"name\": \"web\",\n \"source\": \"none\",\n"
+            " \"keys\": [],\n \"valid\": true,\n \"reason\": null,\n \"message\": null,\n"
+            " \"annotation\": null,\n \"spec\": [],\n \"served\": true}\n");
+}
+
+// The words are those of Kubernetes 1.36.
+TEST_F(CliOfACluster, SaysThatNewClustersHaveNoSuchField) {
+  server_.inject({.target = kPatch,
+                  .times = 1,
+                  .status = 422,
+                  .body = refusal(422, "strict decoding error: unknown field spec.topologyKeys")});
+  const Outcome set = run({"topology", "set", "default/web", "*", "--spec"});
+  EXPECT_EQ(set.exit_code, 1);
+  EXPECT_EQ(set.err,
+            "topolb: this cluster has no spec.topologyKeys, which went away in Kubernetes 1.22: "
+            "leave --spec out, to use the annotation\n");
+}
+
+TEST_F(CliOfACluster, FindsTheClusterAsKubectlDoes) {
+  const std::string config = directory_.path() + "/config";
+  ::setenv("KUBECONFIG", config.c_str(), 1);
+  EXPECT_EQ(topolb({"topology", "get", "default/web"}).exit_code, 0);
+  EXPECT_EQ(topolb({"topology", "get", "default/web", "--context", "other"}).err,
+            "topolb: kubeconfig " + config + ": contexts: no entry is called 'other'\n");
+  ::setenv("KUBECONFIG", "/nonexistent", 1);
+  EXPECT_EQ(topolb({"topology", "get", "default/web"}).err,
+            "topolb: no cluster is known: there is no --kubeconfig, no file of KUBECONFIG and no "
+            "~/.kube/config, and this is no pod\n");
+  ::unsetenv("KUBECONFIG");
+}
+
+TEST_F(CliOfACluster, ShowsInvalidKeysAsTheyAreWritten) {
+  auto service = kube::service("web", "10.96.0.1");
+  service["metadata"]["annotations"]["topolb.io/topology-keys"] = web::json::value("*, rack");
+  server_.store().put(service);
+  const Outcome get = run({"topology", "get", "default/web"});
+  EXPECT_EQ(get.exit_code, 0);
+  EXPECT_EQ(get.out,
+            "Service        default/web\n"
+            "Topology keys  *, rack\n"
+            "From           annotation topolb.io/topology-keys\n"
+            "Valid          no: topology key \"*\" is not the last: keys after it could never\n"
+            "               be reached; connections to this Service are refused until it is\n"
+            "               corrected\n");
+}
+
 TEST_F(CliOfACluster, NamesTheKubeconfigThatIsWrong) {
   const Outcome outcome = topolb({"check", "--kubeconfig", "/nonexistent"});
   EXPECT_EQ(outcome.exit_code, 2);

@@ -29,8 +29,22 @@ bool wants_metadata(const ServerRequest& request) {
   return request.header("accept").find("as=PartialObjectMetadata") != std::string::npos;
 }
 
+/// "/api/v1/namespaces/default/services" -> "default", and in `ret_path` "/api/v1/services".
+std::string take_namespace(std::string& ret_path) {
+  static const std::string word = "/namespaces/";
+  const auto begin = ret_path.find(word);
+  if (begin == std::string::npos) return {};
+  const auto end = ret_path.find('/', begin + word.size());
+  if (end == std::string::npos) return {};
+  std::string name = ret_path.substr(begin + word.size(), end - begin - word.size());
+  ret_path.erase(begin, end - begin);
+  return name;
+}
+
 Selector selector_of(const ServerRequest& request) {
-  return {request.parameter("labelSelector"), request.parameter("fieldSelector")};
+  std::string path = request.path;
+  return {request.parameter("labelSelector"), request.parameter("fieldSelector"),
+          take_namespace(path)};
 }
 
 /// In the form that the client asked for.
@@ -203,8 +217,10 @@ void ApiServer::answer(ResponseWriter& writer, const ServerRequest& request) {
     writer.send(200, fmt::format(R"({{"major":"1","minor":"{}"}})", options_.minor));
     return;
   }
+  std::string path = request.path;
+  take_namespace(path);
   const auto kind =
-      std::ranges::find_if(kKinds, [&](const Kind& known) { return request.path == known.path; });
+      std::ranges::find_if(kKinds, [&](const Kind& known) { return path == known.path; });
   if (const auto object = answer_object(store_, request)) {
     writer.send(object->status, object->body);
   } else if (kind == kKinds.end()) {

@@ -84,8 +84,11 @@ ObjectAnswer create(ApiServerStore& store, ObjectPath path, const value& object)
 }
 
 ObjectAnswer update(ApiServerStore& store, const ObjectPath& path, const value& written,
-                    bool is_patch) {
+                    const ServerRequest& request) {
+  const bool is_patch = request.method == "PATCH";
+  const bool dry_run = request.parameter("dryRun") == "All";
   int status = 200;
+  value answer;
   const auto changed = store.change(path.kind, path.name_space, path.name,
                                     [&](const value& stored) -> std::optional<value> {
                                       const std::string wanted = version_of(written);
@@ -97,8 +100,11 @@ ObjectAnswer update(ApiServerStore& store, const ObjectPath& path, const value& 
                                       if (status != 200) return std::nullopt;
                                       value next = is_patch ? stored : written;
                                       if (is_patch) merge(next, written);
+                                      answer = next;
+                                      if (dry_run) return std::nullopt;
                                       return next;
                                     });
+  if (!changed && dry_run && status == 200) return {200, answer.serialize()};
   if (!changed) return refuse(status, path);
   return {200, changed->serialize()};
 }
@@ -131,7 +137,7 @@ std::optional<ObjectAnswer> answer_object(ApiServerStore& store, const ServerReq
   const value written = value::parse(request.body, malformed);
   if (malformed) return ObjectAnswer{400, status_json(400, "BadRequest", "the body is no JSON")};
   if (request.method == "POST") return create(store, *path, written);
-  return update(store, *path, written, is_patch);
+  return update(store, *path, written, request);
 }
 
 }  // namespace topolb::test

@@ -24,6 +24,7 @@ bool label_matches(const web::json::value& labels, const std::string& requiremen
 
 bool Selector::matches(const web::json::value& object) const {
   const web::json::value& metadata = object.at("metadata");
+  if (!name_space.empty() && name_space != text_at(metadata, "namespace")) return false;
   const web::json::value unlabelled;
   const web::json::value& label_map =
       metadata.has_field("labels") ? metadata.at("labels") : unlabelled;

@@ -20,6 +20,7 @@ namespace topolb::test {
 struct Selector {
   std::string labels;
   std::string fields;
+  std::string name_space = {};  // "": all
   [[nodiscard]] bool matches(const web::json::value& object) const;
 };
 

@@ -21,6 +21,8 @@ inline constexpr int kExitUsage = 2;   // wrong flags, input that cannot be read
 struct Options {
   bool help = false;
   bool all_nodes = false;
+  bool spec = false;
+  bool dry_run = false;
   std::string output = "table";
   std::string manifests;   // the objects come from here,
   std::string kubeconfig;  // or from the cluster of this one
@@ -32,6 +34,7 @@ struct Options {
   std::string object;              // the positional argument of `explain` and `service show`
   std::string map;                 // of `map dump`
   std::vector<std::string> words;  // the arguments of `help`
+  std::vector<std::string> keys;   // of `topology set`
 };
 
 /// One call of a command.
@@ -57,6 +60,8 @@ inline constexpr unsigned kTakesScope = 1U << 5U;
 inline constexpr unsigned kTakesProxyName = 1U << 6U;
 inline constexpr unsigned kTakesPinPath = 1U << 7U;
 inline constexpr unsigned kTakesOutput = 1U << 8U;
+inline constexpr unsigned kTakesSpec = 1U << 9U;
+inline constexpr unsigned kTakesDryRun = 1U << 10U;
 inline constexpr unsigned kTakesObjects = kTakesManifests | kTakesKubeconfig;
 
 /// Has a value (`target`), or is a flag.
@@ -76,14 +81,14 @@ struct OptionSpec {
 std::span<const OptionSpec> option_table();
 
 /// Where a command stands in the help.
-enum class Section : std::uint8_t { Objects, Kernel, Other };
+enum class Section : std::uint8_t { Objects, Topology, Kernel, Other };
 
 struct Command {
   Section section = Section::Other;
   std::string_view noun;  // "plan", "service"
   std::string_view verb;  // "": the noun is the command
   std::string_view summary;
-  std::string_view details;  // for its help; "": none
+  std::string_view details;  // for its help, a paragraph a line; "": none
   std::string_view examples;
   unsigned options = 0;                     // bits
   std::array<unsigned, 2> one_of = {0, 0};  // of the bits of each, one must be given; 0: none

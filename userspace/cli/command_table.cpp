@@ -11,6 +11,29 @@ namespace {
 constexpr unsigned kCluster =
     kTakesObjects | kTakesContext | kTakesScope | kTakesProxyName | kTakesOutput;
 constexpr unsigned kKernel = kTakesPinPath | kTakesOutput;
+constexpr unsigned kTopology = kTakesKubeconfig | kTakesContext | kTakesOutput;
+
+constexpr std::string_view kServiceArgument = "NAMESPACE/NAME";
+constexpr std::string_view kUsualCluster =
+    "Without --kubeconfig: the cluster that kubectl uses, by $KUBECONFIG, ~/.kube/config, or the "
+    "service account of this pod.";
+constexpr std::string_view kSetDetails =
+    "KEYs are names of Node labels, the most preferred one first. A backend matches a KEY if its "
+    "node and the client's have the same value of that label; the first KEY that a ready backend "
+    "matches decides. The usual ones are kubernetes.io/hostname (the same node), "
+    "topology.kubernetes.io/zone and topology.kubernetes.io/region; `kubectl get nodes "
+    "--show-labels` shows all.\n"
+    "The last KEY may be * for any backend; put it in quotes, '*', or the shell replaces it. "
+    "Without it, a client that no backend is near enough to is refused. At most 16, none twice, "
+    "and not together with externalTrafficPolicy Local.\n"
+    "Sets the annotation topolb.io/topology-keys. Exits 1 if the Service is not there or cannot "
+    "have these keys, 2 if a KEY is wrong or you have no right.\n"
+    "Without --kubeconfig: the cluster that kubectl uses, by $KUBECONFIG, ~/.kube/config, or the "
+    "service account of this pod.";
+constexpr std::string_view kUnsetDetails =
+    "The Service is then served as kube-proxy serves it: by its traffic policies and hints.\n"
+    "Without --kubeconfig: the cluster that kubectl uses, by $KUBECONFIG, ~/.kube/config, or the "
+    "service account of this pod.";
 
 constexpr auto kCommands = std::to_array<Command>({
     {.section = Section::Objects,
@@ -48,6 +71,42 @@ constexpr auto kCommands = std::to_array<Command>({
      .argument = "NAMESPACE/NAME[:PORT]",
      .argument_target = &Options::object,
      .handler = run_explain},
+    {.section = Section::Topology,
+     .noun = "topology",
+     .verb = "get",
+     .summary = "a Service's topology keys, and whether they are valid",
+     .details = kUsualCluster,
+     .examples = "topolb topology get default/web\n"
+                 "topolb topology get default/web -o json",
+     .options = kTopology,
+     .argument = kServiceArgument,
+     .argument_target = &Options::object,
+     .handler = run_topology_get},
+    {.section = Section::Topology,
+     .noun = "topology",
+     .verb = "set",
+     .summary = "set a Service's topology keys",
+     .details = kSetDetails,
+     .examples = "topolb topology set default/web topology.kubernetes.io/zone --dry-run\n"
+                 "topolb topology set default/web topology.kubernetes.io/zone '*'\n"
+                 "topolb topology set default/web kubernetes.io/hostname example.com/rack",
+     .options = kTopology | kTakesSpec | kTakesDryRun,
+     .argument = kServiceArgument,
+     .argument_target = &Options::object,
+     .rest = "KEY...",
+     .rest_target = &Options::keys,
+     .handler = run_topology_set},
+    {.section = Section::Topology,
+     .noun = "topology",
+     .verb = "unset",
+     .summary = "take a Service's topology keys away",
+     .details = kUnsetDetails,
+     .examples = "topolb topology unset default/web --dry-run\n"
+                 "topolb topology unset default/web",
+     .options = kTopology | kTakesSpec | kTakesDryRun,
+     .argument = kServiceArgument,
+     .argument_target = &Options::object,
+     .handler = run_topology_unset},
     {.section = Section::Kernel,
      .noun = "status",
      .summary = "agent, hooks, map fill, age of the state",

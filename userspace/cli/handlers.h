@@ -9,6 +9,9 @@ namespace topolb::cli {
 int run_plan(const Invocation& call);
 int run_check(const Invocation& call);
 int run_explain(const Invocation& call);
+int run_topology_get(const Invocation& call);
+int run_topology_set(const Invocation& call);
+int run_topology_unset(const Invocation& call);
 int run_status(const Invocation& call);
 int run_service_list(const Invocation& call);
 int run_service_show(const Invocation& call);

@@ -49,6 +49,15 @@ void print_indented(std::ostream& out, std::string_view text) {
   }
 }
 
+void print_paragraphs(std::ostream& out, std::string_view text) {
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    out << '\n';
+    for (const auto& line : wrap(text.substr(0, end), kTextWidth)) out << line << '\n';
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+}
+
 template <typename Includes>
 void print_commands(std::ostream& out, const Includes& includes) {
   Table table({{""}, {""}}, 2);
@@ -85,12 +94,13 @@ std::string as_typed(std::string_view text, std::string_view program) {
 }
 
 void print_help(const Invocation& call) {
-  static constexpr std::array<std::pair<Section, std::string_view>, 3> kSections{
+  static constexpr std::array<std::pair<Section, std::string_view>, 4> kSections{
       {{Section::Objects, "From Kubernetes objects (no root, no agent)"},
+       {Section::Topology, "A Service's topology keys, in the cluster that kubectl uses"},
        {Section::Kernel, "From this machine's kernel (root; works while the agent is down)"},
        {Section::Other, "Other"}}};
   call.out << as_typed(
-      "topolb shows what topology-aware load balancing programs on a node, and why.\n"
+      "topolb shows where the traffic of Kubernetes Services goes and why, and sets it.\n"
       "\n"
       "Usage: topolb COMMAND [OPTIONS]\n",
       call.program);
@@ -123,10 +133,7 @@ void print_help(const Invocation& call, const Command& command) {
     out << std::exchange(label, "       ") << line << '\n';
   }
   if (!command.details.empty()) {
-    out << '\n';
-    for (const auto& line : wrap(as_typed(command.details, call.program), kTextWidth)) {
-      out << line << '\n';
-    }
+    print_paragraphs(out, as_typed(command.details, call.program));
   }
   out << "\nOptions:\n";
   Table table({{""}, {""}}, 2);

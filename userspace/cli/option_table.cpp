@@ -11,8 +11,8 @@ namespace {
 constexpr auto kOptions = std::to_array<OptionSpec>({
     {kTakesManifests, "--manifests", "DIR",
      "read the objects from the YAML and JSON files below DIR", &Options::manifests},
-    {kTakesKubeconfig, "--kubeconfig", "FILE", "read the objects from the cluster of this file",
-     &Options::kubeconfig},
+    {kTakesKubeconfig, "--kubeconfig", "FILE",
+     "the cluster, and who you are to it, as kubectl has them", &Options::kubeconfig},
     {kTakesContext, "--context", "NAME", "a context of the kubeconfig other than its current one",
      &Options::context},
     {kTakesNode, "--node", "NAME", "the node to plan for", &Options::node},
@@ -25,6 +25,11 @@ constexpr auto kOptions = std::to_array<OptionSpec>({
      &Options::service_proxy_name},
     {kTakesPinPath, "--pin-path", "DIR", "where the agent pins (default /sys/fs/bpf/topolb)",
      &Options::pin_path},
+    {kTakesSpec, "--spec", "",
+     "spec.topologyKeys instead of the annotation: for clusters before 1.22, which have that field",
+     nullptr, &Options::spec},
+    {kTakesDryRun, "--dry-run", "", "change nothing; show which nodes' traffic would move", nullptr,
+     &Options::dry_run},
     {kTakesOutput, "-o,--output", "table|json", "for people (default) or for scripts",
      &Options::output},
 });

@@ -78,6 +78,7 @@ TopologyKeys invalid(std::string rule) {
   result.problem_reason = "InvalidTopologyKeys";
   result.problem_message =
       fmt::format("{}; connections to this Service are refused until it is corrected", rule);
+  result.problem_rule = std::move(rule);
   return result;
 }
 
@@ -140,9 +141,10 @@ TopologyKeys topology_keys_of(const Service& service) {
   if (service.external_local) {
     result.keys.clear();
     result.problem_reason = "TopologyKeysConflict";
+    result.problem_rule =
+        "topology keys do not go together with externalTrafficPolicy Local: remove one of the two";
     result.problem_message =
-        "topology keys do not go together with externalTrafficPolicy Local: remove one of the two; "
-        "connections to this Service are refused until then";
+        fmt::format("{}; connections to this Service are refused until then", result.problem_rule);
   }
   return result;
 }

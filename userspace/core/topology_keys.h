@@ -17,7 +17,8 @@ inline constexpr std::string_view kAnyTopology = "*";
 struct TopologyKeys {
   std::vector<std::string> keys;
   std::string problem_reason;   // "" = valid; "InvalidTopologyKeys" or "TopologyKeysConflict"
-  std::string problem_message;  // says what to write instead
+  std::string problem_rule;     // the rule that is broken, and what to write instead
+  std::string problem_message;  // that, and what it means for connections
   [[nodiscard]] bool valid() const { return problem_reason.empty(); }
 };
 

@@ -27,6 +27,7 @@ struct Outcome {
   std::optional<std::string> tier;      // the key that decides; none: without keys, or nothing does
   std::vector<SocketAddress> backends;  // sorted; empty unless the verdict is forward
   std::vector<std::uint32_t> nodes;     // their numbers, ascending
+  bool operator==(const Outcome&) const = default;
 };
 
 struct BackendLoad {
@@ -79,6 +80,7 @@ struct Move {
   Outcome before;                    // without its nodes
   Outcome after;                     // without its nodes
   double share = 0;                  // of these nodes' traffic, what goes elsewhere than before
+  bool operator==(const Move&) const = default;
 };
 
 struct TrafficMoves {
@@ -87,6 +89,7 @@ struct TrafficMoves {
   std::size_t moved_nodes = 0;   // with a share above 0
   std::size_t losing_nodes = 0;  // that have backends before, and none after
   std::size_t gaining_nodes = 0;
+  bool operator==(const TrafficMoves&) const = default;
 };
 
 struct PortMoves {

@@ -103,6 +103,7 @@ TEST(Commands, AreThoseOfTheContract) {
   for (const auto& command : command_table()) words.insert(command.words());
   EXPECT_EQ(words, (std::set<std::string>{"plan", "check", "explain", "status", "service list",
                                           "service show", "backend list", "map list", "map dump",
+                                          "topology get", "topology set", "topology unset",
                                           "cleanup", "help", "version"}));
 }
 

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kube/list_objects.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "kube/api_call.h"
+#include "kube/resource.h"
+#include "kube/watch_event.h"
+
+namespace topolb::kube {
+namespace {
+
+constexpr const char* kPageSize = "500";
+constexpr unsigned kMaxTries = 3;
+constexpr int kGone = 410;
+
+std::string path_of(Kind kind, const std::string& namespace_name) {
+  const std::string& path = resource_of(kind).path;
+  const auto slash = path.rfind('/');
+  return object_path(path.substr(0, slash), namespace_name, path.substr(slash + 1));
+}
+
+/// One page. Error: as list_objects().
+Result<DecodedDocument> list_page(Api& api, Kind kind, const ListScope& scope,
+                                  const std::string& limit, const std::string& token,
+                                  const std::stop_token& stop) {
+  const Resource& resource = resource_of(kind);
+  const std::string path = path_of(kind, scope.namespace_name);
+  ApiRequest request;
+  request.target = make_target(
+      path, {{"labelSelector", scope.label_selector}, {"limit", limit}, {"continue", token}});
+  request.accept = resource.accept_list;
+  const auto page = call_api(api, request, stop);
+  if (!page) return page.error();
+  if (const auto checked = check_list(*page, resource.lists); !checked) {
+    return Error{checked.error().code, fmt::format("GET {}: {}", path, checked.error().what)};
+  }
+  return decode_json(*page, kind);
+}
+
+}  // namespace
+
+Result<std::vector<DecodedObject>> list_objects(Api& api, Kind kind, const ListScope& scope,
+                                                const std::stop_token& stop) {
+  std::vector<DecodedObject> objects;
+  std::string token;
+  for (unsigned tries = 1;;) {
+    auto page = list_page(api, kind, scope, kPageSize, token, stop);
+    if (page) {
+      objects.insert(objects.end(), std::make_move_iterator(page->objects.begin()),
+                     std::make_move_iterator(page->objects.end()));
+      token = page->list_continue;
+      if (token.empty()) return objects;
+    } else if (api_status_of(page.error()) == kGone && tries < kMaxTries) {
+      objects.clear();
+      token.clear();
+      ++tries;
+    } else {
+      return page.error();
+    }
+  }
+}
+
+Result<bool> any_object(Api& api, Kind kind, const ListScope& scope, const std::stop_token& stop) {
+  const auto page = list_page(api, kind, scope, "1", "", stop);
+  if (!page) return page.error();
+  return !page->objects.empty();
+}
+
+}  // namespace topolb::kube
