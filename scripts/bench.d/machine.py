@@ -27,7 +27,7 @@ def version(*command: str) -> str:
 def describe(cli: Path, root: Path) -> dict:
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "kernel": platform.release(),
+        "kernel": platform.release().split("-")[0],
         "cpu": first_match("/proc/cpuinfo", r"^model name\s*:\s*(.*)$"),
         "cpus": len(os.sched_getaffinity(0)),
         "memory": first_match("/proc/meminfo", r"^MemTotal:\s*(.*)$"),
@@ -43,9 +43,11 @@ def describe(cli: Path, root: Path) -> dict:
     }
 
 
-def line(machine: dict) -> str:
+def line(result: dict) -> str:
     """For people, before the tables."""
+    machine = result["machine"]
     virtual = "virtual machine, " if machine["virtual"] else ""
-    return (f"{machine['date'][:10]}, commit {machine['versions']['commit']}: {virtual}"
+    quick = "quick run, few rounds; " if result["quick"] else ""
+    return (f"{quick}{machine['date'][:10]}, commit {machine['versions']['commit']}: {virtual}"
             f"{machine['cpus']} CPUs ({machine['cpu']}), Linux {machine['kernel']}; "
             f"load average {machine['load']} at the start")

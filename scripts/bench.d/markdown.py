@@ -22,10 +22,10 @@ MARK = re.compile(r"(<!-- bench: ([a-z-]+) -->\n).*?(<!-- bench: end -->\n)", re
 
 def update(path: Path, result: dict, rows: list[Row]) -> None:
     """What was not measured stays as it is."""
-    parts: dict[str, list[str]] = {"machine": [machine.line(result["machine"]) + "."],
+    parts: dict[str, list[str]] = {"machine": [machine.line(result) + "."],
                                    "goals": [goals.table_of_goals(rows).markdown()]}
     for table in tables_of(rows):
-        parts.setdefault(table.suite, []).append(table.markdown())
+        parts.setdefault(table.suite, []).append(f"**{table.title}**\n\n{table.markdown()}")
     page = path.read_text(encoding="utf-8")
     if not MARK.search(page):
         raise Failed(f"{path} has no place for tables: a line '<!-- bench: SUITE -->'")

@@ -52,13 +52,15 @@ class Rivals:
 
     def load(self, config: str, node: Node, cluster: Cluster) -> list[Row]:
         """What was measured by the way."""
+        if config == "direct":
+            return []
         if config == "topolb":
             load_topolb(self._place, self._programs, node, cluster)
-        elif self._kube_proxy is not None and cluster.services <= CHAINS:
+            return []
+        if self._kube_proxy is not None and cluster.services <= CHAINS:
             return self._kube_proxy.load(node, cluster, config)
-        else:
-            chains = min(CHAINS, len(cluster.numbers))
-            RULES[config].load(node.namespace, cluster, node.address, chains)
+        chains = min(CHAINS, len(cluster.numbers))
+        RULES[config].load(node.namespace, cluster, node.address, chains)
         return []
 
     def stop(self) -> None:

@@ -46,12 +46,13 @@ def find_all(rows: Iterable[Row], **wanted: Any) -> list[Row]:
 
 
 def reference_of(rows: list[Row], row: Row) -> Row | None:
-    """The direct connection that a row is to be held against: of the same heat, with as many
-    Services to choose among when a random one is dialled each time."""
-    wanted = {key: row[key] for key in ("suite", "workload", "case", "stat", "heat", "threads")}
+    """The direct connection that a row is to be held against: of the same heat, to one of as many
+    backends, with as many Services to choose among when a random one is dialled each time."""
+    wanted = {key: row[key] for key in ("suite", "workload", "stat", "heat", "threads")}
     if row["heat"] == "random":
         wanted["services"] = row["services"]
-    return find(rows, config=REFERENCE, **wanted)
+    return (find(rows, config=REFERENCE, backends=row["backends"], **wanted)
+            or find(rows, config=REFERENCE, **wanted))
 
 
 def ratios(row: Row, reference: Row) -> list[float]:

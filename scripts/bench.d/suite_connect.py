@@ -15,8 +15,9 @@ from traffic import Client, Effort, Server, Turn, take_turns
 NAME = "connect"
 BACKENDS = 10
 API_ADDRESS = "10.65.0.1"  # of the API server that a real kube-proxy asks
-TCP = ("tcp-connect", "tcp-connect-close", "tcp-request", "tcp-ping-pong")
+TCP = ("tcp-connect", "tcp-connect-close", "tcp-request", "tcp-ping-pong", "tcp-bulk")
 UDP = ("udp-send", "udp-request", "udp-request-new")
+RANDOM = ("tcp-connect", "tcp-request")
 THREADS = 8
 CONFIGS = ("nftables", "iptables", "topolb")
 
@@ -50,7 +51,7 @@ def subjects(sizes: Sizes) -> Iterator[Subject]:
         for config in CONFIGS:
             yield Subject(config, Cluster(services, BACKENDS), every=True)
     for backends in sizes.backends:
-        for config in CONFIGS:
+        for config in ("direct", *CONFIGS):
             yield Subject(config, Cluster(1, backends))
     for tiers in sizes.tiers:
         yield Subject("topolb", Cluster(1, BACKENDS, tiers))
@@ -103,7 +104,7 @@ def backend_targets(clusters: list[Cluster]) -> dict[str, list[str]]:
 
 def turns_of(subject: Subject, network: Network, node: Node) -> list[Turn]:
     cluster = subject.cluster
-    targets = service_targets(cluster)
+    targets = backend_targets([cluster]) if subject.config == "direct" else service_targets(cluster)
     client = network.client(node, targets)
     name = {"suite": NAME, "config": subject.config, "services": cluster.services,
             "backends": cluster.backends}
@@ -118,8 +119,8 @@ def turns_of(subject: Subject, network: Network, node: Node) -> list[Turn]:
         turns.append(Turn(threads, "tcp-connect", "hot",
                           {**hot, "threads": THREADS}, THREADS))
     if cluster.services > 1:
-        turns.append(Turn(client, "tcp-connect", "random",
-                          {**name, "heat": "random"}))
+        turns += [Turn(client, workload, "random", {**name, "heat": "random"})
+                  for workload in RANDOM]
     return turns
 
 
@@ -133,9 +134,9 @@ def direct_turns(config: str, network: Network, node: Node, clusters: list[Clust
     threads = network.client(node, targets, pinned=False)
     turns.append(Turn(threads, "tcp-connect", "hot",
                       {**hot, "threads": THREADS}, THREADS))
-    turns += [Turn(client, "tcp-connect", f"random-{cluster.services}",
+    turns += [Turn(client, workload, f"random-{cluster.services}",
                    {**name, "heat": "random", "services": cluster.services})
-              for cluster in clusters[1:]]
+              for cluster in clusters[1:] for workload in RANDOM]
     return turns
 
 

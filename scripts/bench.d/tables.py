@@ -27,7 +27,7 @@ class Table:
         rule = ["---"] + ["---:" if self._is_number(i) else "---"
                           for i in range(1, len(self.headings))]
         lines = [self.headings, rule, *self.lines]
-        return "\n".join([f"**{self.title}**", "", *(f"| {' | '.join(line)} |" for line in lines)])
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def _is_number(self, column: int) -> bool:
         return all(line[column][:1].isdigit() or line[column][:1] in ("", "-", "+")

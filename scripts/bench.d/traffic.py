@@ -108,7 +108,7 @@ class Turn:
             raise Failed(f"{error} ({self.workload})") from error
         if counted:
             for stat, row in self.rows.items():
-                row.samples.append(measured[stat])
+                row.samples.append(round(measured[stat], 3))
 
 
 def take_turns(turns: list[Turn], effort: Effort, tell: Callable[[str], None]) -> list[Row]:

@@ -23,8 +23,11 @@ from place import BPFFS, PREFIX, cgroup2
 
 DIRECT = ("direct", "direct-again", "conntrack")
 BALANCED = ("nftables", "iptables", "topolb")
-SOCKET_WORKLOADS = ("tcp-connect", "tcp-connect-close", "tcp-request", "tcp-ping-pong", "udp-send",
-                    "udp-request", "udp-request-new")
+FORWARDED = ("nftables", "iptables")
+SOCKET_WORKLOADS = ("tcp-connect", "tcp-connect-close", "tcp-request", "tcp-ping-pong", "tcp-bulk",
+                    "udp-send", "udp-request", "udp-request-new")
+NODE_PORT_WORKLOADS = ("tcp-connect", "tcp-request", "tcp-ping-pong", "tcp-bulk", "udp-request",
+                       "udp-request-new")
 PAGE = """before
 <!-- bench: goals -->
 <!-- bench: end -->
@@ -49,7 +52,9 @@ def expected_rows():
                     yield {**row, "config": config, "services": services, "backends": 10}
         row = {"suite": "connect", "workload": "tcp-connect", "stat": stat}
         for config in ("direct", "direct-again", *BALANCED):
-            yield {**row, "config": config, "services": 1000, "heat": "random"}
+            for workload in "tcp-connect", "tcp-request":
+                yield {**row, "workload": workload, "config": config, "services": 1000,
+                       "heat": "random"}
         for config in BALANCED:
             for backends in 1, 100:
                 yield {**row, "config": config, "services": 1, "backends": backends, "heat": "hot"}
@@ -59,6 +64,13 @@ def expected_rows():
         for config in (*DIRECT, *BALANCED):
             yield {"suite": "connect", "workload": "tcp-connect", "stat": stat, "config": config,
                    "threads": 8}
+    for workload in NODE_PORT_WORKLOADS:
+        row = {"suite": "node-port", "workload": workload, "stat": "p50"}
+        for config in DIRECT:
+            yield {**row, "config": config}
+        for config in FORWARDED:
+            for case in "local", "remote":
+                yield {**row, "config": config, "case": case, "services": 1000}
     for config in "noop", "topolb":
         yield {"suite": "hooks", "workload": "bpf-connect4", "config": config}
         yield {"suite": "hooks", "workload": "bpf-sendmsg4", "config": config}

@@ -55,8 +55,9 @@ class RowsTest(unittest.TestCase):
         self.assertEqual(ratios(rows[3], rows[0]), [1.1, 1.1, 1.1])
 
     def test_reference(self):
-        rows = connect_rows()
-        for index, expected in ((2, 0), (4, 0), (6, 5), (1, 0)):
+        rows = [*connect_rows(), row("direct", [1.0], services=1, backends=99),
+                row("topolb", [1.0], services=1, backends=99)]
+        for index, expected in ((2, 0), (4, 0), (6, 5), (1, 0), (8, 7)):
             self.assertIs(reference_of(rows, rows[index]), rows[expected], index)
 
     def test_json_and_back(self):
@@ -113,6 +114,12 @@ class GoalsTest(unittest.TestCase):
         self.assertEqual(self.line("BPF time of connect4: no Service", rows)[1:],
                          ["45.00 ns", "40.00 ns", "yes"])
 
+    def test_flatness_takes_off_what_more_addresses_cost_without_a_service(self):
+        rows = [row("direct", [10.0]), row("direct", [20.0], backends=5000, services=1),
+                row("topolb", [11.0], backends=1, services=1),
+                row("topolb", [22.0], backends=5000, services=1)]
+        self.assertEqual(self.line("5,000 backends against 1", rows)[1:], ["1.050 ×", "1.000 ×", "yes"])
+
     def test_nothing_measured(self):
         for goal in goals.GOALS:
             self.assertEqual(goal.line([])[2:], ["not measured", ""], goal.what)
@@ -150,7 +157,7 @@ class MarkdownTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory, "page.md")
             path.write_text(page, encoding="utf-8")
-            markdown.update(path, {"machine": MACHINE}, connect_rows())
+            markdown.update(path, {"machine": MACHINE, "quick": False}, connect_rows())
             return path.read_text(encoding="utf-8")
 
     def test_only_what_was_measured_is_replaced(self):

@@ -5,11 +5,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <ctime>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "util/result.h"
 #include "util/unique_fd.h"
@@ -17,6 +19,7 @@
 namespace topolb::bench {
 namespace {
 
+constexpr std::size_t kBulkBytes = 1 << 20;
 using Message = std::array<char, kMessageBytes>;
 
 void require(bool done, const char* what) {
@@ -229,6 +232,38 @@ class PingPong final : public WithServer {
   UniqueFd accepted_;
 };
 
+// A window at a time, so that one thread can be both ends.
+class Bulk final : public WithServer {
+ public:
+  using WithServer::WithServer;
+  std::uint64_t once(const sockaddr_in& target, bool /*check*/) override {
+    if (!client_) {
+      client_ = open_stream();
+      dial(client_.get(), target);
+      accepted_ = accept_one(server_.listener);
+    }
+    const auto before = now_ns();
+    for (std::size_t left = kBulkBytes; left > 0;) {
+      const auto wanted = std::min(left, chunk_.size());
+      const auto sent = await(
+          [&] { return ::send(client_.get(), chunk_.data(), wanted, MSG_NOSIGNAL | MSG_DONTWAIT); },
+          "send");
+      left -= static_cast<std::size_t>(sent);
+      for (auto due = sent; due > 0;) {
+        due -= await(
+            [&] { return ::recv(accepted_.get(), chunk_.data(), chunk_.size(), MSG_DONTWAIT); },
+            "wait for data");
+      }
+    }
+    return now_ns() - before;
+  }
+
+ private:
+  UniqueFd client_;
+  UniqueFd accepted_;
+  std::vector<char> chunk_ = std::vector<char>(65536);
+};
+
 class Send final : public WithServer {
  public:
   using WithServer::WithServer;
@@ -282,6 +317,7 @@ std::unique_ptr<Operation> make_operation(std::string_view workload, const Serve
   if (workload == "tcp-connect-close") return make<ConnectSendClose>(server);
   if (workload == "tcp-request") return make<ConnectRequestClose>(server);
   if (workload == "tcp-ping-pong") return make<PingPong>(server);
+  if (workload == "tcp-bulk") return make<Bulk>(server);
   if (workload == "udp-send") return make<Send>(server);
   if (workload == "udp-request") return make<Request>(server);
   if (workload == "udp-request-new") return make<RequestOnNewSocket>(server);
