@@ -177,6 +177,28 @@ TEST_F(CliOfACluster, FindsTheClusterAsKubectlDoes) {
   ::unsetenv("KUBECONFIG");
 }
 
+TEST_F(CliOfACluster, CompletesNamesFromTheCluster) {
+  auto node = kube::node("n2", "z1");
+  node["metadata"]["labels"]["example.com/rack"] = web::json::value("r1");
+  server_.store().put(node);
+  const std::string config = directory_.path() + "/config";
+  const auto offered = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "__complete");
+    const Outcome outcome = topolb(words);
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_EQ(outcome.err, "");
+    return outcome.out;
+  };
+  EXPECT_EQ(offered({"topology", "get", "--kubeconfig", config, "default/"}), "default/web\n:4\n");
+  EXPECT_EQ(server_.requests("/namespaces/default/services").size(), 1U) << "only what is meant";
+  EXPECT_EQ(offered({"plan", "--kubeconfig", config, "--node", ""}), "n1\nn2\n:4\n");
+  EXPECT_EQ(offered({"topology", "set", "--kubeconfig", config, "default/web", "ex"}),
+            "example.com/rack\n:4\n");
+  server_.stop();
+  EXPECT_EQ(offered({"topology", "get", "--kubeconfig", config, "default/"}), ":4\n")
+      << "nobody wants an error at a TAB";
+}
+
 TEST_F(CliOfACluster, ShowsInvalidKeysAsTheyAreWritten) {
   auto service = kube::service("web", "10.96.0.1");
   service["metadata"]["annotations"]["topolb.io/topology-keys"] = web::json::value("*, rack");

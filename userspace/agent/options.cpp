@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 
+#include "agent/man_page.h"
 #include "kube/cluster_config.h"
 #include "util/version.h"
 
@@ -116,6 +117,8 @@ std::optional<EarlyExit> parse(CLI::App& app, int argc, const char* const* argv)
     return EarlyExit{0, fmt::format("topolbd {}\n", kVersion)};
   } catch (const CLI::CallForHelp&) {
     return EarlyExit{0, app.help()};
+  } catch (const CLI::CallForAllHelp&) {
+    return EarlyExit{0, man_page(app)};
   } catch (const CLI::ParseError& error) {
     return wrong_flags(first_line(error.what()));
   }
@@ -129,6 +132,7 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
   Texts texts;
   CLI::App app(kDescription, "topolbd");
   app.set_version_flag("--version", kVersion);
+  app.set_help_all_flag("--man", "this help as a manual page")->group("");  // hidden: for the build
   add_flags(app, options, texts);
   add_size_flags(app, options.datapath.sizes);
   if (auto exit = parse(app, argc, argv)) return *exit;

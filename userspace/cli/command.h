@@ -33,6 +33,7 @@ struct Options {
   std::string pin_path;            // the default is that of the option table
   std::string object;              // the positional argument of `explain` and `service show`
   std::string map;                 // of `map dump`
+  std::string shell;               // of `completion`
   std::vector<std::string> words;  // the arguments of `help`
   std::vector<std::string> keys;   // of `topology set`
 };
@@ -76,12 +77,25 @@ struct OptionSpec {
   [[nodiscard]] std::string_view name() const { return flags.substr(flags.find("--")); }
   /// "--node NAME", "--all-nodes"
   [[nodiscard]] std::string text() const;
+  /// "-o, --output table|json"
+  [[nodiscard]] std::string full_text() const;
   [[nodiscard]] bool is_given(const Options& options) const;
 };
 std::span<const OptionSpec> option_table();
 
 /// Where a command stands in the help.
 enum class Section : std::uint8_t { Objects, Topology, Kernel, Other };
+struct SectionTitle {
+  Section section;
+  std::string_view title;
+};
+std::span<const SectionTitle> section_table();
+
+struct ExitCode {
+  int code;
+  std::string_view meaning;
+};
+std::span<const ExitCode> exit_code_table();
 
 struct Command {
   Section section = Section::Other;
@@ -99,6 +113,7 @@ struct Command {
   int (*handler)(const Invocation&) = nullptr;
 
   [[nodiscard]] std::string words() const;  // "service list"
+  [[nodiscard]] std::string usage() const;  // "topolb plan ... [OPTIONS]"
 };
 std::span<const Command> command_table();
 /// The command of these words, with or without verb; null: there is none.
@@ -111,5 +126,7 @@ std::string as_typed(std::string_view text, std::string_view program);
 void print_help(const Invocation& call);
 void print_help(const Invocation& call, std::string_view noun);
 void print_help(const Invocation& call, const Command& command);
+/// topolb(1) in the language of man(7).
+void print_man_page(std::ostream& out);
 
 }  // namespace topolb::cli

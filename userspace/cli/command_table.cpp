@@ -177,6 +177,19 @@ constexpr auto kCommands = std::to_array<Command>({
      .options = kKernel,
      .handler = run_cleanup},
     {.section = Section::Other,
+     .noun = "completion",
+     .summary = "a script that completes this program's words in a shell",
+     .details = "Completes commands, options, their values, and the names of Services, nodes, "
+                "labels, maps and contexts.\n"
+                "bash: put `. <(topolb completion bash)` into ~/.bashrc; zsh: `. <(topolb "
+                "completion zsh)` into ~/.zshrc, after compinit; fish: `topolb completion fish | "
+                "source` into ~/.config/fish/config.fish.",
+     .examples = "topolb completion bash\n"
+                 "topolb completion fish",
+     .argument = "bash|zsh|fish",
+     .argument_target = &Options::shell,
+     .handler = run_completion},
+    {.section = Section::Other,
      .noun = "help",
      .summary = "what a command does, its options and examples",
      .examples = "topolb help plan\n"
@@ -192,8 +205,21 @@ constexpr auto kCommands = std::to_array<Command>({
      .handler = run_version},
 });
 
+constexpr auto kSections = std::to_array<SectionTitle>(
+    {{Section::Objects, "From Kubernetes objects (no root, no agent)"},
+     {Section::Topology, "A Service's topology keys, in the cluster that kubectl uses"},
+     {Section::Kernel, "From this machine's kernel (root; works while the agent is down)"},
+     {Section::Other, "Other"}});
+
+constexpr auto kExitCodes =
+    std::to_array<ExitCode>({{kExitOk, "good"},
+                             {kExitFailed, "problems were found, or it failed"},
+                             {kExitUsage, "wrong flags, unreadable input, or no right"}});
+
 }  // namespace
 
+std::span<const SectionTitle> section_table() { return kSections; }
+std::span<const ExitCode> exit_code_table() { return kExitCodes; }
 std::span<const Command> command_table() { return kCommands; }
 
 const Command* find_command(std::string_view noun, std::string_view verb) {

@@ -19,6 +19,7 @@ int run_backend_list(const Invocation& call);
 int run_map_list(const Invocation& call);
 int run_map_dump(const Invocation& call);
 int run_cleanup(const Invocation& call);
+int run_completion(const Invocation& call);
 int run_help(const Invocation& call);
 int run_version(const Invocation& call);
 

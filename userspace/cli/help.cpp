@@ -13,13 +13,6 @@
 namespace topolb::cli {
 namespace {
 
-/// "-o,--output" and "table|json" -> "-o, --output table|json"
-std::string option_text(const OptionSpec& option) {
-  const auto comma = option.flags.find(',');
-  if (comma == std::string_view::npos) return option.text();
-  return fmt::format("{}, {}", option.flags.substr(0, comma), option.text());
-}
-
 /// "--node NAME", "(--manifests DIR | --kubeconfig FILE)"
 std::string one_of_text(unsigned bits) {
   std::vector<std::string> texts;
@@ -28,17 +21,6 @@ std::string one_of_text(unsigned bits) {
   }
   const auto all = fmt::format("{}", fmt::join(texts, " | "));
   return texts.size() > 1 ? fmt::format("({})", all) : all;
-}
-
-std::string usage_of(const Command& command) {
-  std::string usage = fmt::format("topolb {}", command.words());
-  for (const auto argument : {command.argument, command.rest}) {
-    if (!argument.empty()) usage += fmt::format(" {}", argument);
-  }
-  for (const unsigned bits : command.one_of) {
-    if (bits != 0) usage += fmt::format(" {}", one_of_text(bits));
-  }
-  return command.options != 0 ? usage + " [OPTIONS]" : usage;
 }
 
 void print_indented(std::ostream& out, std::string_view text) {
@@ -80,6 +62,17 @@ std::string Command::words() const {
   return verb.empty() ? std::string(noun) : fmt::format("{} {}", noun, verb);
 }
 
+std::string Command::usage() const {
+  std::string text = fmt::format("topolb {}", words());
+  for (const auto words : {argument, rest}) {
+    if (!words.empty()) text += fmt::format(" {}", words);
+  }
+  for (const unsigned bits : one_of) {
+    if (bits != 0) text += fmt::format(" {}", one_of_text(bits));
+  }
+  return options != 0 ? text + " [OPTIONS]" : text;
+}
+
 std::string as_typed(std::string_view text, std::string_view program) {
   static constexpr std::string_view kName = "topolb ";
   std::string result;
@@ -94,27 +87,24 @@ std::string as_typed(std::string_view text, std::string_view program) {
 }
 
 void print_help(const Invocation& call) {
-  static constexpr std::array<std::pair<Section, std::string_view>, 4> kSections{
-      {{Section::Objects, "From Kubernetes objects (no root, no agent)"},
-       {Section::Topology, "A Service's topology keys, in the cluster that kubectl uses"},
-       {Section::Kernel, "From this machine's kernel (root; works while the agent is down)"},
-       {Section::Other, "Other"}}};
   call.out << as_typed(
       "topolb shows where the traffic of Kubernetes Services goes and why, and sets it.\n"
       "\n"
       "Usage: topolb COMMAND [OPTIONS]\n",
       call.program);
-  for (const auto& [section, title] : kSections) {
+  for (const auto& [section, title] : section_table()) {
     call.out << '\n' << title << ":\n";
     print_commands(call.out,
                    [section = section](const Command& c) { return c.section == section; });
   }
-  call.out << as_typed(
-      "\n"
-      "`topolb COMMAND --help` shows the options and examples of a command.\n"
-      "Everything that prints takes -o json. Exit codes: 0 good; 1 problems were found,\n"
-      "or it failed; 2 wrong flags, unreadable input, or no right.\n",
-      call.program);
+  std::string codes;
+  for (const auto& [code, meaning] : exit_code_table()) {
+    codes += fmt::format("{}{}, {}", codes.empty() ? "" : "; ", code, meaning);
+  }
+  call.out << as_typed("\n`topolb COMMAND --help` shows the options and examples of a command.\n",
+                       call.program);
+  const auto rest = fmt::format("Everything that prints takes -o json. Exit codes: {}.", codes);
+  for (const auto& line : wrap(rest, kTextWidth)) call.out << line << '\n';
 }
 
 void print_help(const Invocation& call, std::string_view noun) {
@@ -128,7 +118,7 @@ void print_help(const Invocation& call, const Command& command) {
   std::ostream& out = call.out;
   out << fmt::format("{} {}: {}\n\n", call.program, command.words(), command.summary);
   std::string_view label = "Usage: ";
-  const auto usage = as_typed(usage_of(command), call.program);
+  const auto usage = as_typed(command.usage(), call.program);
   for (const auto& line : wrap(usage, kTextWidth - label.size())) {
     out << std::exchange(label, "       ") << line << '\n';
   }
@@ -139,7 +129,7 @@ void print_help(const Invocation& call, const Command& command) {
   Table table({{""}, {""}}, 2);
   for (const auto& option : option_table()) {
     if ((command.options & option.bit) != 0) {
-      table.row({option_text(option), std::string(option.help)});
+      table.row({option.full_text(), std::string(option.help)});
     }
   }
   table.row({std::string("-h, --help"), std::string("this text")});

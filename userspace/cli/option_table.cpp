@@ -42,6 +42,12 @@ std::string OptionSpec::text() const {
   return value.empty() ? std::string(name()) : fmt::format("{} {}", name(), value);
 }
 
+std::string OptionSpec::full_text() const {
+  const auto comma = flags.find(',');
+  if (comma == std::string_view::npos) return text();
+  return fmt::format("{}, {}", flags.substr(0, comma), text());
+}
+
 bool OptionSpec::is_given(const Options& options) const {
   return flag != nullptr ? options.*flag : !(options.*target).empty();
 }

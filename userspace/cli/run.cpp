@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/completion.h"
 #include "cli/handlers.h"
 #include "cli/parser.h"
 #include "cli/text.h"
@@ -115,6 +116,20 @@ std::string_view program_name(std::string_view path) {
   return path.substr(path.rfind('/') + 1) == "kubectl-topolb" ? "kubectl topolb" : "topolb";
 }
 
+/// What programs ask for, not people: completions and the manual page. None: something else.
+std::optional<int> run_hidden(int argc, const char* const* argv, std::ostream& out) {
+  const std::string_view path = argc > 0 ? argv[0] : "";
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  const bool for_kubectl = path.substr(path.rfind('/') + 1) == kKubectlCompletion;
+  if (for_kubectl || first == kCompleteCommand) {
+    print_completion(out, complete({argv + (for_kubectl ? 1 : 2), argv + argc}));
+    return kExitOk;
+  }
+  if (first != "__man") return std::nullopt;
+  print_man_page(out);
+  return kExitOk;
+}
+
 void print_help_of(const Invocation& call, const Command* command, const std::string& noun) {
   if (command != nullptr) {
     print_help(call, *command);
@@ -140,6 +155,7 @@ int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err)
   Options options;
   options.pin_path = dataplane::kDefaultPinPath;
   const Invocation call{options, out, err, program_name(argc > 0 ? argv[0] : "")};
+  if (const auto exit_code = run_hidden(argc, argv, out)) return *exit_code;
   Parser parser(options);
   if (std::string error; !parser.parse(argc, argv, error)) return call.fail(kExitUsage, error);
   const Command* command = parser.command();

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
 #include "kube/api_call.h"
@@ -12,7 +13,7 @@
 namespace topolb::kube {
 namespace {
 
-constexpr const char* kPageSize = "500";
+constexpr std::size_t kPageSize = 500;
 constexpr unsigned kMaxTries = 3;
 constexpr int kGone = 410;
 
@@ -24,13 +25,15 @@ std::string path_of(Kind kind, const std::string& namespace_name) {
 
 /// One page. Error: as list_objects().
 Result<DecodedDocument> list_page(Api& api, Kind kind, const ListScope& scope,
-                                  const std::string& limit, const std::string& token,
-                                  const std::stop_token& stop) {
+                                  const std::string& token, const std::stop_token& stop) {
   const Resource& resource = resource_of(kind);
   const std::string path = path_of(kind, scope.namespace_name);
+  const std::size_t limit = scope.at_most == 0 ? kPageSize : std::min(scope.at_most, kPageSize);
   ApiRequest request;
-  request.target = make_target(
-      path, {{"labelSelector", scope.label_selector}, {"limit", limit}, {"continue", token}});
+  request.deadlines = scope.deadlines;
+  request.target = make_target(path, {{"labelSelector", scope.label_selector},
+                                      {"limit", std::to_string(limit)},
+                                      {"continue", token}});
   request.accept = resource.accept_list;
   const auto page = call_api(api, request, stop);
   if (!page) return page.error();
@@ -47,12 +50,13 @@ Result<std::vector<DecodedObject>> list_objects(Api& api, Kind kind, const ListS
   std::vector<DecodedObject> objects;
   std::string token;
   for (unsigned tries = 1;;) {
-    auto page = list_page(api, kind, scope, kPageSize, token, stop);
+    auto page = list_page(api, kind, scope, token, stop);
     if (page) {
       objects.insert(objects.end(), std::make_move_iterator(page->objects.begin()),
                      std::make_move_iterator(page->objects.end()));
       token = page->list_continue;
-      if (token.empty()) return objects;
+      const bool is_enough = scope.at_most != 0 && objects.size() >= scope.at_most;
+      if (token.empty() || is_enough) return objects;
     } else if (api_status_of(page.error()) == kGone && tries < kMaxTries) {
       objects.clear();
       token.clear();
@@ -63,10 +67,11 @@ Result<std::vector<DecodedObject>> list_objects(Api& api, Kind kind, const ListS
   }
 }
 
-Result<bool> any_object(Api& api, Kind kind, const ListScope& scope, const std::stop_token& stop) {
-  const auto page = list_page(api, kind, scope, "1", "", stop);
-  if (!page) return page.error();
-  return !page->objects.empty();
+Result<bool> any_object(Api& api, Kind kind, ListScope scope, const std::stop_token& stop) {
+  scope.at_most = 1;
+  const auto objects = list_objects(api, kind, scope, stop);
+  if (!objects) return objects.error();
+  return !objects->empty();
 }
 
 }  // namespace topolb::kube

@@ -104,7 +104,7 @@ TEST(Commands, AreThoseOfTheContract) {
   EXPECT_EQ(words, (std::set<std::string>{"plan", "check", "explain", "status", "service list",
                                           "service show", "backend list", "map list", "map dump",
                                           "topology get", "topology set", "topology unset",
-                                          "cleanup", "help", "version"}));
+                                          "cleanup", "completion", "help", "version"}));
 }
 
 TEST(Commands, MapDumpKnowsEveryPinnedMap) {
