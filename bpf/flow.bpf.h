@@ -149,13 +149,21 @@ static __always_inline int meet_flow(const struct packet *packet, struct topolb_
 	return topolb_follow_flow(packet, flow);
 }
 
-/* The backend row no longer holds the backend that the flow goes to. */
+/*
+ * The backend's endpoint is gone. A datagram finds another backend at once; a connection would
+ * break, so for TCP the row must be gone, which gives the endpoint a moment to come back (one
+ * that moves from one EndpointSlice to another may be in none in between).
+ */
 static __always_inline int is_backend_gone(const struct topolb_flow *flow)
 {
 	__u32 backend_id = flow->backend_id;
 	struct topolb_backend *backend = bpf_map_lookup_elem(&backends, &backend_id);
 
-	return !backend || backend->state == TOPOLB_BACKEND_FREE ||
+	if (!backend || backend->state == TOPOLB_BACKEND_FREE)
+		return 1;
+	if (backend->flags & TOPOLB_BACKEND_GONE && flow->translated.protocol != IPPROTO_TCP)
+		return 1;
+	return backend->protocol != flow->translated.protocol ||
 	       backend->port_be != flow->translated.destination_port_be ||
 	       !same_address(&backend->address, &flow->translated.destination);
 }

@@ -76,6 +76,14 @@ struct {
 } node_addresses SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, TOPOLB_DEFAULT_SOURCE_RANGES);
+	__type(key, struct topolb_source_range);
+	__type(value, __u32);
+} source_ranges SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
@@ -129,14 +137,6 @@ struct {
 	__type(key, struct topolb_fragment_key);
 	__type(value, struct topolb_fragment);
 } fragments SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, TOPOLB_DEFAULT_SOURCE_RANGES);
-	__type(key, struct topolb_source_range);
-	__type(value, __u32);
-} source_ranges SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

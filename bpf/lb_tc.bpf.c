@@ -36,7 +36,7 @@ static __always_inline int is_node_port(__be16 port_be, const struct topolb_sett
 	return port >= config->node_port_min && port <= config->node_port_max;
 }
 
-/* NodePorts answer on the node's own addresses. */
+/* NodePorts answer on those of the node's addresses that --nodeport-addresses says. */
 static __always_inline struct topolb_frontend_target *
 find_frontend(const struct packet *packet, const struct topolb_settings *config)
 {
@@ -49,8 +49,12 @@ find_frontend(const struct packet *packet, const struct topolb_settings *config)
 
 	if (target)
 		return target;
-	if (!is_node_port(dialled.port_be, config) ||
-	    !bpf_map_lookup_elem(&node_addresses, &dialled.address))
+	if (!is_node_port(dialled.port_be, config))
+		return NULL;
+
+	struct topolb_node_address *node = bpf_map_lookup_elem(&node_addresses, &dialled.address);
+
+	if (!node || !(node->flags & TOPOLB_NODE_ADDRESS_NODE_PORTS))
 		return NULL;
 	dialled.address = unspecified_like(&dialled.address);
 	return bpf_map_lookup_elem(&frontends, &dialled);

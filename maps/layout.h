@@ -128,6 +128,8 @@ enum {
 enum {
 	/* On this node: its replies pass here, so packets to it keep the client's address. */
 	TOPOLB_BACKEND_LOCAL = 1 << 0,
+	/* Its endpoint is gone; the row is free after a grace period. */
+	TOPOLB_BACKEND_GONE = 1 << 1,
 };
 
 /* backends: array by backend id, shared by all Services. Id 0 is never used. */
@@ -136,7 +138,7 @@ struct topolb_backend {
 	__be16 port_be;
 	__u8 protocol;
 	__u8 state;  /* TOPOLB_BACKEND_* */
-	__u32 flags; /* TOPOLB_BACKEND_LOCAL */
+	__u32 flags; /* TOPOLB_BACKEND_LOCAL, _GONE */
 };
 TOPOLB_ASSERT(sizeof(struct topolb_backend) == 24);
 TOPOLB_ASSERT_OFFSET(topolb_backend, state, 19);
@@ -188,9 +190,16 @@ struct topolb_topology_key {
 	char name[TOPOLB_TOPOLOGY_KEY_LENGTH];
 };
 
-/* node_addresses: hash of the node's own addresses, where NodePorts answer. */
+/* node_addresses: hash of the node's own addresses, where NodePorts answer this node's sockets. */
 struct topolb_node_address {
 	__u32 interface_index;
+	__u32 flags; /* TOPOLB_NODE_ADDRESS_* */
+};
+TOPOLB_ASSERT(sizeof(struct topolb_node_address) == 8);
+
+enum {
+	/* Per-packet path: NodePorts answer here (--nodeport-addresses). */
+	TOPOLB_NODE_ADDRESS_NODE_PORTS = 1 << 0,
 };
 
 /* settings: array with one row, written by the agent. */
@@ -314,8 +323,9 @@ struct topolb_fragment {
 	__be16 destination_port_be;
 };
 
-/* source_ranges: LPM trie of loadBalancerSourceRanges. IPv4 prefixes count from the 96 bits
- * of ::ffff:0:0/96, so prefix_bits is 32 (service id) + 96 + the prefix, or 32 + the prefix. */
+/* source_ranges: LPM trie of loadBalancerSourceRanges; the value is 1. IPv4 prefixes count from the
+ * 96 bits of ::ffff:0:0/96, so prefix_bits is 32 (service id) + 96 + the prefix, or 32 + the
+ * prefix. */
 struct topolb_source_range {
 	__u32 prefix_bits;
 	__u32 service_id;

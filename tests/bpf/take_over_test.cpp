@@ -141,6 +141,7 @@ TEST_F(TakeOver, WhatAKilledAgentLeftUnfinishedIsCleared) {
   ASSERT_TRUE(maps().frontends.put({.port_be = 1, .protocol = 6}, {.service_id = 55, .kind = 1}));
   stop();
   start(plan_);
+  publisher_->reclaim();
   EXPECT_EQ(maps().backends[77].state, TOPOLB_BACKEND_FREE);
   EXPECT_EQ(maps().slots[88].backend_ids[0], 0U);
   EXPECT_EQ(maps().sets[99].verdict, TOPOLB_VERDICT_NONE);

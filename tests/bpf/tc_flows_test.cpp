@@ -26,6 +26,7 @@ class TcFlows : public ::testing::Test {
       const auto to = traffic({{"", backends}});
       auto plan = service(std::string(to_string(protocol)), "10.96.0.1:80", protocol, to);
       plan.affinity_timeout_s = affinity_timeout_s;
+      plan.source_ranges = source_ranges_;
       add_frontend(plan, core::FrontendKind::NodePort, "0.0.0.0:30080", to);
       add_frontend(plan, core::FrontendKind::LoadBalancer, kLoadBalancer, to);
       plans.push_back(plan);
@@ -63,6 +64,7 @@ class TcFlows : public ::testing::Test {
   std::size_t entries() { return path_.flows().entries().size(); }
 
   PacketPath path_;
+  std::vector<IpPrefix> source_ranges_;
 };
 
 TEST_F(TcFlows, RetransmittedSynGoesToTheSameBackend) {
@@ -184,13 +186,25 @@ TEST_F(TcFlows, TcpToABackendThatIsGoneMayBeKept) {
   EXPECT_EQ(send(kAck).view().destination, kBackends[0]);
 }
 
-TEST_F(TcFlows, UdpMovesFromABackendThatIsGone) {
+TEST_F(TcFlows, UdpMovesAtOnceFromABackendThatIsGone) {
   publish({kBackends[0]});
   EXPECT_EQ(send(0, Protocol::UDP).view().destination, kBackends[0]);
   publish({kBackends[1]});
-  path_.forget_retired();
   EXPECT_EQ(send(0, Protocol::UDP).view().destination, kBackends[1]);
   EXPECT_EQ(entries(), 2U);
+}
+
+TEST_F(TcFlows, BackendThatComesBackAtOnceKeepsItsConnections) {
+  publish({kBackends[0]});
+  const auto request = connect();
+  send(0, Protocol::UDP);
+  publish({kBackends[1]});
+  EXPECT_EQ(send(kAck).view().destination, kBackends[0]);
+  EXPECT_EQ(send(0, Protocol::UDP).view().destination, kBackends[1])
+      << "a datagram may go elsewhere";
+  publish({kBackends[0], kBackends[1]});
+  path_.forget_retired();
+  EXPECT_EQ(send(kAck).view().source, request.source);
 }
 
 TEST_F(TcFlows, UnusableBackendKeepsItsFlowsAndGetsNoNew) {
@@ -218,14 +232,8 @@ TEST_F(TcFlows, AffinityOfTheClientsAddress) {
 }
 
 TEST_F(TcFlows, SourceRanges) {
+  source_ranges_ = {*IpPrefix::parse("198.51.100.0/24")};
   publish(kBackends);
-  for (std::uint32_t id = 1; id < 10; ++id) {
-    path_.maps().sets[id].flags |= TOPOLB_SET_SOURCE_RANGES;
-    topolb_source_range range{.prefix_bits = 32 + 96 + 24,
-                              .service_id = id,
-                              .address = dataplane::to_wire(*IpAddress::parse("198.51.100.0"))};
-    ASSERT_TRUE(path_.source_ranges().put(range, 1));
-  }
   EXPECT_EQ(send(kSyn, Protocol::TCP, kClient, kLoadBalancer).action, kRedirect);
   EXPECT_EQ(send(kSyn, Protocol::TCP, "198.51.101.7:1", kLoadBalancer).action, kDrop);
   EXPECT_EQ(send(kSyn, Protocol::TCP, "198.51.101.7:1", kFrontend).action, kRedirect);

@@ -79,8 +79,6 @@ PacketPath::PacketPath(std::uint32_t flow_entries) : object_(std::make_unique<Pa
   const auto open = [&](const std::string& name) { return duplicate(skeleton->obj, name); };
   maps_.emplace(require(dataplane::KernelMaps::open(open, dataplane::Access::ReadWrite)));
   flows_.emplace(require(decltype(flows_)::value_type::from_fd(require(open("flows")), "flows")));
-  ranges_.emplace(require(
-      decltype(ranges_)::value_type::from_fd(require(open("source_ranges")), "source_ranges")));
   publisher_.emplace(*maps_);
   settings().layout_version = TOPOLB_LAYOUT_VERSION;
   settings().masquerade_ipv4 = wire("192.0.2.10");
@@ -88,24 +86,19 @@ PacketPath::PacketPath(std::uint32_t flow_entries) : object_(std::make_unique<Pa
   settings().masquerade_port_min = 10000;
   settings().masquerade_port_max = 29999;
   for (const char* address : {"192.0.2.10", "2001:db8::10"}) {
-    if (!maps_->node_addresses.put(wire(address), {.interface_index = 1})) fail("node address");
+    if (!maps_->node_addresses.put(wire(address),
+                                   {.interface_index = 1, .flags = TOPOLB_NODE_ADDRESS_NODE_PORTS}))
+      fail("node address");
   }
 }
 
 PacketPath::~PacketPath() = default;
 
-void PacketPath::publish(const std::vector<core::ServicePortPlan>& plan,
+void PacketPath::publish(std::vector<core::ServicePortPlan> plan,
                          const std::vector<std::string>& local) {
+  for (auto& port : plan) add_local_backends(port, local);
   publisher_->execute(core::diff(plan_, plan));
-  plan_ = plan;
-  for (std::uint32_t id = 1; id < maps_->backends.capacity(); ++id) {
-    auto& row = maps_->backends[id];
-    if (row.state == TOPOLB_BACKEND_FREE) continue;
-    const auto name = dataplane::from_wire(row).to_string();
-    if (std::find(local.begin(), local.end(), name) != local.end()) {
-      row.flags = TOPOLB_BACKEND_LOCAL;
-    }
-  }
+  plan_ = std::move(plan);
 }
 
 int PacketPath::program(Hook hook) const {

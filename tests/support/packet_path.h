@@ -44,8 +44,7 @@ class PacketPath {
   PacketPath& operator=(const PacketPath&) = delete;
 
   /// Brings the maps to a plan; backends in `local` are on this node.
-  void publish(const std::vector<core::ServicePortPlan>& plan,
-               const std::vector<std::string>& local = {});
+  void publish(std::vector<core::ServicePortPlan> plan, const std::vector<std::string>& local = {});
   /// The rows of replaced backends become free at once.
   void forget_retired() { publisher_->reclaim(); }
 
@@ -61,7 +60,6 @@ class PacketPath {
   topolb_settings& settings() { return maps_->settings[0]; }
   dataplane::KernelMaps& maps() { return *maps_; }
   dataplane::HashMap<topolb_flow_key, topolb_flow>& flows() { return *flows_; }
-  dataplane::HashMap<topolb_source_range, std::uint32_t>& source_ranges() { return *ranges_; }
   [[nodiscard]] std::uint64_t event(std::uint32_t id) const;
   /// Moves the age of every flow entry.
   void age_flows(std::uint64_t seconds);
@@ -71,7 +69,6 @@ class PacketPath {
   std::unique_ptr<PacketPathObject> object_;
   std::optional<dataplane::KernelMaps> maps_;
   std::optional<dataplane::HashMap<topolb_flow_key, topolb_flow>> flows_;
-  std::optional<dataplane::HashMap<topolb_source_range, std::uint32_t>> ranges_;
   std::optional<dataplane::Publisher> publisher_;
   std::vector<core::ServicePortPlan> plan_;
 };

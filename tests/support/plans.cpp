@@ -61,4 +61,9 @@ void add_frontend(core::ServicePortPlan& plan, core::FrontendKind kind, const st
   plan.node_external = std::move(node_external);
 }
 
+void add_local_backends(core::ServicePortPlan& plan, const std::vector<std::string>& local) {
+  for (const auto& backend : local) plan.local_backends.push_back(socket_address(backend));
+  std::sort(plan.local_backends.begin(), plan.local_backends.end());
+}
+
 }  // namespace topolb::test

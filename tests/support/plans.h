@@ -26,4 +26,7 @@ core::ServicePortPlan service(const std::string& name, const std::string& cluste
 void add_frontend(core::ServicePortPlan& plan, core::FrontendKind kind, const std::string& address,
                   core::TrafficPlan node_external);
 
+/// Those of `local` that are backends of the plan are on this node.
+void add_local_backends(core::ServicePortPlan& plan, const std::vector<std::string>& local);
+
 }  // namespace topolb::test

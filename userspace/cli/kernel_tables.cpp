@@ -30,7 +30,9 @@ void add_lines(const KernelSet& set, LiveRows& live) {
   }
 }
 
-bool is_live(const topolb_backend& backend) { return backend.state != TOPOLB_BACKEND_FREE; }
+bool is_live(const topolb_backend& backend) {
+  return backend.state != TOPOLB_BACKEND_FREE && (backend.flags & TOPOLB_BACKEND_GONE) == 0;
+}
 
 }  // namespace
 
@@ -81,6 +83,7 @@ std::uint32_t live_entries(const KernelSnapshot& kernel, const LiveRows& live,
   if (map_name == "sets") return count(live.sets);
   if (map_name == "settings") return 1;
   if (map_name == "slots") return count(live.lines);
+  if (map_name == "source_ranges") return count(maps.source_ranges.entries());
   if (map_name == "topology_keys") return count(maps.topology_keys.entries());
   return 0;
 }

@@ -14,6 +14,7 @@
 
 #include "cli/plan_view.h"
 #include "cli/text.h"
+#include "dataplane/source_ranges.h"
 
 namespace topolb::cli {
 namespace {
@@ -69,7 +70,8 @@ Records decode_backends(const KernelSnapshot& kernel) {
                    {"ADDRESS", "address"},
                    {"PROTOCOL", "protocol"},
                    {"STATE", "state"},
-                   {"LOCAL", "local"}});
+                   {"LOCAL", "local"},
+                   {"GONE", "gone"}});
   const auto rows = kernel.maps.backends.rows();
   for (std::uint32_t id = 0; id < rows.size(); ++id) {
     const topolb_backend backend = rows[id];
@@ -77,7 +79,8 @@ Records decode_backends(const KernelSnapshot& kernel) {
     records.add({id, dataplane::from_wire(backend).to_string(),
                  to_string(static_cast<Protocol>(backend.protocol)),
                  backend.state == TOPOLB_BACKEND_USABLE ? "usable" : "unusable",
-                 (backend.flags & TOPOLB_BACKEND_LOCAL) != 0});
+                 (backend.flags & TOPOLB_BACKEND_LOCAL) != 0,
+                 (backend.flags & TOPOLB_BACKEND_GONE) != 0});
   }
   return records;
 }
@@ -106,13 +109,15 @@ Records decode_frontends(const KernelSnapshot& kernel) {
 Records decode_node_addresses(const KernelSnapshot& kernel) {
   Records records({{"ADDRESS", "address"},
                    {"INTERFACE", "interface"},
-                   {"INDEX", "interface_index", Align::Right}});
+                   {"INDEX", "interface_index", Align::Right},
+                   {"NODE PORTS FROM OUTSIDE", "node_ports_from_outside"}});
   const auto entries = sorted_entries(kernel.maps.node_addresses, address_of);
   for (const auto& [address, node_address] : entries) {
     std::array<char, IF_NAMESIZE> name{};
     const bool known = ::if_indextoname(node_address.interface_index, name.data()) != nullptr;
     records.add({dataplane::from_wire(address).to_string(), known ? Json(name.data()) : Json(),
-                 node_address.interface_index});
+                 node_address.interface_index,
+                 (node_address.flags & TOPOLB_NODE_ADDRESS_NODE_PORTS) != 0});
   }
   return records;
 }
@@ -151,6 +156,19 @@ Records decode_settings(const KernelSnapshot& kernel) {
   return records;
 }
 
+Records decode_source_ranges(const KernelSnapshot& kernel) {
+  Records records({{"RANGE", "range"}, {"ID", "service_id", Align::Right}, {"SERVICE", "service"}});
+  const auto entries =
+      sorted_entries(kernel.maps.source_ranges, [](const topolb_source_range& range) {
+        return std::tuple(range.service_id, dataplane::from_wire(range));
+      });
+  for (const auto& [range, value] : entries) {
+    records.add({dataplane::from_wire(range).to_string(), range.service_id,
+                 service_cell(kernel, range.service_id)});
+  }
+  return records;
+}
+
 const auto& decoders() {
   using Decoder = Records (*)(const KernelSnapshot&);
   static const std::map<std::string_view, Decoder> table{{"affinities", decode_affinities},
@@ -163,6 +181,7 @@ const auto& decoders() {
                                                          {"sets", decode_sets},
                                                          {"settings", decode_settings},
                                                          {"slots", decode_slots},
+                                                         {"source_ranges", decode_source_ranges},
                                                          {"topology_keys", decode_topology_keys}};
   return table;
 }

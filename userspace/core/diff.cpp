@@ -13,8 +13,12 @@ namespace {
 
 // Everything a published service consists of in the kernel, beside its frontends.
 bool same_publication(const ServicePortPlan& a, const ServicePortPlan& b) {
-  return std::tie(a.port_name, a.affinity_timeout_s, a.internal, a.external, a.node_external) ==
-         std::tie(b.port_name, b.affinity_timeout_s, b.internal, b.external, b.node_external);
+  const auto parts = [](const ServicePortPlan& plan) {
+    return std::tie(plan.port_name, plan.affinity_timeout_s, plan.internal, plan.external,
+                    plan.node_external, plan.local_backends, plan.idle_backends,
+                    plan.source_ranges);
+  };
+  return parts(a) == parts(b);
 }
 
 bool contains(const std::vector<Frontend>& sorted, const Frontend& frontend) {

@@ -51,6 +51,8 @@ struct Service {
   std::vector<IpAddress> cluster_ips;
   std::vector<IpAddress> external_ips;
   std::vector<IpAddress> load_balancer_ips;  // status ingress, without ipMode: Proxy
+  /// Who may dial the load balancer IPs; empty: everybody.
+  std::vector<IpPrefix> source_ranges;
   std::vector<ServicePort> ports;
   bool internal_local = false;           // internalTrafficPolicy: Local
   bool external_local = false;           // externalTrafficPolicy: Local

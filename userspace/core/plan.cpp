@@ -47,6 +47,24 @@ std::vector<Problem> problems_of(const Service& service, const TopologyKeys& key
   return problems;
 }
 
+// Both lists are sorted, and `backends` are some of those of `endpoints`.
+void mark_backends(const std::vector<PortEndpoint>& endpoints,
+                   const std::vector<SocketAddress>& backends, std::vector<bool>& marks) {
+  std::size_t at = 0;
+  for (const SocketAddress& backend : backends) {
+    while (at < endpoints.size() && endpoints[at].backend < backend) ++at;
+    if (at < endpoints.size() && endpoints[at].backend == backend) marks[at] = true;
+  }
+}
+
+std::vector<IpPrefix> of_family(const std::vector<IpPrefix>& ranges, Family family) {
+  std::vector<IpPrefix> chosen;
+  for (const IpPrefix& range : ranges) {
+    if (range.address.family() == family) chosen.push_back(range);
+  }
+  return chosen;
+}
+
 }  // namespace
 
 std::string_view to_string(Verdict verdict) {
@@ -97,6 +115,24 @@ void Planner::plan_traffic(const Service& service, const TopologyKeys& keys,
   plan.internal = service.internal_local ? local_traffic(endpoints, node_) : std::move(shared);
 }
 
+void Planner::plan_backends(const std::vector<PortEndpoint>& endpoints,
+                            ServicePortPlan& plan) const {
+  std::vector<bool> in_a_tier(endpoints.size(), false);
+  for (const auto* traffic : {&plan.internal, plan.external ? &*plan.external : nullptr,
+                              plan.node_external ? &*plan.node_external : nullptr}) {
+    if (traffic == nullptr) continue;
+    for (const auto* tiers : {&traffic->tiers, &traffic->terminating_tiers}) {
+      for (const Tier& tier : *tiers) mark_backends(endpoints, tier.backends, in_a_tier);
+    }
+  }
+  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+    if (!in_a_tier[i]) plan.idle_backends.push_back(endpoints[i].backend);
+    if (is_local(*endpoints[i].endpoint, node_)) {
+      plan.local_backends.push_back(endpoints[i].backend);
+    }
+  }
+}
+
 ServicePlan Planner::plan(const Service& service, const TopologyKeys& keys,
                           const std::vector<const EndpointSlice*>& slices) {
   ServicePlan result;
@@ -109,7 +145,10 @@ ServicePlan Planner::plan(const Service& service, const TopologyKeys& keys,
     plan.port_name = port->name;
     plan.frontends = frontends_of(service, *port, family);
     plan.affinity_timeout_s = service.affinity_timeout_s;
-    plan_traffic(service, keys, endpoints_of(*port, family, slices), plan);
+    plan.source_ranges = of_family(service.source_ranges, family);
+    const auto endpoints = endpoints_of(*port, family, slices);
+    plan_traffic(service, keys, endpoints, plan);
+    plan_backends(endpoints, plan);
   }
   return result;
 }

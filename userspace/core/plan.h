@@ -76,6 +76,13 @@ struct ServicePortPlan {
   /// From this node's sockets to an external frontend: Cluster policy whatever the policies
   /// say (kube-proxy's short circuit); none without such a frontend.
   std::optional<TrafficPlan> node_external;
+  /// Backends on this node, by their nodeName; sorted.
+  std::vector<SocketAddress> local_backends;
+  /// Backends in none of the tiers above: they get nothing new, but what they have goes on for as
+  /// long as they are here (not ready, terminating, out of this node's tiers). Sorted.
+  std::vector<SocketAddress> idle_backends;
+  /// Who may dial the load balancer frontends from outside; empty: everybody. Sorted.
+  std::vector<IpPrefix> source_ranges;
   bool operator==(const ServicePortPlan&) const = default;
 };
 

@@ -26,6 +26,7 @@ class Planner {
   KeyMatcher& matcher_of(const std::vector<std::string>& keys);
   void plan_traffic(const Service& service, const TopologyKeys& keys,
                     const std::vector<PortEndpoint>& endpoints, ServicePortPlan& plan);
+  void plan_backends(const std::vector<PortEndpoint>& endpoints, ServicePortPlan& plan) const;
 
   const NodeView& node_;
   std::map<std::vector<std::string>, KeyMatcher> matchers_;

@@ -3,8 +3,10 @@
 
 #include <arpa/inet.h>
 
+#include <atomic>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "dataplane/kernel_state.h"
 
@@ -18,12 +20,12 @@ std::string_view identity_of(const topolb_backend& row) {
   return {reinterpret_cast<const char*>(&row), kIdentityBytes};
 }
 
-topolb_backend usable_row(const SocketAddress& address, Protocol protocol) {
+topolb_backend usable_row(const SocketAddress& address, Protocol protocol, std::uint32_t flags) {
   return {.address = to_wire(address.address),
           .port_be = htons(address.port),
           .protocol = static_cast<std::uint8_t>(protocol),
           .state = TOPOLB_BACKEND_USABLE,
-          .flags = 0};
+          .flags = flags};
 }
 
 }  // namespace
@@ -31,16 +33,13 @@ topolb_backend usable_row(const SocketAddress& address, Protocol protocol) {
 BackendTable::BackendTable(MappedArray<topolb_backend>& rows)
     : rows_(rows), ids_(rows.capacity()), references_(rows.capacity()), index_(64) {}
 
-std::optional<std::uint32_t> BackendTable::acquire(const SocketAddress& address,
-                                                   Protocol protocol) {
-  const topolb_backend wanted = usable_row(address, protocol);
-  for (auto bucket = bucket_of(wanted); index_[bucket] != 0;
-       bucket = (bucket + 1) % index_.size()) {
-    const auto id = index_[bucket];
-    if (identity_of(rows_[id]) == identity_of(wanted)) {
-      ++references_[id];
-      return id;
-    }
+std::optional<std::uint32_t> BackendTable::acquire(const SocketAddress& address, Protocol protocol,
+                                                   std::uint32_t flags) {
+  const topolb_backend wanted = usable_row(address, protocol, flags);
+  if (const auto id = find(wanted); id != 0) {
+    store_flags(id, flags);
+    ++references_[id];
+    return id;
   }
   const auto id = ids_.allocate();
   if (!id) return std::nullopt;
@@ -50,10 +49,32 @@ std::optional<std::uint32_t> BackendTable::acquire(const SocketAddress& address,
   return id;
 }
 
+std::optional<std::uint32_t> BackendTable::acquire_known(const SocketAddress& address,
+                                                         Protocol protocol) {
+  const auto id = find(usable_row(address, protocol, 0));
+  if (id == 0) return std::nullopt;
+  store_flags(id, rows_[id].flags & ~std::uint32_t{TOPOLB_BACKEND_GONE});
+  ++references_[id];
+  return id;
+}
+
+std::uint32_t BackendTable::find(const topolb_backend& wanted) const {
+  auto bucket = bucket_of(wanted);
+  while (index_[bucket] != 0 && identity_of(rows_[index_[bucket]]) != identity_of(wanted)) {
+    bucket = (bucket + 1) % index_.size();
+  }
+  return index_[bucket];
+}
+
 void BackendTable::release(std::uint32_t id) {
   if (--references_[id] > 0) return;
-  unindex(id);
-  ids_.retire(id);
+  store_flags(id, rows_[id].flags | TOPOLB_BACKEND_GONE);
+  retired_.push_back(id);
+}
+
+// Programs read this word while we store it.
+void BackendTable::store_flags(std::uint32_t id, std::uint32_t flags) {
+  std::atomic_ref(rows_[id].flags).store(flags, std::memory_order_relaxed);
 }
 
 bool BackendTable::restore(std::uint32_t id) {
@@ -66,14 +87,22 @@ bool BackendTable::restore(std::uint32_t id) {
 }
 
 void BackendTable::reclaim() {
-  for (const auto& [first, length] : ids_.retired()) rows_[first] = {};
+  for (const auto id : std::exchange(retired_, {})) {
+    if (references_[id] > 0 || rows_[id].state == TOPOLB_BACKEND_FREE)
+      continue;  // came back; twice
+    unindex(id);
+    rows_[id] = {};
+    ids_.retire(id);
+  }
   ids_.reclaim();
 }
 
-void BackendTable::drop_unreferenced() {
+std::vector<std::uint32_t> BackendTable::restore_unreferenced() {
+  std::vector<std::uint32_t> restored;
   for (std::uint32_t id = 0; id < rows_.capacity(); ++id) {
-    if (references_[id] == 0 && rows_[id].state != TOPOLB_BACKEND_FREE) rows_[id] = {};
+    if (references_[id] == 0 && restore(id)) restored.push_back(id);
   }
+  return restored;
 }
 
 std::size_t BackendTable::bucket_of(const topolb_backend& row) const {

@@ -19,22 +19,30 @@ class BackendTable {
  public:
   explicit BackendTable(MappedArray<topolb_backend>& rows);
 
-  /// The id of a backend, made if new, with one more reference. None: the array is full.
-  std::optional<std::uint32_t> acquire(const SocketAddress& address, Protocol protocol);
-  /// Gives one reference back. The last one retires the row: it stays readable until reclaim().
+  /// The id of a backend, made if new, with one more reference; `flags` become those of its row.
+  /// None: the array is full.
+  std::optional<std::uint32_t> acquire(const SocketAddress& address, Protocol protocol,
+                                       std::uint32_t flags = 0);
+  /// The same for a backend that has a row. None: it has none.
+  std::optional<std::uint32_t> acquire_known(const SocketAddress& address, Protocol protocol);
+  /// Gives one reference back. The last one retires the row: it stays readable until reclaim(), and
+  /// is the backend's again if that comes back before.
   void release(std::uint32_t id);
   /// Restores one reference to a row found in the kernel. False: the row is free or out of range.
   bool restore(std::uint32_t id);
   /// After a grace period: clears the retired rows and makes their ids free.
   void reclaim();
-  /// Clears every row that nothing refers to (after the last restore()).
-  void drop_unreferenced();
+  /// After the last restore(): one reference to each row in use that nothing refers to.
+  std::vector<std::uint32_t> restore_unreferenced();
 
+  /// Rows that are not free: with the retired ones.
   [[nodiscard]] std::uint32_t in_use() const { return ids_.in_use(); }
-  [[nodiscard]] bool has_retired() const { return !ids_.retired().empty(); }
+  [[nodiscard]] bool has_retired() const { return !retired_.empty(); }
 
  private:
   [[nodiscard]] std::size_t bucket_of(const topolb_backend& row) const;
+  [[nodiscard]] std::uint32_t find(const topolb_backend& wanted) const;  // 0: not there
+  void store_flags(std::uint32_t id, std::uint32_t flags);
   void index(std::uint32_t id);
   void unindex(std::uint32_t id);
   void grow_index();
@@ -42,6 +50,7 @@ class BackendTable {
   MappedArray<topolb_backend>& rows_;
   RunAllocator ids_;
   std::vector<std::uint32_t> references_;  // by id
+  std::vector<std::uint32_t> retired_;     // some of them may have come back since
   // Open addressing over ids (0: empty): the keys are the rows themselves.
   std::vector<std::uint32_t> index_;
   std::size_t indexed_ = 0;

@@ -34,10 +34,15 @@ struct LoadedObject {
 namespace {
 
 std::map<std::string, std::uint32_t> sizes_by_name(const MapSizes& sizes) {
-  return {{"frontends", sizes.frontends}, {"services", sizes.services},
-          {"sets", sizes.sets},           {"slots", sizes.slot_lines},
-          {"backends", sizes.backends},   {"affinities", sizes.affinities},
-          {"counters", sizes.counters},   {"service_names", sizes.services}};
+  return {{"frontends", sizes.frontends},
+          {"services", sizes.services},
+          {"sets", sizes.sets},
+          {"slots", sizes.slot_lines},
+          {"backends", sizes.backends},
+          {"affinities", sizes.affinities},
+          {"counters", sizes.counters},
+          {"service_names", sizes.services},
+          {"source_ranges", sizes.source_ranges}};
 }
 
 bool pins_have_this_layout(const std::string& pin_path) {

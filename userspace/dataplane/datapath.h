@@ -22,6 +22,7 @@ struct MapSizes {
   std::uint32_t backends = TOPOLB_DEFAULT_BACKENDS;
   std::uint32_t affinities = TOPOLB_DEFAULT_AFFINITIES;
   std::uint32_t counters = TOPOLB_DEFAULT_COUNTERS;
+  std::uint32_t source_ranges = TOPOLB_DEFAULT_SOURCE_RANGES;
 };
 
 struct DatapathOptions {

@@ -87,6 +87,7 @@ Result<KernelMaps> KernelMaps::open(
   open_one(maps.affinities, "affinities");
   open_one(maps.counters, "counters");
   open_one(maps.node_addresses, "node_addresses");
+  open_one(maps.source_ranges, "source_ranges");
   open_one(maps.service_names, "service_names");
   open_one(maps.topology_keys, "topology_keys");
   if (!outcome) return outcome.error();
@@ -116,7 +117,7 @@ Result<KernelMaps> KernelMaps::open_pinned(const std::string& pin_path, Access a
 const std::vector<std::string>& pinned_map_names() {
   static const std::vector<std::string> names{
       "affinities", "backends", "counters", "frontends", "node_addresses", "service_names",
-      "services",   "sets",     "settings", "slots",     "topology_keys"};
+      "services",   "sets",     "settings", "slots",     "source_ranges",  "topology_keys"};
   return names;
 }
 

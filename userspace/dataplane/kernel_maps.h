@@ -38,6 +38,7 @@ struct KernelMaps {
   HashMap<topolb_affinity_key, topolb_affinity> affinities;
   Counters counters;
   HashMap<topolb_address, topolb_node_address> node_addresses;
+  HashMap<topolb_source_range, std::uint32_t> source_ranges;
   HashMap<std::uint32_t, topolb_service_name> service_names;
   HashMap<std::uint32_t, topolb_topology_key> topology_keys;
   MappedArray<topolb_settings> settings;

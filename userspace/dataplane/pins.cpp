@@ -142,6 +142,10 @@ Result<std::vector<std::string>> remove_pins(const std::string& pin_path) {
     }
     std::sort(pins.begin(), pins.end());
     for (const auto& pin : pins) {
+      // The kernel frees a link some time after its last reference is gone; detached it is at once.
+      if (const auto link = open_pinned(pin); link && directory != pin_path) {
+        (void)bpf_link_detach(link->get());
+      }
       if (!fs::remove(pin, failed)) return Error{failed, "remove " + pin.string()};
       removed.push_back(fs::relative(pin, pin_path));
     }

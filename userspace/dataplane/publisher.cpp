@@ -80,6 +80,7 @@ core::Problem problem_of(const core::ServicePortKey& key, const std::string& wha
 Publisher::Publisher(KernelMaps& maps)
     : maps_(maps),
       writer_(maps),
+      source_ranges_(maps.source_ranges),
       service_ids_(maps.services.capacity()),
       counter_ids_(maps.counters.capacity()) {}
 
@@ -88,8 +89,11 @@ void Publisher::take_over(const std::vector<core::ServicePortPlan>& plan) {
   wait_for_running_programs();
   const KernelState state = read_kernel_state(maps_);
   restore(state);
+  // Idle backends are in no set: what is theirs among these rows, the plan takes.
+  const auto in_no_set = writer_.backends().restore_unreferenced();
   execute(core::diff({}, plan));
   remove_leftovers(state, plan);
+  for (const auto id : in_no_set) writer_.backends().release(id);
   std::set<std::string> keys;
   for (const auto& port : plan) {
     for (const auto* traffic : {&port.internal, port.external ? &*port.external : &port.internal}) {
@@ -102,6 +106,7 @@ void Publisher::take_over(const std::vector<core::ServicePortPlan>& plan) {
 
 void Publisher::restore(const KernelState& state) {
   writer_.keys().restore();
+  source_ranges_.restore();
   for (const auto& service : state.services) {
     service_ids_.take(service.id);
     counter_ids_.take(service.first_counter, service.counter_count);
@@ -192,6 +197,9 @@ void Publisher::apply(const core::RemoveService& operation) {
   store_word(row.external_set, 0);
   store_word(row.node_set, 0);
   for (const auto head : heads) writer_.retire(head);
+  source_ranges_.keep_only(record.id, {});
+  for (const auto id : idle_backends_[record.id]) writer_.backends().release(id);
+  idle_backends_.erase(record.id);
   (void)maps_.service_names.erase(record.id);
   counter_ids_.retire(record.first_counter, record.counter_count);
   service_ids_.retire(record.id);
@@ -201,11 +209,30 @@ void Publisher::apply(const core::RemoveService& operation) {
 Result<void> Publisher::publish(const core::ServicePortPlan& plan) {
   auto record = record_of(plan);
   if (!record) return record.error();
-  auto switched = switch_sets(*record, plan);
+  // Before the sets let go of them.
+  auto idle = acquire_known(plan.idle_backends, plan.key.protocol);
+  auto switched = source_ranges_.add(record->id, plan.source_ranges);
+  if (switched) switched = switch_sets(*record, plan);
+  if (switched) {
+    source_ranges_.keep_only(record->id, plan.source_ranges);
+    idle.swap(idle_backends_[record->id]);
+    if (idle_backends_[record->id].empty()) idle_backends_.erase(record->id);
+  }
+  for (const auto id : idle) writer_.backends().release(id);
   if (!switched && maps_.services[record->id].internal_set == 0) {
     apply(core::RemoveService{plan.key});  // a new one that found no room
   }
   return switched;
+}
+
+// Those that have a row: only they can have flows.
+std::vector<std::uint32_t> Publisher::acquire_known(const std::vector<SocketAddress>& backends,
+                                                    Protocol protocol) {
+  std::vector<std::uint32_t> ids;
+  for (const auto& backend : backends) {
+    if (const auto id = writer_.backends().acquire_known(backend, protocol)) ids.push_back(*id);
+  }
+  return ids;
 }
 
 Result<Publisher::Record> Publisher::record_of(const core::ServicePortPlan& plan) {
@@ -274,8 +301,7 @@ Result<std::uint32_t> Publisher::place_set(const Record& record, const core::Ser
                                            const core::TrafficPlan& traffic,
                                            std::uint32_t current) {
   const auto place = [&]() -> Result<std::uint32_t> {
-    auto prepared =
-        writer_.prepare(traffic, plan.key.protocol, plan.affinity_timeout_s, record.first_counter);
+    auto prepared = writer_.prepare(traffic, plan, record.first_counter);
     if (!prepared) return prepared.error();
     if (writer_.holds(current, *prepared)) {
       writer_.drop(*prepared);
@@ -383,6 +409,7 @@ std::vector<MapFill> Publisher::fill() const {
           {"services", service_ids_.in_use(), maps_.services.capacity()},
           {"sets", writer_.sets().in_use(), maps_.sets.capacity()},
           {"slots", writer_.lines().in_use(), maps_.slots.capacity()},
+          {"source_ranges", source_ranges_.in_use(), maps_.source_ranges.capacity()},
           {"topology_keys", writer_.keys().in_use(), maps_.topology_keys.capacity()}};
 }
 

@@ -12,6 +12,7 @@
 
 #include "core/cluster_state.h"
 #include "dataplane/set_writer.h"
+#include "dataplane/source_ranges.h"
 
 namespace topolb::dataplane {
 
@@ -67,6 +68,8 @@ class Publisher {
   void restore(const KernelState& state);
   void remove_leftovers(const KernelState& state, const std::vector<core::ServicePortPlan>& plan);
   Result<void> publish(const core::ServicePortPlan& plan);
+  std::vector<std::uint32_t> acquire_known(const std::vector<SocketAddress>& backends,
+                                           Protocol protocol);
   Result<Record> record_of(const core::ServicePortPlan& plan);
   Result<void> switch_sets(const Record& record, const core::ServicePortPlan& plan);
   Result<std::uint32_t> place_set(const Record& record, const core::ServicePortPlan& plan,
@@ -78,9 +81,12 @@ class Publisher {
 
   KernelMaps& maps_;
   SetWriter writer_;
+  SourceRanges source_ranges_;
   RunAllocator service_ids_;
   RunAllocator counter_ids_;
   std::map<core::ServicePortKey, Record> records_;
+  // By service id, where it has any: ids of backends that are in none of its sets.
+  std::map<std::uint32_t, std::vector<std::uint32_t>> idle_backends_;
   std::map<std::uint16_t, std::uint32_t> node_ports_;  // port -> frontends
   std::uint32_t frontend_count_ = 0;
   // The kernel hands the memory of a deleted hash entry to the next insert at once, under the eyes

@@ -11,6 +11,12 @@ std::uint32_t lines_for(std::size_t backends) {
   return static_cast<std::uint32_t>((backends + TOPOLB_SLOTS_PER_LINE - 1) / TOPOLB_SLOTS_PER_LINE);
 }
 
+std::uint8_t flags_of(const core::ServicePortPlan& port) {
+  return static_cast<std::uint8_t>(
+      (port.affinity_timeout_s > 0 ? TOPOLB_SET_CLIENT_IP_AFFINITY : 0) |
+      (port.source_ranges.empty() ? 0 : TOPOLB_SET_SOURCE_RANGES));
+}
+
 Error full(const char* map) {
   return {std::make_error_code(std::errc::no_space_on_device),
           std::string("map ") + map + " is full"};
@@ -59,17 +65,18 @@ SetWriter::SetWriter(KernelMaps& maps)
       sets_(maps.sets.capacity()),
       lines_(maps.slots.capacity()) {}
 
-Result<PreparedSet> SetWriter::prepare(const core::TrafficPlan& traffic, Protocol protocol,
-                                       std::uint32_t affinity_timeout_s,
+Result<PreparedSet> SetWriter::prepare(const core::TrafficPlan& traffic,
+                                       const core::ServicePortPlan& port,
                                        std::uint32_t first_counter) {
   PreparedSet prepared{.verdict = traffic.verdict,
-                       .affinity_timeout_s = affinity_timeout_s,
+                       .flags = flags_of(port),
+                       .affinity_timeout_s = port.affinity_timeout_s,
                        .first_counter = first_counter,
                        .tiers = {}};
   const auto add = [&](const std::vector<core::Tier>& tiers, bool terminating) -> Result<void> {
     for (std::size_t i = 0; i < tiers.size(); ++i) {
       if (tiers[i].backends.empty()) continue;
-      auto tier = prepare_tier(tiers[i], protocol);
+      auto tier = prepare_tier(tiers[i], port);
       if (!tier) return full("backends or topology_keys");
       tier->terminating = terminating;
       tier->counter = tiers[i].key.empty()
@@ -89,14 +96,17 @@ Result<PreparedSet> SetWriter::prepare(const core::TrafficPlan& traffic, Protoco
 }
 
 std::optional<PreparedSet::Tier> SetWriter::prepare_tier(const core::Tier& tier,
-                                                         Protocol protocol) {
+                                                         const core::ServicePortPlan& port) {
   PreparedSet::Tier prepared;
   const auto key_id = keys_.id_of(tier.key);
   if (!key_id) return std::nullopt;
   prepared.key_id = *key_id;
   prepared.backend_ids.reserve(tier.backends.size());
   for (const auto& backend : tier.backends) {
-    const auto id = backends_.acquire(backend, protocol);
+    const bool local =
+        std::binary_search(port.local_backends.begin(), port.local_backends.end(), backend);
+    const auto id = backends_.acquire(backend, port.key.protocol,
+                                      local ? std::uint32_t{TOPOLB_BACKEND_LOCAL} : 0U);
     if (!id) {
       for (const auto acquired : prepared.backend_ids) backends_.release(acquired);
       return std::nullopt;
@@ -151,7 +161,7 @@ Result<std::uint32_t> SetWriter::write(const PreparedSet& prepared) {
   for (std::size_t i = 0; i < length; ++i) {
     topolb_set set{};
     set.verdict = static_cast<std::uint8_t>(prepared.verdict);
-    set.flags = prepared.affinity_timeout_s > 0 ? TOPOLB_SET_CLIENT_IP_AFFINITY : 0;
+    set.flags = prepared.flags;
     set.affinity_timeout_s = prepared.affinity_timeout_s;
     set.first_counter = prepared.first_counter;
     set.next_set = i + 1 < length ? chain[i + 1] : 0;
@@ -168,7 +178,7 @@ Result<std::uint32_t> SetWriter::write(const PreparedSet& prepared) {
 bool SetWriter::holds(std::uint32_t set_id, const PreparedSet& prepared) const {
   if (set_id == 0) return false;
   const topolb_set* set = &maps_.sets[set_id];
-  if (set->verdict != static_cast<std::uint8_t>(prepared.verdict) ||
+  if (set->verdict != static_cast<std::uint8_t>(prepared.verdict) || set->flags != prepared.flags ||
       set->affinity_timeout_s != prepared.affinity_timeout_s ||
       set->first_counter != prepared.first_counter) {
     return false;
@@ -227,7 +237,6 @@ void SetWriter::drop_unreferenced() {
   for (std::uint32_t line = 0; line < maps_.slots.capacity(); ++line) {
     if (maps_.slots[line].backend_ids[0] != 0 && lines_.is_free(line)) maps_.slots[line] = {};
   }
-  backends_.drop_unreferenced();
 }
 
 void SetWriter::reclaim() {

@@ -41,6 +41,7 @@ struct PreparedSet {
     std::vector<std::uint32_t> backend_ids;  // ascending
   };
   core::Verdict verdict = core::Verdict::Reject;
+  std::uint8_t flags = 0;  // TOPOLB_SET_*
   std::uint32_t affinity_timeout_s = 0;
   std::uint32_t first_counter = 0;
   std::vector<Tier> tiers;
@@ -52,8 +53,9 @@ class SetWriter {
  public:
   explicit SetWriter(KernelMaps& maps);
 
-  Result<PreparedSet> prepare(const core::TrafficPlan& traffic, Protocol protocol,
-                              std::uint32_t affinity_timeout_s, std::uint32_t first_counter);
+  /// `traffic` is one kind of the port's.
+  Result<PreparedSet> prepare(const core::TrafficPlan& traffic, const core::ServicePortPlan& port,
+                              std::uint32_t first_counter);
   /// Gives the references of a prepared set back that is not written.
   void drop(const PreparedSet& prepared);
   /// The set's head id; its references now belong to the kernel's rows.
@@ -64,7 +66,7 @@ class SetWriter {
   void retire(std::uint32_t set_id);
   /// Counts what a set found in the kernel uses as in use.
   void restore(const KernelSet& set);
-  /// After the last restore(): clears every row that no set found in the kernel uses.
+  /// After the last restore(): clears every set and line that no set found in the kernel uses.
   void drop_unreferenced();
   /// After a grace period.
   void reclaim();
@@ -78,7 +80,8 @@ class SetWriter {
   [[nodiscard]] const RunAllocator& lines() const { return lines_; }
 
  private:
-  std::optional<PreparedSet::Tier> prepare_tier(const core::Tier& tier, Protocol protocol);
+  std::optional<PreparedSet::Tier> prepare_tier(const core::Tier& tier,
+                                                const core::ServicePortPlan& port);
   std::optional<topolb_tier> write_tier(const PreparedSet::Tier& tier);
   void retire_lines(const topolb_tier& tier);
 

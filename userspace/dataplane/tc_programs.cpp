@@ -24,9 +24,7 @@ struct TcObject {
 namespace {
 
 std::map<std::string, std::uint32_t> tc_sizes_by_name(const TcSizes& sizes) {
-  return {{"flows", sizes.flow_entries},
-          {"fragments", sizes.fragments},
-          {"source_ranges", sizes.source_ranges}};
+  return {{"flows", sizes.flow_entries}, {"fragments", sizes.fragments}};
 }
 
 /// Whether a pinned map can go on in place of one that would be made anew.
@@ -46,7 +44,7 @@ TcPrograms::~TcPrograms() = default;
 
 const std::vector<std::string>& TcPrograms::own_map_names() {
   static const std::vector<std::string> names{"flows", "fragments", "packet_events",
-                                              "reply_budgets", "source_ranges"};
+                                              "reply_budgets"};
   return names;
 }
 

@@ -19,7 +19,6 @@ namespace topolb::dataplane {
 struct TcSizes {
   std::uint32_t flow_entries = TOPOLB_DEFAULT_FLOW_ENTRIES;
   std::uint32_t fragments = TOPOLB_DEFAULT_FRAGMENTS;
-  std::uint32_t source_ranges = TOPOLB_DEFAULT_SOURCE_RANGES;
 };
 
 struct TcObject;  // the bpftool skeleton

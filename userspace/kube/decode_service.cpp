@@ -47,6 +47,13 @@ void read_spec_topology_keys(const Fields& spec, core::Service& service) {
   }
 }
 
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const auto first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
 void add_address(const element& value, const FieldPath& path, ProblemSink& sink,
                  std::vector<IpAddress>& addresses) {
   const auto address = decode_address(value, path, sink);
@@ -130,6 +137,25 @@ void read_policies(const Fields& spec, core::Service& service) {
   service.affinity_timeout_s = static_cast<std::uint32_t>(seconds);
 }
 
+// What is no range must not be read as "everybody": in its place stands one that no client is in.
+void read_source_ranges(const Fields& spec, core::Service& service) {
+  spec.for_each_element("loadBalancerSourceRanges", [&](const element& value,
+                                                        const FieldPath& path) {
+    std::string_view text;
+    const bool is_text = !value.get_string().get(text);
+    const auto range = is_text ? IpPrefix::parse(trimmed(text)) : std::nullopt;
+    if (range) {
+      service.source_ranges.push_back(*range);
+      return;
+    }
+    spec.sink().add_unexpected(kInvalidAddress, path, value, "a range of addresses, as 10.0.0.0/8");
+    for (const auto* nobody : {"0.0.0.0/32", "::/128"}) {
+      service.source_ranges.push_back(*IpPrefix::parse(nobody));
+    }
+  });
+  std::sort(service.source_ranges.begin(), service.source_ranges.end());
+}
+
 void read_load_balancer(const Fields& object, core::Service& service) {
   const auto status = object.child("status");
   const auto load_balancer = status ? status->child("loadBalancer") : std::nullopt;
@@ -161,6 +187,7 @@ std::optional<core::Service> decode_service(const Fields& object, const core::Ob
   spec->for_each_object("ports", kInvalidPort,
                         [&](const Fields& port) { read_port(port, service); });
   read_policies(*spec, service);
+  read_source_ranges(*spec, service);
   read_spec_topology_keys(*spec, service);
   read_load_balancer(object, service);
   if (service.cluster_ips.empty() || service.ports.empty()) return std::nullopt;

@@ -29,6 +29,18 @@ std::optional<IpAddress> parse_ipv4(std::string_view text) {
   return IpAddress(bytes);
 }
 
+std::size_t full_length(Family family) { return family == Family::IPv4 ? 32 : 128; }
+
+// The first `bits` of 128 stay.
+IpAddress masked(const IpAddress& address, std::size_t bits) {
+  auto bytes = address.bytes();
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const std::size_t kept = bits > i * 8 ? std::min<std::size_t>(bits - i * 8, 8) : 0;
+    bytes[i] &= static_cast<std::uint8_t>(0xff00U >> kept);
+  }
+  return IpAddress(bytes);
+}
+
 std::size_t hash_bytes(const std::array<std::uint8_t, 16>& bytes) {
   return std::hash<std::string_view>{}(
       std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
@@ -95,6 +107,26 @@ std::string IpAddress::to_string() const {
   }
   return text.data();
 }
+
+std::optional<IpPrefix> IpPrefix::parse(std::string_view text) {
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto address = IpAddress::parse(text.substr(0, slash));
+  const char* const end = text.data() + text.size();
+  std::size_t bits = 0;
+  const auto [at, failed] = std::from_chars(text.data() + slash + 1, end, bits);
+  if (!address || failed != std::errc{} || at != end) return std::nullopt;
+  const auto length = full_length(address->family());
+  if (bits > length) return std::nullopt;
+  return IpPrefix{masked(*address, 128 - length + bits), static_cast<std::uint8_t>(bits)};
+}
+
+bool IpPrefix::contains(const IpAddress& other) const {
+  const auto length = full_length(address.family());
+  return other.family() == address.family() && masked(other, 128 - length + bits) == address;
+}
+
+std::string IpPrefix::to_string() const { return fmt::format("{}/{}", address.to_string(), bits); }
 
 std::string SocketAddress::to_string() const {
   return address.family() == Family::IPv4 ? fmt::format("{}:{}", address.to_string(), port)

@@ -45,6 +45,18 @@ class IpAddress {
   std::array<std::uint8_t, 16> bytes_{};
 };
 
+/// The addresses that share their first bits with one, "10.0.0.0/8".
+struct IpPrefix {
+  IpAddress address;      // the bits behind the prefix are 0
+  std::uint8_t bits = 0;  // as written: at most 32 for IPv4, 128 for IPv6
+
+  /// "ADDRESS/BITS"; the bits of the address behind the prefix don't count.
+  static std::optional<IpPrefix> parse(std::string_view text);
+  [[nodiscard]] bool contains(const IpAddress& other) const;
+  [[nodiscard]] std::string to_string() const;
+  auto operator<=>(const IpPrefix&) const = default;
+};
+
 /// Address and port; the port in host order.
 struct SocketAddress {
   IpAddress address;

@@ -16,6 +16,7 @@
 
 #include "dataplane/kernel_state.h"
 #include "dataplane/pins.h"
+#include "support/plans.h"
 
 namespace topolb::test {
 namespace {
@@ -95,26 +96,21 @@ void TcTopology::make_namespaces() const {
   }
 }
 
-void TcTopology::start(const std::vector<core::ServicePortPlan>& plan,
+void TcTopology::start(std::vector<core::ServicePortPlan> plan,
                        const std::vector<std::string>& local, dataplane::TcMethod method) {
+  for (auto& port : plan) add_local_backends(port, local);
   datapath_.emplace(require(dataplane::Datapath::open(sandbox_.options())));
   publisher_.emplace(datapath_->maps());
   publisher_->take_over(plan);
   require(datapath_->attach());
-  for (std::uint32_t id = 1; id < maps().backends.capacity(); ++id) {
-    auto& row = maps().backends[id];
-    const auto name = dataplane::from_wire(row).to_string();
-    if (row.state == TOPOLB_BACKEND_FREE) continue;
-    if (std::find(local.begin(), local.end(), name) == local.end()) continue;
-    row.flags = TOPOLB_BACKEND_LOCAL;
-  }
   auto& settings = maps().settings[0];
   settings.masquerade_ipv4 = dataplane::to_wire(*IpAddress::parse("192.0.2.10"));
   settings.masquerade_ipv6 = dataplane::to_wire(*IpAddress::parse("2001:db8::10"));
   settings.masquerade_port_min = 10000;
   settings.masquerade_port_max = 29999;
   for (const auto& address : {settings.masquerade_ipv4, settings.masquerade_ipv6}) {
-    require(maps().node_addresses.put(address, {.interface_index = 1}));
+    require(maps().node_addresses.put(
+        address, {.interface_index = 1, .flags = TOPOLB_NODE_ADDRESS_NODE_PORTS}));
   }
   attach(method);
 }

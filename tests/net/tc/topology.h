@@ -31,7 +31,7 @@ class TcTopology {
   TcTopology& operator=(const TcTopology&) = delete;
 
   /// Publishes a plan and puts the programs on eth0 and pod1 of node 1; `local`: backends there.
-  void start(const std::vector<core::ServicePortPlan>& plan, const std::vector<std::string>& local,
+  void start(std::vector<core::ServicePortPlan> plan, const std::vector<std::string>& local,
              dataplane::TcMethod method = dataplane::TcMethod::Link);
   /// Runs `work` in a namespace: "client", "router", "node2", "pod1", "pod2".
   void inside(const std::string& place, const std::function<void()>& work) const;

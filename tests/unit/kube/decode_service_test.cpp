@@ -332,6 +332,18 @@ INSTANTIATE_TEST_SUITE_P(
             {"InvalidObject status.loadBalancer.ingress[0] is 7, not an object",
              R"(InvalidAddress status.loadBalancer.ingress[1].ip is "x", not the IP address of a host)",
              R"(InvalidObject status.loadBalancer.ingress[2].ipMode is "L2", not VIP or Proxy)"}},
+        Case{"source ranges",
+             "",
+             spec(R"("loadBalancerSourceRanges":[" 10.0.0.1/8 ","2001:db8::/32"],)"),
+             "ips=10.96.0.1 :80/TCP ranges=10.0.0.0/8,2001:db8::/32",
+             {}},
+        // Never "everybody": nobody is in what stands for it.
+        Case{"wrong source range",
+             "",
+             spec(R"("loadBalancerSourceRanges":["10.0.0.1"],)"),
+             "ips=10.96.0.1 :80/TCP ranges=::/128,0.0.0.0/32",
+             {R"(InvalidAddress spec.loadBalancerSourceRanges[0] is "10.0.0.1", not a range of )"
+              "addresses, as 10.0.0.0/8"}},
         // Whoever prints this prints one line, and no terminal is told anything.
         Case{
             "control characters are shown escaped",

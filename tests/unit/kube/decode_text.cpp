@@ -7,9 +7,10 @@
 namespace topolb::kube::test {
 namespace {
 
-std::string joined(const std::vector<IpAddress>& addresses) {
+template <typename T>
+std::string joined(const std::vector<T>& addresses) {
   Texts texts;
-  for (const IpAddress& address : addresses) texts.push_back(address.to_string());
+  for (const T& address : addresses) texts.push_back(address.to_string());
   return fmt::format("{}", fmt::join(texts, ","));
 }
 
@@ -23,6 +24,7 @@ std::string text_of(const core::Service& service) {
   }
   if (!service.external_ips.empty()) text += " external=" + joined(service.external_ips);
   if (!service.load_balancer_ips.empty()) text += " lb=" + joined(service.load_balancer_ips);
+  if (!service.source_ranges.empty()) text += " ranges=" + joined(service.source_ranges);
   if (service.internal_local) text += " internal-local";
   if (service.external_local) text += " external-local";
   if (service.affinity_timeout_s != 0)

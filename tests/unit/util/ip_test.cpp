@@ -98,6 +98,48 @@ TEST(IpAddress, IsOrderedByBytes) {
   }
 }
 
+TEST(IpPrefix, ParsesAndHolds) {
+  struct Case {
+    const char* text;
+    const char* shown;  // nullptr: no prefix
+    std::vector<const char*> inside, outside;
+  };
+  const std::vector<Case> cases{
+      {"10.0.0.0/8",
+       "10.0.0.0/8",
+       {"10.0.0.0", "10.255.255.255"},
+       {"11.0.0.0", "::a00:1", "fd00::1"}},
+      {"192.0.2.77/25", "192.0.2.0/25", {"192.0.2.0", "192.0.2.127"}, {"192.0.2.128"}},
+      {"192.0.2.7/32", "192.0.2.7/32", {"192.0.2.7"}, {"192.0.2.6"}},
+      {"0.0.0.0/0", "0.0.0.0/0", {"0.0.0.0", "255.1.2.3"}, {"::", "2001:db8::1"}},
+      {"::/0", "::/0", {"::", "2001:db8::1"}, {"192.0.2.1"}},
+      {"2001:db8:0:f::1/63",
+       "2001:db8:0:e::/63",
+       {"2001:db8:0:e::", "2001:db8:0:f::9"},
+       {"2001:db8:0:10::"}},
+      {"2001:db8::1/128", "2001:db8::1/128", {"2001:db8::1"}, {"2001:db8::"}},
+      {"10.0.0.0", nullptr, {}, {}},
+      {"10.0.0.0/", nullptr, {}, {}},
+      {"10.0.0.0/33", nullptr, {}, {}},
+      {"10.0.0.0/-1", nullptr, {}, {}},
+      {"10.0.0.0/8 ", nullptr, {}, {}},
+      {"10.0.0/8", nullptr, {}, {}},
+      {"2001:db8::/129", nullptr, {}, {}},
+      {"/8", nullptr, {}, {}},
+      {"", nullptr, {}, {}}};
+  for (const auto& tested : cases) {
+    SCOPED_TRACE(tested.text);
+    const auto prefix = IpPrefix::parse(tested.text);
+    ASSERT_EQ(prefix.has_value(), tested.shown != nullptr);
+    if (!prefix) continue;
+    EXPECT_EQ(prefix->to_string(), tested.shown);
+    for (const auto* address : tested.inside)
+      EXPECT_TRUE(prefix->contains(*IpAddress::parse(address))) << address;
+    for (const auto* address : tested.outside)
+      EXPECT_FALSE(prefix->contains(*IpAddress::parse(address))) << address;
+  }
+}
+
 TEST(SocketAddress, AsText) {
   EXPECT_EQ((SocketAddress{*IpAddress::parse("10.1.0.5"), 8080}).to_string(), "10.1.0.5:8080");
   EXPECT_EQ((SocketAddress{*IpAddress::parse("2001:db8::1"), 80}).to_string(), "[2001:db8::1]:80");
