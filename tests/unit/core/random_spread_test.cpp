@@ -54,6 +54,12 @@ struct Cluster {
   std::vector<Node> nodes;
 };
 
+/// What nodes of a group have in common: not which of the backends are their own.
+ServicePlan without_local_backends(ServicePlan plan) {
+  for (auto& port : plan.ports) port.local_backends.clear();
+  return plan;
+}
+
 TEST(RandomClusters, AreGroupedWithoutChangingAnyPlan) {
   std::size_t groups_made = 0;
   std::size_t nodes_planned = 0;
@@ -67,7 +73,8 @@ TEST(RandomClusters, AreGroupedWithoutChangingAnyPlan) {
       ++groups_made;
       for (const std::uint32_t node : group.nodes) {
         EXPECT_TRUE(seen.insert(node).second) << "in two groups: " << table.name(node);
-        EXPECT_EQ(group.plan, cluster.plan_on(cluster.service, table.name(node)));
+        EXPECT_EQ(without_local_backends(group.plan),
+                  without_local_backends(cluster.plan_on(cluster.service, table.name(node))));
         ++nodes_planned;
       }
     }
