@@ -6,10 +6,8 @@
 namespace topolb::kube {
 
 AgentOfACluster::AgentOfACluster() : cluster(GetParam().make()) {
-  for (const char* file : {"service-account", "cluster-role", "cluster-role-binding"}) {
-    for (const auto& object : shipped_objects(fmt::format("k8s/base/{}.yaml", file))) {
-      cluster->put(object);
-    }
+  for (const std::string& file : agent_account_files()) {
+    for (const auto& object : shipped_objects(file)) cluster->put(object);
   }
   serve(kOne);
   serve(kTwo);

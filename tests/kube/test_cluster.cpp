@@ -45,6 +45,17 @@ std::vector<ClusterKind> cluster_kinds() {
   return kinds;
 }
 
+std::vector<std::string> agent_account_files() {
+  // All but what is not the agent's own.
+  std::vector<std::string> files;
+  const auto kustomization = shipped_objects("k8s/base/kustomization.yaml").front();
+  for (const auto& resource : kustomization.at("resources").as_array()) {
+    const std::string& name = resource.as_string();
+    if (name != "daemonset.yaml" && name != "user-roles.yaml") files.push_back("k8s/base/" + name);
+  }
+  return files;
+}
+
 std::vector<web::json::value> shipped_objects(const std::string& file) {
   const char* root = std::getenv("TOPOLB_SOURCE");
   if (root == nullptr) throw std::runtime_error("TOPOLB_SOURCE is not set: run it by meson test");

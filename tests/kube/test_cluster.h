@@ -52,6 +52,8 @@ class TestCluster {
 
 std::unique_ptr<TestCluster> make_simulated_cluster();
 
+/// The manifests of k8s/base with the agent's account and its roles.
+std::vector<std::string> agent_account_files();
 /// The objects of a manifest of this repository: "k8s/base/rbac.yaml". Throws.
 std::vector<web::json::value> shipped_objects(const std::string& file);
 

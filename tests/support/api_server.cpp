@@ -177,11 +177,11 @@ std::size_t ApiServer::watches(const std::string& part) const {
       watches_, [&](const auto& open) { return open->target.find(part) != std::string::npos; }));
 }
 
-std::optional<Fault> ApiServer::take_fault(const std::string& target) {
+std::optional<Fault> ApiServer::take_fault(const ServerRequest& request) {
   const std::lock_guard lock(mutex_);
-  requests_.push_back(target);
+  requests_.push_back(request.method + " " + request.target);
   const auto found = std::ranges::find_if(faults_, [&](const Fault& fault) {
-    return fault.times > 0 && target.find(fault.target) != std::string::npos;
+    return fault.times > 0 && request.target.find(fault.target) != std::string::npos;
   });
   if (found == faults_.end()) return std::nullopt;
   --found->times;
@@ -197,7 +197,7 @@ void ApiServer::handle(TlsConnection& connection) {
   while (running_) {
     const auto request = read_request(connection);
     if (!request) return;
-    const Fault fault = take_fault(request->target).value_or(Fault{});
+    const Fault fault = take_fault(*request).value_or(Fault{});
     ResponseWriter writer(connection, {fault.cut, fault.stall, fault.per_byte});
     if (fault.status != 0) {
       writer.send(fault.status, fault.body, fault.header);

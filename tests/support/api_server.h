@@ -68,7 +68,7 @@ class ApiServer {
   /// On the same port; the objects are still there.
   void start();
 
-  /// Targets of all requests so far that hold `part`.
+  /// All requests so far that hold `part`: "GET /version".
   [[nodiscard]] std::vector<std::string> requests(const std::string& part = "") const;
   /// Watches open now whose targets hold `part`.
   [[nodiscard]] std::size_t watches(const std::string& part = "") const;
@@ -84,7 +84,7 @@ class ApiServer {
                            const std::string& kind, std::uint64_t& ret_version);
   bool send_events(ResponseWriter& writer, const ServerRequest& request, const std::string& kind,
                    std::uint64_t& version);
-  std::optional<Fault> take_fault(const std::string& target);
+  std::optional<Fault> take_fault(const ServerRequest& request);
   bool is_authorized(const ServerRequest& request) const;
 
   ApiServerOptions options_;

@@ -102,7 +102,7 @@ Result<void> check_right_to_use_bpf() {
   if (probe) return {};
   if (errno == ENOSYS) return errno_error(errno, "this kernel has no BPF");
   if (errno == EPERM) {
-    return errno_error(errno, "use BPF (needs root, or CAP_BPF and CAP_NET_ADMIN)");
+    return errno_error(errno, "use BPF (needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)");
   }
   return errno_error(errno, "use BPF");
 }
@@ -159,7 +159,7 @@ Result<void> Datapath::load() {
     }
   }
   if (const int failed = lb_sock__load(object_->skeleton); failed != 0) {
-    return errno_error(-failed, "load the BPF programs");
+    return errno_error(-failed, "load the BPF programs (needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)");
   }
   auto maps = KernelMaps::open(
       [&](const std::string& name) -> Result<UniqueFd> {

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// The roles that are shipped for the agent: exactly what it does, and a real API server lets it do
+// that and nothing else.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <set>
+#include <sstream>
+#include <tuple>
+
+#include "agent_cluster_fixture.h"
+#include "api_server.h"
+#include "objects.h"
+#include "real_cluster.h"
+
+namespace topolb::kube {
+namespace {
+
+using web::json::value;
+
+/// Verb, API group, resource.
+using Right = std::tuple<std::string, std::string, std::string>;
+using Rights = std::set<Right>;
+
+void add_rules(const value& rules, Rights& rights) {
+  for (const value& rule : rules.as_array()) {
+    if (!rule.has_field("resources")) continue;  // of URLs
+    for (const value& verb : rule.at("verbs").as_array()) {
+      for (const value& group : rule.at("apiGroups").as_array()) {
+        for (const value& resource : rule.at("resources").as_array()) {
+          rights.emplace(verb.as_string(), group.as_string(), resource.as_string());
+        }
+      }
+    }
+  }
+}
+
+/// Of every role for the agent in k8s/base.
+Rights shipped_rights() {
+  Rights rights;
+  for (const std::string& file : agent_account_files()) {
+    for (const value& object : shipped_objects(file)) {
+      if (object.has_field("rules")) add_rules(object.at("rules"), rights);
+    }
+  }
+  return rights;
+}
+
+/// What a request needs: "GET /apis/discovery.k8s.io/v1/endpointslices?watch=1".
+std::optional<Right> right_of(const std::string& request) {
+  const auto space = request.find(' ');
+  const auto query = request.find('?');
+  std::istringstream steps(request.substr(space + 2, query - space - 2));
+  std::vector<std::string> path;
+  for (std::string step; std::getline(steps, step, '/');) path.push_back(step);
+  if (path.front() != "api" && path.front() != "apis") return std::nullopt;
+  const std::string group = path.front() == "api" ? "" : path[1];
+  path.erase(path.begin(), path.begin() + (group.empty() ? 2 : 3));
+  if (path.front() == "namespaces" && path.size() > 2) path.erase(path.begin(), path.begin() + 2);
+  const bool is_one = path.size() > 1;
+  const std::string method = request.substr(0, space);
+  static const std::map<std::string, std::string> kVerbs{
+      {"POST", "create"}, {"PUT", "update"}, {"PATCH", "patch"}, {"DELETE", "delete"}};
+  std::string verb = method == "GET" ? (is_one ? "get" : "list") : kVerbs.at(method);
+  if (request.find("watch=1") != std::string::npos) verb = "watch";
+  return Right{verb, group, path.front()};
+}
+
+class AgentRights : public test::AgentTest {
+ protected:
+  /// What an agent asks of a server: at a start, for a Service that needs every Node, and for one
+  /// with a problem.
+  Rights used(const test::ApiServerOptions& options) {
+    test::ApiServer server(options);
+    server.store().put(service("web", "10.96.1.1"));
+    auto wrong = service("wrong", "10.96.1.2");
+    wrong["metadata"]["annotations"]["topolb.io/topology-keys"] = value("rack, rack");
+    server.store().put(wrong);
+    auto far = service("far", "10.96.1.3");
+    far["metadata"]["annotations"]["topolb.io/topology-keys"] = value("rack");
+    server.store().put(far);
+    server.store().put(node("n1", "z1"));
+    write("ca.pem", server.authority().certificate_pem());
+    write("kubeconfig", fmt::format(R"(
+apiVersion: v1
+kind: Config
+current-context: test
+contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
+clusters: [{{name: test, cluster: {{server: "{}", certificate-authority: ca.pem}}}}]
+users: [{{name: test, user: {{}}}}]
+)",
+                                    server.url()));
+    set_source({"--kubeconfig", path("kubeconfig").string()});
+    start_agent();
+    EXPECT_TRUE(test::wait_until([&] { return server.watches("resourceVersion=") == 3; }));
+    stop_agent(SIGTERM);
+    Rights rights;
+    for (const std::string& request : server.requests()) {
+      if (const auto right = right_of(request)) rights.insert(*right);
+    }
+    return rights;
+  }
+};
+
+TEST_F(AgentRights, AreWhatItUses) {
+  Rights all = used({});
+  all.merge(used({.streams_lists = false}));
+  EXPECT_THAT(all, testing::ContainerEq(shipped_rights()));
+}
+
+class AgentRightsOnARealServer : public testing::TestWithParam<std::string> {
+ protected:
+  AgentRightsOnARealServer() : cluster(GetParam()) {
+    for (const std::string& file : agent_account_files()) {
+      for (const value& object : shipped_objects(file)) cluster.put(object);
+    }
+    token = cluster.rotate_token();
+  }
+  PlainAnswer ask_as_agent(const std::string& method, const std::string& target,
+                           const std::string& body = "") {
+    return ask({.port = cluster.cable().port(),
+                .method = method,
+                .target = target,
+                .headers = {"Authorization: Bearer " + token, "Content-Type: application/json"},
+                .body = body});
+  }
+  RealCluster cluster;
+  std::string token;
+};
+
+/// The server's own list of what the agent may do, without what everybody may: ask about oneself.
+TEST_P(AgentRightsOnARealServer, AreTheShippedOnes) {
+  for (const char* name_space : {"kube-system", "default"}) {
+    const auto answer = ask_as_agent(
+        "POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+        fmt::format(R"({{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectRulesReview",)"
+                    R"("spec":{{"namespace":"{}"}}}})",
+                    name_space));
+    ASSERT_EQ(answer.status, 201) << answer.body;
+    Rights rights;
+    add_rules(value::parse(answer.body).at("status").at("resourceRules"), rights);
+    std::erase_if(rights,
+                  [](const Right& right) { return std::get<2>(right).starts_with("selfsubject"); });
+    Rights expected = shipped_rights();
+    if (std::string(name_space) != "kube-system") {
+      std::erase_if(expected, [](const Right& right) { return std::get<2>(right) == "leases"; });
+    }
+    EXPECT_THAT(rights, testing::ContainerEq(expected)) << name_space;
+  }
+}
+
+TEST_P(AgentRightsOnARealServer, EndThere) {
+  EXPECT_EQ(ask_as_agent("GET", "/api/v1/services").status, 200);
+  const std::vector<std::pair<std::string, std::string>> denied{
+      {"GET", "/api/v1/secrets"},
+      {"GET", "/api/v1/pods"},
+      {"GET", "/api/v1/configmaps"},
+      {"GET", "/api/v1/nodes/n1"},
+      {"GET", "/api/v1/namespaces/default/services/kubernetes"},
+      {"POST", "/api/v1/namespaces/default/services"},
+      {"DELETE", "/api/v1/namespaces/default/services/kubernetes"},
+      {"DELETE", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes"},
+      {"POST", "/api/v1/namespaces/kube-system/pods"},
+      {"POST", "/api/v1/namespaces/kube-system/serviceaccounts/topolb/token"},
+      {"GET", "/apis/coordination.k8s.io/v1/namespaces/default/leases/x"},
+  };
+  for (const auto& [method, target] : denied) {
+    EXPECT_EQ(ask_as_agent(method, target, method == "POST" ? "{}" : "").status, 403)
+        << method << " " << target;
+  }
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(AgentRightsOnARealServer);
+INSTANTIATE_TEST_SUITE_P(On, AgentRightsOnARealServer, testing::ValuesIn(real_clusters()));
+
+}  // namespace
+}  // namespace topolb::kube
