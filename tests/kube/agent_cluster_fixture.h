@@ -25,6 +25,8 @@ class AgentOfACluster : public test::AgentTest, public testing::WithParamInterfa
   void move_web_to(const std::string& address);
   /// A new token in the agent's token file; returns the one before, worthless from now on.
   std::string rotate_token();
+  /// The agent's token of now.
+  [[nodiscard]] const std::string& token() const { return token_; }
   /// Every connection goes to `backend`, and not one to another.
   static void expect_only(const std::string& backend);
 

@@ -2,20 +2,16 @@
 #include "plain_http.h"
 
 #include <fmt/format.h>
-#include <openssl/ssl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <memory>
 
 #include "api_server_cable.h"
 
 namespace topolb::kube {
 namespace {
-
-using Context = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
-using Session = std::unique_ptr<SSL, decltype(&SSL_free)>;
 
 /// HTTP/1.0: the answer comes in one piece, and ends with the connection.
 std::string text_of(const PlainRequest& request) {
@@ -25,37 +21,69 @@ std::string text_of(const PlainRequest& request) {
   return text + "\r\n" + request.body;
 }
 
-std::string exchange(int fd, SSL* session, const std::string& text) {
-  const auto size = static_cast<int>(text.size());
-  const bool sent = session != nullptr ? SSL_write(session, text.data(), size) == size
-                                       : send(fd, text.data(), text.size(), MSG_NOSIGNAL) == size;
-  std::string answer;
-  std::array<char, 16384> bytes{};
-  while (sent) {
-    const auto count = session != nullptr
-                           ? SSL_read(session, bytes.data(), bytes.size())
-                           : static_cast<int>(recv(fd, bytes.data(), bytes.size(), 0));
-    if (count <= 0) break;
-    answer.append(bytes.data(), static_cast<std::size_t>(count));
-  }
-  return answer;
-}
-
 }  // namespace
 
-PlainAnswer ask(const PlainRequest& request) {
-  const UniqueFd socket = test::connect_to_loopback(request.port);
-  if (!socket) return {0, "nobody listens"};
-  const Context context(request.tls ? SSL_CTX_new(TLS_client_method()) : nullptr, SSL_CTX_free);
-  const Session session(context ? SSL_new(context.get()) : nullptr, SSL_free);
-  if (session) {
-    SSL_set_fd(session.get(), socket.get());
-    if (SSL_connect(session.get()) != 1) return {0, "no TLS"};
+PlainConnection::PlainConnection(const PlainRequest& request)
+    : socket_(test::connect_to_loopback(request.port)) {
+  if (!socket_) {
+    error_ = "nobody listens";
+    return;
   }
-  const std::string answer = exchange(socket.get(), session.get(), text_of(request));
+  const std::string text = text_of(request);
+  const auto size = static_cast<int>(text.size());
+  if (!request.tls) {
+    if (send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL) != size) error_ = "not sent";
+    return;
+  }
+  context_.reset(SSL_CTX_new(TLS_client_method()));
+  session_.reset(SSL_new(context_.get()));
+  SSL_set_fd(session_.get(), socket_.get());
+  if (SSL_connect(session_.get()) != 1 || SSL_write(session_.get(), text.data(), size) != size) {
+    error_ = "no TLS";
+  }
+}
+
+std::string PlainConnection::read() {
+  std::array<char, 16384> bytes{};
+  const auto count = session_
+                         ? SSL_read(session_.get(), bytes.data(), bytes.size())
+                         : static_cast<int>(recv(socket_.get(), bytes.data(), bytes.size(), 0));
+  return count <= 0 ? "" : std::string(bytes.data(), static_cast<std::size_t>(count));
+}
+
+void PlainConnection::end() const { shutdown(socket_.get(), SHUT_RDWR); }
+
+PlainAnswer ask(const PlainRequest& request) {
+  PlainConnection connection(request);
+  if (!connection.error().empty()) return {0, connection.error()};
+  std::string answer;
+  for (std::string more = connection.read(); !more.empty(); more = connection.read()) {
+    answer += more;
+  }
   const auto head_end = answer.find("\r\n\r\n");
   if (!answer.starts_with("HTTP/1.") || head_end == std::string::npos) return {0, "no answer"};
   return {std::atoi(answer.c_str() + answer.find(' ')), answer.substr(head_end + 4)};
+}
+
+PlainWatch::PlainWatch(const PlainRequest& request) : connection_(request) {
+  reader_ = std::thread([this] {
+    while (!connection_.read().empty()) {
+      const std::lock_guard lock(mutex_);
+      arrivals_.push_back(Clock::now());
+      arrived_.notify_all();
+    }
+  });
+}
+
+PlainWatch::~PlainWatch() {
+  connection_.end();
+  reader_.join();
+}
+
+PlainWatch::Clock::time_point PlainWatch::first_after(Clock::time_point time) {
+  std::unique_lock lock(mutex_);
+  arrived_.wait(lock, [&] { return !arrivals_.empty() && arrivals_.back() > time; });
+  return *std::ranges::upper_bound(arrivals_, time);
 }
 
 }  // namespace topolb::kube

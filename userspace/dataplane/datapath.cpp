@@ -159,7 +159,8 @@ Result<void> Datapath::load() {
     }
   }
   if (const int failed = lb_sock__load(object_->skeleton); failed != 0) {
-    return errno_error(-failed, "load the BPF programs (needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)");
+    return errno_error(
+        -failed, "load the BPF programs (needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)");
   }
   auto maps = KernelMaps::open(
       [&](const std::string& name) -> Result<UniqueFd> {
