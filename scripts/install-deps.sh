@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# scripts/install-deps.sh [--build]
 # Installs by apt what building, testing and the demo need: Debian 12 and 13, as root.
+#   --build   only what building needs
 # Does nothing when all of it is there. Exit 2: cannot install here, one line says why.
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -17,7 +19,15 @@ test_packages=(
   python3-yaml golang-go golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev
   golang-github-xeipuuv-gojsonschema-dev
 )
-packages=("${build_packages[@]}" "${test_packages[@]}")
+case ${1:-} in
+  '') packages=("${build_packages[@]}" "${test_packages[@]}") ;;
+  --build) packages=("${build_packages[@]}") ;;
+  -h | --help)
+    sed -n '3,7s/^# //p' -- "${BASH_SOURCE[0]}"
+    exit 0
+    ;;
+  *) missing "unknown argument '$1' (try --help)" ;;
+esac
 log=$topolb_root/build-logs/install-deps.log
 
 # Sets `absent` to the packages that are not installed.

@@ -51,15 +51,16 @@ class ArgumentsTest(ScriptsTest):
         self.assert_one_line(result, 2, "build: unknown configuration 'nonsense'")
 
     def test_help(self):
-        for name in "test", "build", "check", "bench":
+        for name in "test", "build", "check", "install-deps.sh", "bench":
             result = run(self.script(name), "--help")
             self.assertEqual((result.returncode, result.stderr), (0, ""))
             self.assertIn(f"scripts/{name}", result.stdout)
 
     def test_nothing_to_install_takes_no_root_and_one_line(self):
-        result = run(self.script("install-deps.sh"))
-        self.assertEqual((result.returncode, result.stderr), (0, ""))
-        self.assertEqual(result.stdout, "==> dependencies: all there\n")
+        for arguments in [], ["--build"]:
+            result = run(self.script("install-deps.sh"), *arguments)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertEqual(result.stdout, "==> dependencies: all there\n")
 
     def test_missing_command(self):
         (self.directory / "bin").mkdir()
