@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent and its API server, with clients that connect all the time: whatever happens between
 // the two, no connection fails, and the newest state gets through in the end.
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <csignal>
 #include <thread>
@@ -119,6 +121,42 @@ TEST_P(AgentOfACluster, OutlivesATokenThatHasExpired) {
   expect_only(kTwo);
   storm.stop();
   EXPECT_EQ(storm.failed(), 0);
+}
+
+/// Credentials by a program: run anew when the server no longer believes what it said.
+TEST_P(AgentOfACluster, AsksItsCredentialPlugin) {
+  write("plugin", R"sh(#!/bin/sh
+printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential",'
+printf '"status":{"token":"%s"}}' "$(cat "$(dirname "$0")/token")"
+)sh");
+  std::filesystem::permissions(path("plugin"), std::filesystem::perms::owner_all);
+  std::string with_plugin = cluster->kubeconfig("FILE");
+  with_plugin.replace(with_plugin.find(R"(tokenFile: "FILE")"),
+                      std::string(R"(tokenFile: "FILE")").size(),
+                      "exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin, "
+                      "interactiveMode: Never}");
+  write("kubeconfig", with_plugin);
+  start_agent();
+  const std::string old = rotate_token();
+  ASSERT_TRUE(wait_until([&] { return !cluster->accepts(old); }));
+  cluster->cable().cut();
+  cluster->cable().mend();
+  move_web_to("10.1.0.2");
+  expect_only(kTwo);
+}
+
+/// The first of two API servers is gone from the start, and then the second one's connection
+/// breaks.
+TEST_P(AgentOfACluster, GoesToTheNextServer) {
+  std::uint16_t dead = 0;
+  test::listen_on_loopback(dead).reset();
+  start_agent({"--api-server", fmt::format("https://127.0.0.1:{}", dead), "--api-server",
+               cluster->config().servers.front()});
+  expect_only(kOne);
+  cluster->cable().cut();
+  cluster->cable().mend();
+  move_web_to("10.1.0.2");
+  expect_only(kTwo);
 }
 
 /// Unknown is not empty, and empty is not unknown: an agent that is refused one kind's list changes

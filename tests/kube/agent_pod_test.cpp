@@ -100,6 +100,8 @@ class AgentPod : public AgentOfACluster {
 
 TEST_P(AgentPod, RunsWithTheRightsOfItsDaemonSet) {
   start_agent();
+  EXPECT_TRUE(agent().wait_for("give --api-server"))
+      << "the address in the environment may be ours";
   expect_only(kOne);
   Storm storm(kWeb, kPause);
   EXPECT_EQ(stop_agent(SIGTERM), 0);

@@ -2,10 +2,13 @@
 #include "plain_http.h"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdlib>
 
 #include "api_server_cable.h"
@@ -29,6 +32,9 @@ PlainConnection::PlainConnection(const PlainRequest& request)
     error_ = "nobody listens";
     return;
   }
+  std::signal(SIGPIPE, SIG_IGN);  // what OpenSSL writes to a connection that has gone
+  const int on = 1;
+  setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const std::string text = text_of(request);
   const auto size = static_cast<int>(text.size());
   if (!request.tls) {

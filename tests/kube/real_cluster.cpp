@@ -143,21 +143,19 @@ void RealCluster::put(const web::json::value& object) {
       collection(object.at("apiVersion").as_string(), object.at("kind").as_string(),
                  field_of(metadata, "namespace"));
   const std::string name = metadata.at("name").as_string();
-  PlainAnswer answer;
-  // Between reading its version and writing, the server may have changed it itself.
-  for (int tries = 0; tries < kPutTries; ++tries) {
-    web::json::value next = object;
+  PlainAnswer answer = send("POST", path, object.serialize());
+  // 422: a Service whose address is taken, by itself. Between reading an object's version and
+  // writing it, the server may have changed it.
+  for (int tries = 0; (answer.status == 409 || answer.status == 422) && tries < kPutTries;
+       ++tries) {
     const auto stored = send("GET", path + "/" + name);
-    if (stored.status == 200) {
-      next["metadata"]["resourceVersion"] =
-          web::json::value::parse(stored.body).at("metadata").at("resourceVersion");
-      answer = send("PUT", path + "/" + name, next.serialize());
-    } else {
-      answer = send("POST", path, next.serialize());
-    }
-    if (answer.status == 200 || answer.status == 201) return;
-    if (answer.status != 409) break;
+    if (stored.status != 200) break;
+    web::json::value next = object;
+    next["metadata"]["resourceVersion"] =
+        web::json::value::parse(stored.body).at("metadata").at("resourceVersion");
+    answer = send("PUT", path + "/" + name, next.serialize());
   }
+  if (answer.status == 200 || answer.status == 201) return;
   throw std::runtime_error("test: cannot create or replace " + name + ": " + answer.body);
 }
 

@@ -2,6 +2,7 @@
 // TLS, credentials, failover and cancellation on real connections.
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <thread>
 
 #include "api_server_cable.h"
@@ -255,6 +256,27 @@ TEST_F(ApiClientTest, StopEndsARequestAtOnce) {
   ASSERT_FALSE(response);
   EXPECT_EQ(response.error().code, std::errc::operation_canceled);
   EXPECT_LT(std::chrono::steady_clock::now() - start, 1s);
+}
+
+/// Half-open connections: the kernel asks the other side, and tells when nobody answers.
+TEST_F(ApiClientTest, KeepsAnEyeOnIdleConnections) {
+  const auto client = api(config());
+  std::stop_source stop;
+  std::jthread watcher([&] {
+    (void)get(*client, "/api/v1/services?watch=1&resourceVersion=7&timeoutSeconds=60", nullptr,
+              {.idle = 60s}, stop.get_token());
+  });
+  // The timer of a connection to the server's port: 02 is keepalive. Source: proc_net_tcp.
+  const std::regex kept(fmt::format(" 0100007F:{:04X} 01 [0-9A-F]+:[0-9A-F]+ 02:",
+                                    parse_server_url(server.url())->port));
+  bool found = false;
+  for (int tries = 0; tries < 500 && !found; ++tries) {
+    std::ifstream connections("/proc/self/net/tcp");
+    found = std::regex_search(std::string(std::istreambuf_iterator<char>(connections), {}), kept);
+    std::this_thread::sleep_for(20ms);
+  }
+  EXPECT_TRUE(found);
+  stop.request_stop();
 }
 
 TEST_F(ApiClientTest, ABigListIsNotHeldUp) {

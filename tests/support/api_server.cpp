@@ -208,7 +208,7 @@ void ApiServer::handle(TlsConnection& connection) {
       marked.headers["x-first-line"] = fault.first_line;
       answer(writer, marked);
     }
-    if (!connection.is_open()) return;
+    if (!connection.is_open() || request->version == "HTTP/1.0") return;
   }
 }
 

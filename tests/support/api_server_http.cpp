@@ -33,7 +33,7 @@ std::optional<ServerRequest> read_request(TlsConnection& connection) {
   if (!first) return std::nullopt;
   ServerRequest request;
   std::istringstream words(*first);
-  if (!(words >> request.method >> request.target)) return std::nullopt;
+  if (!(words >> request.method >> request.target >> request.version)) return std::nullopt;
   const web::uri uri(request.target);
   request.path = web::uri::decode(uri.path());
   for (const auto& [name, value] : web::uri::split_query(uri.query())) {

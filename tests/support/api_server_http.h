@@ -15,6 +15,7 @@ namespace topolb::test {
 struct ServerRequest {
   std::string method;
   std::string target;
+  std::string version;  // "HTTP/1.0": the connection ends after the answer
   std::string path;
   std::map<std::string, std::string> query;    // decoded
   std::map<std::string, std::string> headers;  // names in lower case

@@ -29,7 +29,18 @@ struct Failure {
   Error error;
 };
 
+// A pod's environment names the API server by a ClusterIP.
+void warn_of_own_service(const Options& options) {
+  const bool from_environment =
+      options.manifests.empty() && options.api.kubeconfig.empty() && options.api.servers.empty();
+  if (!from_environment || options.plan.scope != core::Scope::All) return;
+  spdlog::warn(
+      "the API server's address is that of the pod's environment, a ClusterIP: after a reboot "
+      "nothing serves it before topolb does, so where no kube-proxy runs give --api-server");
+}
+
 Result<std::unique_ptr<Source>> open_source(const Options& options) {
+  warn_of_own_service(options);
   return options.manifests.empty() ? open_api(options.api) : open_manifests(options.manifests);
 }
 
