@@ -13,11 +13,15 @@ from pathlib import Path
 
 import goals
 import machine
-from place import Failed
 from rows import Row
 from tables import tables_of
 
 MARK = re.compile(r"(<!-- bench: ([a-z-]+) -->\n).*?(<!-- bench: end -->\n)", re.DOTALL)
+
+
+def has_place(path: Path) -> bool:
+    """Whether it is a page with a mark."""
+    return path.is_file() and MARK.search(path.read_text(encoding="utf-8")) is not None
 
 
 def update(path: Path, result: dict, rows: list[Row]) -> None:
@@ -27,8 +31,6 @@ def update(path: Path, result: dict, rows: list[Row]) -> None:
     for table in tables_of(rows):
         parts.setdefault(table.suite, []).append(f"**{table.title}**\n\n{table.markdown()}")
     page = path.read_text(encoding="utf-8")
-    if not MARK.search(page):
-        raise Failed(f"{path} has no place for tables: a line '<!-- bench: SUITE -->'")
 
     def fill(found: re.Match) -> str:
         if found[2] not in parts:

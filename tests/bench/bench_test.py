@@ -5,6 +5,7 @@ anything took is not looked at. Arguments: the build directory."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ sys.path.insert(0, str(ROOT / "scripts" / "bench.d"))
 sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
-from place import BPFFS, PREFIX, cgroup2
+from place import BPFFS, PREFIX, cgroup2, remove_dead_runs
 
 DIRECT = ("direct", "direct-again", "conntrack")
 BALANCED = ("nftables", "iptables", "topolb")
@@ -89,10 +90,31 @@ def leftovers():
     return [path for path in found if not Path("/proc", path.name.removeprefix(PREFIX)).exists()]
 
 
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "KUBE_PROXY"}
+
+
 def bench(*arguments):
     return subprocess.run([BENCH, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, check=False,
-                          env={key: value for key, value in os.environ.items() if key != "KUBE_PROXY"})
+                          text=True, check=False, env=ENVIRONMENT)
+
+
+def end_in_the_middle(signal_number):
+    """The name of a run that was ended while agents and clients ran."""
+    with subprocess.Popen([BENCH, "--quick", "--only", "connect", "--build", str(BUILD)],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
+        for line in process.stderr:
+            if "round 0" in line:
+                process.send_signal(signal_number)
+                break
+        else:
+            raise AssertionError("it has ended by itself")
+    return f"{PREFIX}{process.pid}"
+
+
+def traces(name):
+    return [path for parent in (Path(tempfile.gettempdir()), cgroup2(), BPFFS)
+            if (path := parent / name).exists()]
 
 
 class BenchTest(unittest.TestCase):
@@ -158,6 +180,17 @@ class BenchTest(unittest.TestCase):
 
     def test_nothing_is_left(self):
         self.assertEqual(leftovers(), [])
+
+
+class InterruptedTest(unittest.TestCase):
+    def test_a_run_that_is_ended_cleans_up(self):
+        self.assertEqual(traces(end_in_the_middle(signal.SIGTERM)), [])
+
+    def test_the_next_run_cleans_up_after_one_that_was_killed(self):
+        name = end_in_the_middle(signal.SIGKILL)
+        self.assertNotEqual(traces(name), [])
+        remove_dead_runs()
+        self.assertEqual(traces(name), [])
 
 
 if __name__ == "__main__":

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What scripts/bench makes of rows: ratios round by round, tables, goals, plots, Markdown."""
 
+import subprocess
 import sys
 import tempfile
 import unittest
 import xml.etree.ElementTree
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts" / "bench.d"))
+ROOT = Path(__file__).resolve().parents[2]
+BENCH = ROOT / "scripts" / "bench"
+sys.path.insert(0, str(ROOT / "scripts" / "bench.d"))
 sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
@@ -17,7 +20,6 @@ import markdown
 import plot
 import plots
 from cluster import Cluster
-from place import Failed
 from rows import Row, ratios, reference_of
 from tables import number, tables_of
 
@@ -172,8 +174,32 @@ class MarkdownTest(unittest.TestCase):
         self.assertEqual(self.update(once), once)
 
     def test_a_page_without_a_place(self):
-        with self.assertRaises(Failed):
-            self.update("nothing\n")
+        self.assertEqual(self.update("nothing\n"), "nothing\n")
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory, "page.md")
+            self.assertFalse(markdown.has_place(path))
+            path.write_text("nothing\n", encoding="utf-8")
+            self.assertFalse(markdown.has_place(path))
+            path.write_text("<!-- bench: goals -->\n<!-- bench: end -->\n", encoding="utf-8")
+            self.assertTrue(markdown.has_place(path))
+
+
+class ArgumentsTest(unittest.TestCase):
+    def test_nonsense_is_refused_in_one_line_before_anything_is_measured(self):
+        for arguments, words in ((["--repeat", "0"], "--repeat"),
+                                 (["--from", "/nonexistent"], "/nonexistent is no file"),
+                                 (["--json", "/nonexistent/rows"], "no directory for"),
+                                 (["--markdown", "/etc/passwd"], "no place for tables")):
+            result = subprocess.run([BENCH, *arguments], capture_output=True, text=True, check=False)
+            self.assertEqual(result.returncode, 2, arguments)
+            self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+            self.assertIn(words, result.stderr)
+
+    def test_unknown_suite(self):
+        result = subprocess.run([BENCH, "--only", "nonsense"], capture_output=True, text=True,
+                                check=False)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("nonsense", result.stderr)
 
 
 class ClusterTest(unittest.TestCase):

@@ -213,54 +213,59 @@ class ConnectRequestClose final : public WithServer {
   }
 };
 
-class PingPong final : public WithServer {
+// Operations on one connection, made at the first.
+class Established : public WithServer {
  public:
   using WithServer::WithServer;
-  std::uint64_t once(const sockaddr_in& target, bool /*check*/) override {
-    if (!client_) {
-      client_ = open_stream();
-      dial(client_.get(), target);
-      accepted_ = accept_one(server_.listener);
-    }
-    const auto before = now_ns();
-    exchange(client_.get(), accepted_.get());
-    return now_ns() - before;
+
+ protected:
+  void open_once(const sockaddr_in& target) {
+    if (client_) return;
+    client_ = open_stream();
+    dial(client_.get(), target);
+    accepted_ = accept_one(server_.listener);
   }
 
- private:
   UniqueFd client_;
   UniqueFd accepted_;
 };
 
-// A window at a time, so that one thread can be both ends.
-class Bulk final : public WithServer {
+class PingPong final : public Established {
  public:
-  using WithServer::WithServer;
+  using Established::Established;
   std::uint64_t once(const sockaddr_in& target, bool /*check*/) override {
-    if (!client_) {
-      client_ = open_stream();
-      dial(client_.get(), target);
-      accepted_ = accept_one(server_.listener);
-    }
+    open_once(target);
     const auto before = now_ns();
-    for (std::size_t left = kBulkBytes; left > 0;) {
-      const auto wanted = std::min(left, chunk_.size());
-      const auto sent = await(
-          [&] { return ::send(client_.get(), chunk_.data(), wanted, MSG_NOSIGNAL | MSG_DONTWAIT); },
-          "send");
-      left -= static_cast<std::size_t>(sent);
-      for (auto due = sent; due > 0;) {
-        due -= await(
-            [&] { return ::recv(accepted_.get(), chunk_.data(), chunk_.size(), MSG_DONTWAIT); },
-            "wait for data");
-      }
-    }
+    exchange(client_.get(), accepted_.get());
+    return now_ns() - before;
+  }
+};
+
+// As much at a time as the sockets take, so that one thread can be both ends.
+class Bulk final : public Established {
+ public:
+  using Established::Established;
+  std::uint64_t once(const sockaddr_in& target, bool /*check*/) override {
+    open_once(target);
+    const auto before = now_ns();
+    for (std::size_t left = kBulkBytes; left > 0;) left -= move(std::min(left, chunk_.size()));
     return now_ns() - before;
   }
 
  private:
-  UniqueFd client_;
-  UniqueFd accepted_;
+  // Less than `wanted` bytes, maybe.
+  std::size_t move(std::size_t wanted) {
+    const auto sent = await(
+        [&] { return ::send(client_.get(), chunk_.data(), wanted, MSG_NOSIGNAL | MSG_DONTWAIT); },
+        "send");
+    for (auto due = sent; due > 0;) {
+      due -=
+          await([&] { return ::recv(accepted_.get(), chunk_.data(), chunk_.size(), MSG_DONTWAIT); },
+                "wait for data");
+    }
+    return static_cast<std::size_t>(sent);
+  }
+
   std::vector<char> chunk_ = std::vector<char>(65536);
 };
 
