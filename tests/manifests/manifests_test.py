@@ -20,6 +20,7 @@ from pathlib import Path
 import yaml
 
 sys.dont_write_bytecode = True
+import fields  # noqa: E402
 import render  # noqa: E402
 
 WAYS = {
@@ -27,6 +28,14 @@ WAYS = {
     "beside": {"mode": "beside"},
 }
 MONITORED = {"podMonitor": {"enabled": True}, "listen": {"address": "0.0.0.0"}}
+
+
+DIRECTORIES = ("overlays/replace", "overlays/beside", "cleanup")
+
+
+def shipped_objects():
+    return [thing for directory in DIRECTORIES
+            for thing in render.kustomize(render.ROOT / "k8s" / directory)]
 
 
 class ManifestsTest(unittest.TestCase):
@@ -65,6 +74,16 @@ class ManifestsTest(unittest.TestCase):
             self.assertIn(thing["metadata"].get("namespace", "elsewhere"), "elsewhere")
             for subject in thing.get("subjects", []):
                 self.assertEqual(subject["namespace"], "elsewhere")
+
+    def test_every_field_is_known(self):
+        recorded = json.loads(fields.RECORDED.read_text())
+        things = shipped_objects()
+        for values in WAYS.values():
+            things += self.chart.render(values)
+        for thing in things:
+            unknown = fields.unknown_fields(thing, recorded.get(fields.kind_of(thing)), "")
+            self.assertEqual(list(unknown), [], f"{render.name_of(thing)}: unknown to Kubernetes, or "
+                             "never recorded: RECORD=1 with KUBEBUILDER_ASSETS records anew")
 
     def test_without_the_policy(self):
         kinds = [thing["kind"] for thing in
@@ -154,12 +173,20 @@ class OnARealServer(unittest.TestCase):
 
     def test_every_object_is_valid(self):
         apply = ["apply", "--validate=strict", "-f", "-"]
-        for way in "overlays/replace", "overlays/beside", "cleanup":
+        for way in DIRECTORIES:
             things = render.kustomize(render.ROOT / "k8s" / way)
             for dry_run in "client", "server", "none":
                 with self.subTest(way, dry_run=dry_run):
                     result = self.server.kubectl(*apply, f"--dry-run={dry_run}", things=things)
                     self.assert_taken(result, len(things))
+
+    def test_the_recorded_fields_are_the_servers(self):
+        def fetch(path):
+            return self.server.kubectl("get", "--raw", path).stdout
+        known = fields.record(shipped_objects(), fetch)
+        if os.environ.get("RECORD"):
+            fields.RECORDED.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+        self.assertEqual(known, json.loads(fields.RECORDED.read_text()))
 
     def test_unknown_fields_would_be_found(self):
         things = render.kustomize(render.ROOT / "k8s/base")
