@@ -27,20 +27,14 @@ const std::map<std::string, int> kCapabilities{
     {"NET_ADMIN", 12}, {"SYS_PTRACE", 19}, {"SYS_ADMIN", 21}, {"PERFMON", 38}, {"BPF", 39}};
 constexpr int kLastCapability = 40;
 
-value container() {
-  return shipped_objects("k8s/base/daemonset.yaml")
-      .front()
-      .at("spec")
-      .at("template")
-      .at("spec")
-      .at("containers")
-      .at(0);
-}
-
-std::vector<std::string> texts_of(const value& list) {
-  std::vector<std::string> texts;
-  for (const value& entry : list.as_array()) texts.push_back(entry.as_string());
-  return texts;
+/// What securityContext of a DaemonSet's container lists.
+std::set<int> capabilities_in(const std::string& file, const char* containers) {
+  const auto daemon_set = shipped_objects(file).front();
+  const value& pod = daemon_set.at("spec").at("template").at("spec");
+  const value& added = pod.at(containers).at(0).at("securityContext").at("capabilities").at("add");
+  std::set<int> numbers;
+  for (const value& name : added.as_array()) numbers.insert(kCapabilities.at(name.as_string()));
+  return numbers;
 }
 
 /// What a container runtime does for securityContext, in the child.
@@ -73,7 +67,8 @@ class AgentPod : public AgentOfACluster {
     setenv("KUBERNETES_SERVICE_PORT",
            std::to_string(parse_server_url(server.servers.front())->port).c_str(), 1);
     set_source({});
-    with_capabilities(texts_of(container().at("securityContext").at("capabilities").at("add")));
+    const auto listed = capabilities_in("k8s/base/daemonset.yaml", "containers");
+    set_preparation([listed] { return become_pod(listed); });
   }
   ~AgentPod() override {
     umount("/run");
@@ -110,6 +105,17 @@ TEST_P(AgentPod, RunsWithTheRightsOfItsDaemonSet) {
   expect_only(kTwo);
   storm.stop();
   EXPECT_EQ(storm.failed(), 0);
+}
+
+TEST_P(AgentPod, IsCleanedUpWithTheRightsOfThatDaemonSet) {
+  start_agent();
+  EXPECT_EQ(stop_agent(SIGTERM), 0);
+  const auto listed = capabilities_in("k8s/cleanup/daemonset.yaml", "initContainers");
+  const auto outcome =
+      cli({"cleanup", "--pin-path", sandbox_.pin_path()}, [listed] { return become_pod(listed); });
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_FALSE(fs::exists(sandbox_.pin_path()));
+  EXPECT_NE(test::dial_tcp(kWeb).backend, kOne) << "the programs are still attached";
 }
 
 /// SYS_ADMIN may be left out; then sockets lose their state when the agent is replaced.

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <filesystem>
+#include <fstream>
 #include <set>
 #include <sstream>
 #include <tuple>
@@ -170,6 +172,77 @@ TEST_P(AgentRightsOnARealServer, EndThere) {
   }
 }
 
+/// What people may by the roles that are shipped for them, with the CLI.
+class UsersRights : public AgentRightsOnARealServer {
+ protected:
+  UsersRights() {
+    for (const value& object : shipped_objects("k8s/base/user-roles.yaml")) cluster.put(object);
+    cluster.put(service("web", "10.96.1.1"));
+    cluster.put(slice("web-1", "web", "10.1.0.1"));
+    cluster.put(node("n1", "z1"));
+    token_file =
+        std::filesystem::temp_directory_path() / fmt::format("topolb-test-{}-token", ::getpid());
+    kubeconfig = token_file.string() + ".kubeconfig";
+    std::ofstream(token_file) << kUserToken;
+    std::ofstream(kubeconfig) << cluster.kubeconfig(token_file);
+  }
+  ~UsersRights() override {
+    std::filesystem::remove(token_file);
+    std::filesystem::remove(kubeconfig);
+  }
+
+  void bind(const std::string& role) {
+    cluster.put(value::parse(fmt::format(
+        R"({{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding",)"
+        R"("metadata":{{"name":"{0}"}},"subjects":[{{"apiGroup":"rbac.authorization.k8s.io",)"
+        R"("kind":"User","name":"user"}}],"roleRef":{{"apiGroup":"rbac.authorization.k8s.io",)"
+        R"("kind":"ClusterRole","name":"{0}"}}}})",
+        role)));
+  }
+  test::Outcome cli(test::Words words) const {
+    words.insert(words.begin(), test::topolb_path());
+    words.insert(words.end(), {"--kubeconfig", kubeconfig.string()});
+    return test::run_to_end(words);
+  }
+  void expect_good(const test::Words& words) const {
+    const auto outcome = cli(words);
+    EXPECT_EQ(outcome.exit_code, 0) << testing::PrintToString(words) << outcome.err;
+  }
+  void expect_forbidden(const test::Words& words) const {
+    const auto outcome = cli(words);
+    EXPECT_EQ(outcome.exit_code, 2) << testing::PrintToString(words);
+    EXPECT_NE(outcome.err.find("forbidden"), std::string::npos) << outcome.err;
+    EXPECT_EQ(test::lines_of(outcome.err).size(), 1U) << outcome.err;
+  }
+
+  std::filesystem::path token_file;
+  std::filesystem::path kubeconfig;
+  const test::Words plan{"plan", "--node", "n1"};
+  const test::Words set{"topology", "set", "default/web", "topology.kubernetes.io/zone"};
+  const test::Words dry_run{"topology", "set", "default/web", "kubernetes.io/hostname",
+                            "--dry-run"};
+};
+
+TEST_P(UsersRights, ToEdit) {
+  bind("topolb-topology-edit");
+  expect_good(set);
+  expect_good({"topology", "get", "default/web"});
+  expect_good({"topology", "unset", "default/web"});
+  expect_forbidden(plan);
+  expect_forbidden(dry_run);
+  bind("topolb-view");
+  expect_good(dry_run);
+}
+
+TEST_P(UsersRights, ToView) {
+  bind("topolb-view");
+  expect_good(plan);
+  expect_good({"check"});
+  expect_forbidden(set);
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(UsersRights);
+INSTANTIATE_TEST_SUITE_P(On, UsersRights, testing::ValuesIn(real_clusters()));
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(AgentRightsOnARealServer);
 INSTANTIATE_TEST_SUITE_P(On, AgentRightsOnARealServer, testing::ValuesIn(real_clusters()));
 

@@ -232,7 +232,7 @@ void RealCluster::write_files() const {
   write("server.key", server.key_pem);
   write("accounts.crt", accounts.certificate_pem);
   write("accounts.key", accounts.key_pem);
-  write("tokens.csv", fmt::format("{},admin,1,system:masters\n", kToken));
+  write("tokens.csv", fmt::format("{},admin,1,system:masters\n{},user,2\n", kToken, kUserToken));
 }
 
 std::vector<std::string> RealCluster::api_server_arguments() const {

@@ -15,6 +15,8 @@ namespace topolb::kube {
 /// The directory with kube-apiserver, etcd and kubectl: KUBEBUILDER_ASSETS, the convention of
 /// envtest. "": it is not set.
 std::string kubernetes_assets();
+/// Of somebody called "user", who may nothing by himself.
+inline constexpr const char* kUserToken = "test-user";
 /// That directory, or nothing: the parameters of a test that takes a real cluster.
 std::vector<std::string> real_clusters();
 
