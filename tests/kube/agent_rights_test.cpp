@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -70,18 +71,13 @@ std::optional<Right> right_of(const std::string& request) {
 
 class AgentRights : public test::AgentTest {
  protected:
-  /// What an agent asks of a server: at a start, for a Service that needs every Node, and for one
-  /// with a problem.
-  Rights used(const test::ApiServerOptions& options) {
-    test::ApiServer server(options);
-    server.store().put(service("web", "10.96.1.1"));
-    auto wrong = service("wrong", "10.96.1.2");
-    wrong["metadata"]["annotations"]["topolb.io/topology-keys"] = value("rack, rack");
-    server.store().put(wrong);
-    auto far = service("far", "10.96.1.3");
-    far["metadata"]["annotations"]["topolb.io/topology-keys"] = value("rack");
-    server.store().put(far);
-    server.store().put(node("n1", "z1"));
+  static void put(test::ApiServer& server, const std::string& name, const std::string& address,
+                  const std::string& keys) {
+    auto made = service(name, address);
+    made["metadata"]["annotations"][std::string(core::kTopologyKeysAnnotation)] = value(keys);
+    server.store().put(made);
+  }
+  void start_agent_on(const test::ApiServer& server) {
     write("ca.pem", server.authority().certificate_pem());
     write("kubeconfig", fmt::format(R"(
 apiVersion: v1
@@ -95,6 +91,15 @@ users: [{{name: test, user: {{}}}}]
     set_source({"--kubeconfig", path("kubeconfig").string()});
     start_agent();
     EXPECT_TRUE(test::wait_until([&] { return server.watches("resourceVersion=") == 3; }));
+  }
+  /// What an agent asks of a server: at a start, for a Service that needs every Node, and for one
+  /// with a problem.
+  Rights used(const test::ApiServerOptions& options) {
+    test::ApiServer server(options);
+    put(server, "wrong", "10.96.1.2", "rack, rack");
+    put(server, "far", "10.96.1.3", "rack");
+    server.store().put(node("n1", "z1"));
+    start_agent_on(server);
     stop_agent(SIGTERM);
     Rights rights;
     for (const std::string& request : server.requests()) {
@@ -108,6 +113,35 @@ TEST_F(AgentRights, AreWhatItUses) {
   Rights all = used({});
   all.merge(used({.streams_lists = false}));
   EXPECT_THAT(all, testing::ContainerEq(shipped_rights()));
+}
+
+/// Other Nodes are read while a Service has keys that need their labels: an endpoint's own zone
+/// field stands for its Node's label. Source: design.md 3.2.
+TEST_F(AgentRights, AreUsedForOtherNodesOnlyWhereTheyMatter) {
+  const std::vector<std::pair<std::string, bool>> cases{
+      {"", false},
+      {"*", false},
+      {"topology.kubernetes.io/zone", false},
+      {"topology.kubernetes.io/zone, *", false},
+      {"rack, rack", false},  // invalid: refused, whatever the labels
+      {"kubernetes.io/hostname", true},
+      {"topology.kubernetes.io/zone, topology.kubernetes.io/region", true},
+      {"rack", true},
+  };
+  for (const auto& [keys, expected] : cases) {
+    test::ApiServer server;
+    put(server, "web", "10.96.1.1", keys);
+    server.store().put(node("n1", "z1"));
+    server.store().put(node("n2", "z1"));
+    start_agent_on(server);
+    const auto requests = server.requests("/api/v1/nodes?");
+    EXPECT_NE(requests.size(), 0U);
+    const bool reads_others = std::ranges::any_of(requests, [](const std::string& request) {
+      return request.find("fieldSelector=metadata.name%3Dn1") == std::string::npos;
+    });
+    EXPECT_EQ(reads_others, expected) << keys;
+    stop_agent(SIGTERM);
+  }
 }
 
 class AgentRightsOnARealServer : public testing::TestWithParam<std::string> {
