@@ -9,6 +9,7 @@ from rows import Row, differences, groups, ratios, reference_of
 # Heading and field of what names a row within its table.
 LABELS = (("", "config"), ("case", "case"), ("Services", "services"), ("backends", "backends"),
           ("nodes", "nodes"), ("tiers", "tiers"), ("flows", "flows"), ("Service", "heat"))
+CONFIGS = ("noop", "direct", "direct-again", "conntrack", "iptables", "nftables", "topolb")
 UNITS = {"us": ("µs", 1), "ns": ("ns", 1), "ms": ("ms", 1), "s": ("s", 1), "bytes": ("MB", 1e6),
          "instructions": ("million", 1e6), "per-second": ("k/s", 1e3), "count": ("", 1)}
 
@@ -21,7 +22,14 @@ class Table:
     lines: list[list[str]]
 
     def text(self) -> str:
-        return "\n".join([f"{self.suite}: {self.title}", "", *self._columns("  ", "", "")])
+        widths = [max(len(line[i]) for line in (self.headings, *self.lines))
+                  for i in range(len(self.headings))]
+        lines = []
+        for line in (self.headings, *self.lines):
+            cells = [cell.rjust(width) if self._is_number(i) and i > 0 else cell.ljust(width)
+                     for i, (cell, width) in enumerate(zip(line, widths))]
+            lines.append("  ".join(cells).rstrip())
+        return "\n".join([f"{self.suite}: {self.title}", "", *lines])
 
     def markdown(self) -> str:
         rule = ["---"] + ["---:" if self._is_number(i) else "---"
@@ -32,16 +40,6 @@ class Table:
     def _is_number(self, column: int) -> bool:
         return all(line[column][:1].isdigit() or line[column][:1] in ("", "-", "+")
                    for line in self.lines)
-
-    def _columns(self, between: str, start: str, end: str) -> list[str]:
-        widths = [max(len(line[i]) for line in (self.headings, *self.lines))
-                  for i in range(len(self.headings))]
-        texts = []
-        for line in (self.headings, *self.lines):
-            cells = [cell.rjust(width) if self._is_number(i) and i > 0 else cell.ljust(width)
-                     for i, (cell, width) in enumerate(zip(line, widths))]
-            texts.append((start + between.join(cells) + end).rstrip())
-        return texts
 
 
 def number(value: float) -> str:
@@ -66,6 +64,13 @@ def tables_of(rows: list[Row]) -> list[Table]:
     return tables
 
 
+def order_of(row: Row) -> tuple:
+    """By who, then by case, heat and size: rows come as they were measured."""
+    config = CONFIGS.index(row["config"]) if row["config"] in CONFIGS else len(CONFIGS)
+    return (config, row["case"] or "", row["heat"] or "",
+            *(row[key] or 0 for key in ("tiers", "services", "backends", "flows")))
+
+
 def labels_of(members: list[Row]) -> list[tuple[str, str]]:
     return [(heading, key) for heading, key in LABELS
             if key == "config" or any(row[key] is not None for row in members)]
@@ -83,8 +88,12 @@ def subjects(members: list[Row]) -> list[list[Row]]:
     return [found for _, found in groups(members, *(key for _, key in LABELS))]
 
 
-def spread(samples: list[float]) -> list[str]:
-    return [number(statistics.median(samples)), number(min(samples)), number(max(samples))]
+def spread(samples: list[float], scale: float = 1) -> str:
+    """The median, with the least and the most."""
+    middle = number(statistics.median(samples) / scale)
+    if len(samples) == 1:
+        return middle
+    return f"{middle} ({number(min(samples) / scale)}–{number(max(samples) / scale)})"
 
 
 def table_beside_direct(suite: str, title: str, members: list[Row], rows: list[Row]) -> Table:
@@ -92,13 +101,12 @@ def table_beside_direct(suite: str, title: str, members: list[Row], rows: list[R
     stats = [(stat, found[0].unit) for (stat,), found in groups(members, "stat")]
     headings = [heading for heading, _ in labels]
     for stat, unit in stats:
-        headings += [f"{stat} {UNITS[unit][0]}", "min", "max", "× direct"]
+        headings += [f"{stat} {UNITS[unit][0]}", "× direct"]
     lines = []
-    for subject in subjects(members):
+    for subject in subjects(sorted(members, key=order_of)):
         line = [label(subject[0], key) for _, key in labels]
         for row in subject:
-            scale = UNITS[row.unit][1]
-            line += spread([sample / scale for sample in row.samples])
+            line.append(spread(row.samples, UNITS[row.unit][1]))
             reference = reference_of(rows, row)
             line.append(f"{statistics.median(ratios(row, reference)):.3f}" if reference else "")
         lines.append(line)
@@ -118,11 +126,11 @@ def above_nothing(members: list[Row], row: Row) -> list[float]:
 def table_above_nothing(suite: str, title: str, members: list[Row]) -> Table:
     labels = labels_of(members)
     unit = UNITS[members[0].unit][0]
-    headings = [*(heading for heading, _ in labels), unit, "min", "max", "above no-op"]
+    headings = [*(heading for heading, _ in labels), unit, "above no-op"]
     lines = []
-    for row in members:
+    for row in sorted(members, key=order_of):
         above = statistics.median(above_nothing(members, row))
-        lines.append([*(label(row, key) for _, key in labels), *spread(row.samples),
+        lines.append([*(label(row, key) for _, key in labels), spread(row.samples),
                       number(above) if row["config"] != "noop" else ""])
     return Table(suite, title, headings, lines)
 
@@ -138,6 +146,6 @@ def table_of_figures(suite: str, title: str, members: list[Row]) -> Table:
         line = [label(subject[0], key) for _, key in labels]
         for stat, unit in stats:
             row = by_stat.get(stat)
-            line.append(number(row.median / UNITS[unit][1]) if row else "")
+            line.append(spread(row.samples, UNITS[unit][1]) if row else "")
         lines.append(line)
     return Table(suite, title, headings, lines)

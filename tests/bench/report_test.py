@@ -76,19 +76,20 @@ class TablesTest(unittest.TestCase):
     def test_beside_direct(self):
         table, = tables_of(connect_rows())
         self.assertEqual(table.title, "tcp-connect")
-        self.assertEqual(table.headings, ["", "Services", "backends", "Service", "p50 µs", "min",
-                                          "max", "× direct"])
-        self.assertEqual(table.lines[3], ["topolb", "1", "10", "hot", "11.00", "11.00", "22.00",
-                                          "1.100"])
+        self.assertEqual(table.headings, ["", "Services", "backends", "Service", "p50 µs",
+                                          "× direct"])
+        self.assertEqual([line[0] for line in table.lines],
+                         ["direct", "direct", "direct-again", "nftables", "topolb", "topolb", "topolb"])
+        self.assertEqual(table.lines[4], ["topolb", "1", "10", "hot", "11.00 (11.00–22.00)", "1.100"])
         self.assertEqual(table.lines[6][-1], "1.250")
-        self.assertIn("| topolb | 1,000 | 10 | hot | 11.50 | 11.50 | 23.00 | 1.150 |",
+        self.assertIn("| topolb | 1,000 | 10 | hot | 11.50 (11.50–23.00) | 1.150 |",
                       table.markdown())
 
     def test_above_a_program_that_does_nothing(self):
         rows = above_nothing("hooks", "bpf-connect4", [50.0, 150.0], [90.0, 190.0])
         table, = tables_of(rows)
-        self.assertEqual(table.lines, [["noop", "100.0", "50.00", "150.0", ""],
-                                       ["topolb", "140.0", "90.00", "190.0", "40.00"]])
+        self.assertEqual(table.lines, [["noop", "100.0 (50.00–150.0)", ""],
+                                       ["topolb", "140.0 (90.00–190.0)", "40.00"]])
 
     def test_figures(self):
         name = {"suite": "control", "workload": "cold-start", "config": "topolb", "services": 10}
@@ -96,7 +97,7 @@ class TablesTest(unittest.TestCase):
                 Row({**name, "stat": "rss"}, "bytes", [2e6])]
         table, = tables_of(rows)
         self.assertEqual(table.headings, ["", "Services", "cpu ms", "rss MB"])
-        self.assertEqual(table.lines, [["topolb", "10", "2.00", "2.00"]])
+        self.assertEqual(table.lines, [["topolb", "10", "2.00 (1.00–3.00)", "2.00"]])
 
 
 class GoalsTest(unittest.TestCase):
