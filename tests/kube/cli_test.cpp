@@ -65,13 +65,49 @@ TEST_F(CliOfACluster, OutlastsAShortFailure) {
   EXPECT_EQ(plan.out, kPlan);
 }
 
+// Unknown is not empty: no answer from half of the objects.
 TEST_F(CliOfACluster, GivesUpInOneLine) {
-  server_.inject({.target = "/endpointslices", .times = 1000, .status = 403, .body = "{}"});
-  const Outcome plan = run({"plan", "--node", "n1"});
-  EXPECT_EQ(plan.exit_code, 2);
-  EXPECT_EQ(plan.out, "") << "no plan from half of the objects";
-  EXPECT_EQ(lines_of(plan.err).size(), 1U) << plan.err;
-  EXPECT_NE(plan.err.find("403"), std::string::npos) << plan.err;
+  const std::vector<std::vector<std::string>> commands{{"plan", "--node", "n1"},
+                                                       {"plan", "--all-nodes"},
+                                                       {"check"},
+                                                       {"explain", "default/web", "--node", "n1"}};
+  for (const char* kind : {"/services", "/endpointslices", "/nodes"}) {
+    server_.inject({.target = kind, .times = 4, .status = 403, .body = "{}"});
+    for (const auto& command : commands) {
+      const Outcome outcome = run(command);
+      EXPECT_EQ(outcome.exit_code, 2);
+      EXPECT_EQ(outcome.out, "");
+      EXPECT_EQ(lines_of(outcome.err).size(), 1U) << outcome.err;
+      EXPECT_NE(outcome.err.find(std::string(kind) + ": "), std::string::npos) << outcome.err;
+      EXPECT_NE(outcome.err.find("403"), std::string::npos) << outcome.err;
+    }
+  }
+}
+
+TEST_F(CliOfACluster, GivesUpAfterAWhile) {
+  server_.inject({.target = "/nodes", .times = 1000, .status = 503, .body = "{}"});
+  EXPECT_EQ(run({"check"}).exit_code, 2);
+}
+
+TEST_F(CliOfACluster, IsExplained) {
+  const Outcome explain = run({"explain", "default/web", "--node", "n1"});
+  EXPECT_EQ(explain.exit_code, 0);
+  EXPECT_EQ(explain.err, "");
+  EXPECT_NE(explain.out.find("10.1.0.1:8080"), std::string::npos) << explain.out;
+}
+
+// Pages, and one that is too old: the list begins anew.
+TEST_F(CliOfACluster, IsReadToItsEnd) {
+  for (int i = 0; i < 1100; ++i) {
+    server_.store().put(
+        kube::service(fmt::format("s{}", i), fmt::format("10.97.{}.{}", i / 250, i % 250 + 1)));
+  }
+  server_.inject({.target = "continue=1000", .times = 1, .status = 410, .body = "{}"});
+  const Outcome plan = run({"plan", "--node", "n1", "-o", "json"});
+  EXPECT_EQ(plan.exit_code, 0);
+  const auto document = web::json::value::parse(plan.out);
+  EXPECT_EQ(document.at("services").size(), 1101U);
+  EXPECT_EQ(server_.requests("/services?").size(), 6U);
 }
 
 /// The Status that a refusal has as its body.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <sstream>
 #include <thread>
 
 #include "cli_run.h"
@@ -195,6 +196,38 @@ TEST_P(TopologyTest, LosesNobodysChange) {
   EXPECT_GT(written, 0);
   EXPECT_EQ(web().at("metadata").at("annotations").at("count").as_string(),
             std::to_string(written));
+}
+
+/// The words of a command line, cut up as a shell does it.
+std::vector<std::string> words_of(const std::string& line) {
+  std::vector<std::string> words;
+  std::istringstream stream(line);
+  for (std::string word; stream >> word;) {
+    std::erase(word, '\'');
+    words.push_back(word);
+  }
+  return words;
+}
+
+// Somebody new, with nothing but --help at hand, types what it shows.
+TEST_P(TopologyTest, DoesWhatItsHelpShows) {
+  std::size_t examples = 0;
+  for (const auto* verb : {"get", "set", "unset"}) {
+    const std::string help = topolb({"topology", verb, "--help"}).out;
+    const auto begin = help.find("\nExamples:\n");
+    ASSERT_NE(begin, std::string::npos);
+    for (const auto& line : lines_of(help.substr(begin))) {
+      auto words = words_of(line);
+      if (words.size() < 3) continue;
+      words.erase(words.begin(), words.begin() + 2);
+      const Outcome outcome = run(words);
+      EXPECT_EQ(outcome.exit_code, 0) << line << '\n' << outcome.err;
+      EXPECT_NE(outcome.out, "");
+      ++examples;
+    }
+  }
+  EXPECT_GE(examples, 7U);
+  EXPECT_EQ(annotation(), "");
 }
 
 TEST_P(TopologyTest, SeesTheWholeClusterInAllNodes) {

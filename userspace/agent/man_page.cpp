@@ -23,11 +23,8 @@ void add_flags_of(const CLI::App& app, const std::string& group, ManPage& page) 
     if (option->get_group() != group) continue;
     std::string term = option->get_name(false, true);
     if (const auto comma = term.find(','); comma != std::string::npos) term.insert(comma + 1, " ");
-    // What CLI11 checks stands behind a colon.
     const std::string type = option->get_type_name();
-    if (option->get_items_expected() != 0 && !type.empty()) {
-      term += " " + type.substr(0, type.find(':'));
-    }
+    if (option->get_items_expected() != 0 && !type.empty()) term += " " + type;
     page.item(term, without_line_breaks(option->get_description()));
   }
 }

@@ -70,7 +70,7 @@ void add_flags(CLI::App& app, Options& options, Texts& texts) {
   app.add_option("--scope", texts.scope,
                  "all: replace kube-proxy; opted-in: only Services labelled "
                  "topolb.io/enabled: \"true\"")
-      ->check(CLI::IsMember({"all", "opted-in"}))
+      ->check(CLI::IsMember({"all", "opted-in"}).description(""))  // the type says it
       ->type_name("all|opted-in");
   app.add_option("--service-proxy-name", options.plan.service_proxy_name,
                  "also serve Services labelled service.kubernetes.io/service-proxy-name: NAME")
@@ -92,7 +92,7 @@ void add_flags(CLI::App& app, Options& options, Texts& texts) {
 void add_size_flags(CLI::App& app, dataplane::MapSizes& sizes) {
   const auto size = [&](const char* flag, std::uint32_t& value, const char* what) {
     app.add_option(flag, value, fmt::format("{} (default: {})", what, value))
-        ->check(CLI::Range(2U, 1U << 24U))
+        ->check(CLI::Range(2U, 1U << 24U).description(""))
         ->type_name("N")
         ->group("Sizes of the maps");
   };

@@ -19,9 +19,6 @@ using core::PortSpread;
 using core::TrafficSpread;
 using core::Verdict;
 
-/// Rows that stand out are shown up to this many; JSON has them all.
-constexpr std::size_t kMostRows = 20;
-
 std::string ratio_text(double ratio) { return fmt::format("{:.1f}", ratio); }
 
 std::string outcome_word(const core::Outcome& outcome) {

@@ -15,6 +15,9 @@ namespace topolb::cli {
 /// Backends and domains with a higher ratio (traffic_spread.h) are called overloaded.
 inline constexpr double kOverloadRatio = 1.5;
 
+/// Tables show this many of what stands out; JSON has it all.
+inline constexpr std::size_t kMostRows = 20;
+
 /// A node as the sender and the receiver of internal traffic. All that all nodes send is 1.
 struct NodeLoad {
   std::string name;

@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cluster_input.h"
 
-#include <poll.h>
+#include <fmt/format.h>
 
 #include <chrono>
-#include <map>
+#include <thread>
 #include <utility>
 #include <variant>
 
+#include "kube/api_call.h"
 #include "kube/api_client.h"
-#include "kube/cluster_source.h"
 #include "kube/kubeconfig.h"
+#include "kube/list_objects.h"
 #include "kube/manifest_directory.h"
 #include "kube/object_files.h"
+#include "kube/resource.h"
 
 namespace topolb::cli {
 namespace {
 
 using std::chrono::steady_clock;
 
-constexpr int kPollMilliseconds = 50;
-/// The reflectors try again for ever; a person would rather be told.
+/// A person would rather be told than wait longer.
 constexpr auto kPatience = std::chrono::seconds(3);
+constexpr auto kPause = std::chrono::milliseconds(200);
 
 /// Everything there is.
 struct Objects {
@@ -36,44 +38,33 @@ Result<Objects> read_manifests(const std::string& path) {
   return Objects{std::move(changes.put), std::move(changes.problems)};
 }
 
-/// Of the kinds that have not been listed yet; "" if all goes well.
-std::string first_error(const kube::ClusterSource& source) {
-  for (const auto& [kind, status] : source.status()) {
-    if (!status.synced && !status.error.empty()) return status.error;
-  }
-  return {};
-}
-
-Result<Objects> read_all(kube::ClusterSource& source) {
-  std::map<kube::ObjectId, kube::DecodedObject> known;
-  std::vector<core::Problem> problems;
-  auto last_success = steady_clock::now();
+/// A server that starts or is busy is asked again; one that says no is believed.
+Result<kube::ObjectList> list_patiently(kube::Api& api, kube::Kind kind,
+                                        const kube::ListScope& scope) {
+  const auto deadline = steady_clock::now() + kPatience;
   while (true) {
-    auto changes = source.drain();
-    for (auto& object : changes.put) known.insert_or_assign(object.id, std::move(object));
-    for (const auto& id : changes.removed) known.erase(id);
-    problems = std::move(changes.problems);
-    if (source.has_synced()) break;
-    const auto error = first_error(source);
-    if (error.empty()) last_success = steady_clock::now();
-    if (steady_clock::now() - last_success > kPatience) return Error{{}, error};
-    pollfd wait{.fd = source.fd(), .events = POLLIN, .revents = 0};
-    ::poll(&wait, 1, kPollMilliseconds);
+    auto list = kube::list_objects(api, kind, scope);
+    if (list) return list;
+    const int status = kube::api_status_of(list.error());
+    const bool says_no = status >= 400 && status < 500;
+    if (says_no || steady_clock::now() > deadline) return list.error();
+    std::this_thread::sleep_for(kPause);
   }
-  Objects result{{}, std::move(problems)};
-  for (auto& [id, object] : known) result.objects.push_back(std::move(object));
-  return result;
 }
 
 Result<Objects> read_api(const Options& options) {
   auto config = kube::load_kubeconfig(options.kubeconfig, options.context);
   if (!config) return config.error();
-  auto api = std::make_shared<kube::ApiClient>(std::move(*config), kube::make_transport());
-  auto source = kube::ClusterSource::start(
-      std::move(api),
-      {.node_name = {}, .service_proxy_name = options.service_proxy_name, .reflector = {}});
-  if (!source) return source.error();
-  return read_all(**source);
+  kube::ApiClient api(std::move(*config), kube::make_transport());
+  Objects all;
+  for (const auto kind : {kube::Kind::Service, kube::Kind::EndpointSlice, kube::Kind::Node}) {
+    auto list = list_patiently(
+        api, kind, {.label_selector = kube::label_selector_of(kind, options.service_proxy_name)});
+    if (!list) return list.error();
+    for (auto& object : list->objects) all.objects.push_back(std::move(object));
+    all.problems.insert(all.problems.end(), list->problems.begin(), list->problems.end());
+  }
+  return all;
 }
 
 /// Into the state; unserved Services are remembered by name.
@@ -100,6 +91,10 @@ std::optional<ClusterInput> read_cluster(const Invocation& call, int& exit_code)
   if (!objects) {
     exit_code = call.fail(kExitUsage, objects.error().message());
     return std::nullopt;
+  }
+  if (objects->objects.empty() && objects->problems.empty()) {
+    call.warn(fmt::format("there are no objects in {}",
+                          options.kubeconfig.empty() ? options.manifests : "the cluster"));
   }
   ClusterInput input{
       .state = core::ClusterState(

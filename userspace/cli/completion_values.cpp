@@ -43,8 +43,8 @@ std::vector<kube::DecodedObject> objects_of(const Options& options, kube::Kind k
       kube::find_cluster(options.kubeconfig, options.context, kube::process_environment());
   if (!config) return {};
   kube::ApiClient api(std::move(*config), kube::make_transport());
-  auto objects = kube::list_objects(api, kind, scope);
-  return objects ? std::move(*objects) : std::vector<kube::DecodedObject>{};
+  auto list = kube::list_objects(api, kind, scope);
+  return list ? std::move(list->objects) : std::vector<kube::DecodedObject>{};
 }
 
 Names kernel_services(const Options& options) {

@@ -52,7 +52,7 @@ void print_commands(std::ostream& out, const Includes& includes) {
 /// Whether a command begins here: "plan --node", but not "shows what".
 bool begins_command(std::string_view text) {
   const auto word = text.substr(0, text.find_first_of(" \n`"));
-  return word == "COMMAND" ||
+  return word == "COMMAND" || word.starts_with("--") ||
          std::ranges::any_of(command_table(), [&](const Command& c) { return c.noun == word; });
 }
 

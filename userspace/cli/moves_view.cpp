@@ -17,8 +17,6 @@ namespace {
 using core::Move;
 using core::TrafficMoves;
 
-constexpr std::size_t kMostRows = 20;
-
 std::vector<std::string> names_of(const Move& move, const MovesView& view) {
   std::vector<std::string> names;
   names.reserve(move.nodes.size());

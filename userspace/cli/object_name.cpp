@@ -32,7 +32,7 @@ Result<ObjectName> parse_object_name(std::string_view text) {
   const bool empty_port = colon != std::string_view::npos && name.port.empty();
   if (name.service.namespace_name.empty() || name.service.name.empty() || empty_port ||
       name.service.name.find('/') != std::string::npos) {
-    return Error{{}, fmt::format("'{}' is not NAMESPACE/NAME[:PORT]", text)};
+    return Error{{}, fmt::format("'{}' is not NAMESPACE/NAME[:PORT], such as default/web", text)};
   }
   return name;
 }

@@ -102,10 +102,10 @@ Result<MovesView> read_moves(kube::Api& api, const TopologyChange& change) {
        .label_selector = fmt::format("{}={}", core::kServiceNameLabel, key.name)});
   if (!slices) return slices.error();
   core::ClusterState state({});
-  for (auto& object : *nodes) {
+  for (auto& object : nodes->objects) {
     if (auto* node = std::get_if<core::Node>(&object.object)) state.put(std::move(*node));
   }
-  for (auto& object : *slices) {
+  for (auto& object : slices->objects) {
     if (auto* slice = std::get_if<core::EndpointSlice>(&object.object)) {
       state.put(std::move(*slice));
     }

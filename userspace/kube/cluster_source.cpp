@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <random>
 
+#include "kube/resource.h"
+
 namespace topolb::kube {
 namespace {
 
@@ -30,20 +32,14 @@ Result<std::unique_ptr<ClusterSource>> ClusterSource::start(std::shared_ptr<Api>
 ClusterSource::ClusterSource(std::shared_ptr<Api> api, const ClusterSourceOptions& options,
                              UniqueFd event)
     : api_(std::move(api)), node_name_(options.node_name), event_(std::move(event)) {
-  ReflectorOptions services = options.reflector;
-  services.kind = Kind::Service;
-  if (options.service_proxy_name.empty()) {
-    services.label_selector = "!" + std::string(core::kServiceProxyNameLabel);
+  node_selector_ = own_node_selector();
+  for (const Kind kind : {Kind::Service, Kind::EndpointSlice, Kind::Node}) {
+    ReflectorOptions reflector = options.reflector;
+    reflector.kind = kind;
+    reflector.label_selector = label_selector_of(kind, options.service_proxy_name);
+    if (kind == Kind::Node) reflector.field_selector = node_selector_;
+    follow(std::move(reflector));
   }
-  ReflectorOptions slices = options.reflector;
-  slices.kind = Kind::EndpointSlice;
-  slices.label_selector = "!" + std::string(core::kHeadlessLabel);
-  ReflectorOptions nodes = options.reflector;
-  nodes.kind = Kind::Node;
-  nodes.field_selector = node_selector_ = own_node_selector();
-  follow(std::move(services));
-  follow(std::move(slices));
-  follow(std::move(nodes));
   for (const Follower& follower : followers_) {
     threads_.emplace_back([reflector = follower.reflector.get()](const std::stop_token& stop) {
       reflector->run(stop);

@@ -14,13 +14,18 @@ namespace topolb::kube {
 namespace {
 
 constexpr std::size_t kPageSize = 500;
-constexpr unsigned kMaxTries = 3;
-constexpr int kGone = 410;
+constexpr unsigned kMaxBeginnings = 3;
+constexpr int kListTooOld = 410;
 
 std::string path_of(Kind kind, const std::string& namespace_name) {
   const std::string& path = resource_of(kind).path;
   const auto slash = path.rfind('/');
   return object_path(path.substr(0, slash), namespace_name, path.substr(slash + 1));
+}
+
+template <typename T>
+void append(std::vector<T>& all, std::vector<T> more) {
+  all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
 /// One page. Error: as list_objects().
@@ -45,22 +50,22 @@ Result<DecodedDocument> list_page(Api& api, Kind kind, const ListScope& scope,
 
 }  // namespace
 
-Result<std::vector<DecodedObject>> list_objects(Api& api, Kind kind, const ListScope& scope,
-                                                const std::stop_token& stop) {
-  std::vector<DecodedObject> objects;
+Result<ObjectList> list_objects(Api& api, Kind kind, const ListScope& scope,
+                                const std::stop_token& stop) {
+  ObjectList list;
   std::string token;
-  for (unsigned tries = 1;;) {
+  for (unsigned beginnings = 1;;) {
     auto page = list_page(api, kind, scope, token, stop);
     if (page) {
-      objects.insert(objects.end(), std::make_move_iterator(page->objects.begin()),
-                     std::make_move_iterator(page->objects.end()));
+      append(list.objects, std::move(page->objects));
+      append(list.problems, std::move(page->problems));
       token = page->list_continue;
-      const bool is_enough = scope.at_most != 0 && objects.size() >= scope.at_most;
-      if (token.empty() || is_enough) return objects;
-    } else if (api_status_of(page.error()) == kGone && tries < kMaxTries) {
-      objects.clear();
+      const bool is_enough = scope.at_most != 0 && list.objects.size() >= scope.at_most;
+      if (token.empty() || is_enough) return list;
+    } else if (api_status_of(page.error()) == kListTooOld && beginnings < kMaxBeginnings) {
+      list = {};
       token.clear();
-      ++tries;
+      ++beginnings;
     } else {
       return page.error();
     }
@@ -69,9 +74,9 @@ Result<std::vector<DecodedObject>> list_objects(Api& api, Kind kind, const ListS
 
 Result<bool> any_object(Api& api, Kind kind, ListScope scope, const std::stop_token& stop) {
   scope.at_most = 1;
-  const auto objects = list_objects(api, kind, scope, stop);
-  if (!objects) return objects.error();
-  return !objects->empty();
+  const auto list = list_objects(api, kind, scope, stop);
+  if (!list) return list.error();
+  return !list->objects.empty();
 }
 
 }  // namespace topolb::kube

@@ -19,11 +19,16 @@ struct ListScope {
   Deadlines deadlines = {};
 };
 
+struct ObjectList {
+  std::vector<DecodedObject> objects;
+  std::vector<core::Problem> problems;  // of objects that have no usable identity
+};
+
 /// All of them, or the first ones, page by page; a list that gets too old meanwhile begins anew, a
 /// few times. Blocks. Errors: as call_api(); the answer is no such list. Never less of the list
 /// than asked for.
-Result<std::vector<DecodedObject>> list_objects(Api& api, Kind kind, const ListScope& scope,
-                                                const std::stop_token& stop = {});
+Result<ObjectList> list_objects(Api& api, Kind kind, const ListScope& scope,
+                                const std::stop_token& stop = {});
 
 /// Whether there is any. Errors: as above.
 Result<bool> any_object(Api& api, Kind kind, ListScope scope, const std::stop_token& stop = {});

@@ -21,6 +21,12 @@ const Resource& resource_of(Kind kind) {
   return kind == Kind::EndpointSlice ? slices : nodes;
 }
 
+std::string label_selector_of(Kind kind, const std::string& service_proxy_name) {
+  if (kind == Kind::EndpointSlice) return fmt::format("!{}", core::kHeadlessLabel);
+  const bool other_proxies = kind == Kind::Service && service_proxy_name.empty();
+  return other_proxies ? fmt::format("!{}", core::kServiceProxyNameLabel) : "";
+}
+
 std::string percent_encode(std::string_view text) {
   static constexpr std::string_view kUnreserved =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";

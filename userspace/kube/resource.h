@@ -22,6 +22,10 @@ struct Resource {
 /// Nodes are asked for as PartialObjectMetadata: without status, which changes all the time.
 const Resource& resource_of(Kind kind);
 
+/// The label selector of what topolb reads of a kind: no slices of headless Services, and no
+/// Services of another proxy unless `service_proxy_name` is one.
+std::string label_selector_of(Kind kind, const std::string& service_proxy_name);
+
 std::string percent_encode(std::string_view text);
 
 /// `path` with the parameters that have a value.

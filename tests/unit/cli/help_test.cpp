@@ -82,6 +82,7 @@ TEST(Help, SaysKubectlTopolbToWhoTypedIt) {
             std::string::npos);
   EXPECT_EQ(plugin({"map", "dump"}).err,
             "topolb: 'map dump' needs NAME; see kubectl topolb map dump --help\n");
+  EXPECT_EQ(plugin({"foo"}).err, "topolb: unknown command 'foo'; see kubectl topolb --help\n");
   for (const auto& command : command_table()) {
     const Outcome help = plugin(words_and(command, "--help"));
     EXPECT_EQ(lines_of(help.out)[0],

@@ -193,5 +193,14 @@ spec: {clusterIP: None, ports: [{port: 80}]}
             "--service-proxy-name\n");
 }
 
+// Most often it is the wrong directory.
+TEST(EmptyDirectory, IsWarnedOf) {
+  const TemporaryDirectory empty;
+  const Outcome check = topolb({"check", "--manifests", empty.path()});
+  EXPECT_EQ(check.exit_code, 0);
+  EXPECT_EQ(check.out, "No problems.\n");
+  EXPECT_EQ(check.err, "topolb: warning: there are no objects in " + empty.path() + "\n");
+}
+
 }  // namespace
 }  // namespace topolb::cli

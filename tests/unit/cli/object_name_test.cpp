@@ -23,7 +23,8 @@ class NoObjectName : public testing::TestWithParam<const char*> {};
 TEST_P(NoObjectName, IsAnErrorThatNamesTheText) {
   const auto name = parse_object_name(GetParam());
   ASSERT_FALSE(name);
-  EXPECT_EQ(name.error().message(), fmt::format("'{}' is not NAMESPACE/NAME[:PORT]", GetParam()));
+  EXPECT_EQ(name.error().message(),
+            fmt::format("'{}' is not NAMESPACE/NAME[:PORT], such as default/web", GetParam()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Texts, NoObjectName,

@@ -14,7 +14,7 @@
 namespace topolb::core {
 namespace {
 
-constexpr std::uint32_t kClusters = 5000;
+constexpr std::uint32_t kClusters = 2000;
 
 struct Cluster {
   explicit Cluster(std::uint32_t seed) {

@@ -49,18 +49,22 @@ CASES = [
     ("foo ", []),
 ]
 
+# Each shell gets all that is typed, line by line, and answers with the words of each and "#".
 BASH = """
 . <("$TOPOLB" completion bash)
 [ "$(complete -p topolb)" = 'complete -F _topolb topolb' ] || exit 1
 compopt() { :; }  # is for completions that run in a prompt
-eval "COMP_WORDS=($TYPED)"
-[[ $TYPED == *' ' ]] && COMP_WORDS+=('')
-COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-_topolb
-for word in "${COMPREPLY[@]}"; do
-  if [ -d "$word" ]; then word+=/; fi
-  printf '%s\\n' "$word"
-done
+while IFS= read -r line; do
+  eval "COMP_WORDS=($line)"
+  [[ $line == *' ' ]] && COMP_WORDS+=('')
+  COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+  _topolb
+  for word in "${COMPREPLY[@]}"; do
+    if [ -d "$word" ]; then word+=/; fi
+    printf '%s\\n' "$word"
+  done
+  echo "#"
+done <<<"$TYPED"
 """
 
 # The real _describe and _path_files put their words where only a prompt sees them.
@@ -70,15 +74,21 @@ autoload -Uz compinit && compinit -u -D
 [[ ${_comps[topolb]} == _topolb ]] || exit 1
 _describe() { local item; for item in "${(@P)2}"; do print -r -- "${item%%:*}"; done }
 _path_files() { print -rl -- ${words[CURRENT]}*(/N) | sed 's|.$|&/|'; }
-words=("${(@z)TYPED}")
-[[ $TYPED == *' ' ]] && words+=('')
-CURRENT=${#words}
-_topolb
+while IFS= read -r line; do
+  words=("${(@z)line}")
+  [[ $line == *' ' ]] && words+=('')
+  CURRENT=${#words}
+  _topolb
+  echo "#"
+done <<<"$TYPED"
 """
 
 FISH = """
 "$TOPOLB" completion fish | source
-complete -C "$TYPED" | string replace -r '\\t.*' ''
+for line in (string split \\n -- "$TYPED")
+    complete -C "$line" | string replace -r '\\t.*' ''
+    echo "#"
+end
 """
 
 
@@ -93,20 +103,25 @@ class CompletionTest(unittest.TestCase):
         (self.directory / ".kube/config").write_text(KUBECONFIG, encoding="utf-8")
 
     def offered(self, shell, script, typed):
+        """The words, sorted, for each of the lines typed."""
         # Found by its name, as for a user, and with a home where nothing else is set up.
+        lines = "\n".join(f"topolb {line}" for line in typed)
         environment = {"PATH": f"{Path(TOPOLB).parent}:{os.environ['PATH']}", "TERM": "dumb",
                        "HOME": str(self.directory), "TOPOLB": TOPOLB,
-                       "TYPED": "topolb " + typed.replace("DIRECTORY", str(self.directory))}
-        result = subprocess.run([*shell, script], env=environment, text=True, timeout=30,
+                       "TYPED": lines.replace("DIRECTORY", str(self.directory))}
+        result = subprocess.run([*shell, script], env=environment, text=True, timeout=60,
                                 cwd=self.directory, capture_output=True, check=False)
-        self.assertEqual(result.stderr, "", typed)
-        return sorted(line.replace(str(self.directory), "DIRECTORY")
-                      for line in result.stdout.splitlines() if line)
+        self.assertEqual(result.stderr, "")
+        answers = result.stdout.replace(str(self.directory), "DIRECTORY").split("#\n")
+        self.assertEqual(answers.pop(), "")
+        return [sorted(filter(None, answer.split("\n"))) for answer in answers]
 
     def check(self, shell, script):
-        for typed, expected in CASES:
+        answers = self.offered(shell, script, [typed for typed, _ in CASES])
+        self.assertEqual(len(answers), len(CASES))
+        for (typed, expected), answer in zip(CASES, answers):
             with self.subTest(typed=typed):
-                self.assertEqual(self.offered(shell, script, typed), expected)
+                self.assertEqual(answer, expected)
 
     def test_bash(self):
         self.check(["bash", "--norc", "-c"], BASH)
@@ -118,13 +133,13 @@ class CompletionTest(unittest.TestCase):
         self.check(["fish", "--no-config", "-c"], FISH)
 
     def test_a_star_is_quoted_in_bash(self):
-        words = self.offered(["bash", "--norc", "-c"], BASH, "topology set default/web ")
-        self.assertIn("\\*", words)
+        answers = self.offered(["bash", "--norc", "-c"], BASH, ["topology set default/web "])
+        self.assertIn("\\*", answers[0])
 
     def test_bash_cuts_words_at_equals_signs(self):
-        script = BASH.replace('eval "COMP_WORDS=($TYPED)"',
+        script = BASH.replace('eval "COMP_WORDS=($line)"',
                               "COMP_WORDS=(topolb plan --scope = op)")
-        self.assertEqual(self.offered(["bash", "--norc", "-c"], script, "-"), ["opted-in"])
+        self.assertEqual(self.offered(["bash", "--norc", "-c"], script, ["-"]), [["opted-in"]])
 
     def test_kubectl_gets_the_words_of_its_plugin(self):
         link = self.directory / "kubectl_complete-topolb"

@@ -56,6 +56,9 @@ class ManPagesTest(unittest.TestCase):
         self.assertIn("--max-services", flags)
         for flag in flags:
             self.assertIn(flag, text)
+        for flag in ("-h, --help ", "--scope all|opted-in ", "--listen ADDRESS:PORT ",
+                     "--max-services N "):
+            self.assertIn(flag, text)
         self.assertNotIn("--man ", text)
 
 
