@@ -60,6 +60,7 @@ UniqueFd open_socket(bool ipv6, int type) {
   if (!socket) throw std::runtime_error("socket");
   const timeval timeout{.tv_sec = kAnswerTimeoutSeconds, .tv_usec = 0};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));  // of connect()
   return socket;
 }
 
@@ -122,9 +123,20 @@ void Server::serve() {
   while (::poll(fds.data(), fds.size(), -1) >= 0 && fds[1].revents == 0) answer();
 }
 
+void Server::remember(const std::string& client) {
+  const std::lock_guard lock(mutex_);
+  last_client_ = client;
+}
+
+std::string Server::last_client() const {
+  const std::lock_guard lock(mutex_);
+  return last_client_;
+}
+
 void Server::answer() {
   if (protocol_ == Protocol::TCP) {
     const UniqueFd connection(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (connection) remember(peer_name(connection.get()));
     if (connection) (void)::send(connection.get(), name_.data(), name_.size(), MSG_NOSIGNAL);
     return;
   }
@@ -133,6 +145,7 @@ void Server::answer() {
   std::array<char, 128> buffer{};
   if (::recvfrom(socket_.get(), buffer.data(), buffer.size(), 0, client.get(), &client.length) >=
       0) {
+    remember(to_text(client));
     ::sendto(socket_.get(), name_.data(), name_.size(), 0, client.get(), client.length);
   }
 }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -27,9 +28,15 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
+  /// Whom the last connection or datagram came from, as the server saw it; "": from nobody.
+  [[nodiscard]] std::string last_client() const;
+
  private:
   void serve();
   void answer();
+  void remember(const std::string& client);
+  mutable std::mutex mutex_;
+  std::string last_client_;
   std::string name_;
   Protocol protocol_;
   UniqueFd socket_;

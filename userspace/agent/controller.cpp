@@ -49,12 +49,13 @@ Controller::Controller(core::PlanOptions options, dataplane::Datapath& datapath,
   board_.update(status_);
 }
 
-Result<void> Controller::start() {
+Result<void> Controller::start(PacketPath& packets) {
   const Stopwatch watch;
   const auto operations = state_.replan();
   const auto plan = state_.plan();
   publisher_.take_over(plan);
   if (auto attached = datapath_.attach(); !attached) return attached;
+  packets.start();
   if (state_.find_node(state_.options().node_name) == nullptr) {
     spdlog::warn("node {}: there is no Node object of this name, so it has no labels",
                  state_.options().node_name);
@@ -133,32 +134,16 @@ void Controller::remove(const kube::ObjectId& id) {
   }
 }
 
-void Controller::set_node_addresses(const dataplane::NodeAddresses& addresses) {
-  auto& map = datapath_.maps().node_addresses;
-  std::map<IpAddress, std::uint32_t> present;
-  for (const auto& [address, value] : map.entries()) {
-    present.emplace(dataplane::from_wire(address), value.interface_index);
+void Controller::beat(std::vector<SourceAge> ages, const PacketPath& packets) {
+  const bool was_wrong = !node_problems_.empty();
+  if (was_wrong) check_node_ports();
+  const bool mended = was_wrong && node_problems_.empty();
+  if (mended || packet_problems_ != packets.problems()) {
+    packet_problems_ = packets.problems();
+    log_problems();
+    status_.problems = logged_problems_;
   }
-  for (const auto& [address, index] : addresses) {
-    const auto found = present.find(address);
-    if (found != present.end() && found->second == index) continue;
-    if (auto put = map.put(dataplane::to_wire(address), {index}); !put) {
-      spdlog::error("node address {}: {}", address.to_string(), put.error().message());
-    }
-  }
-  for (const auto& [address, index] : present) {
-    if (!addresses.contains(address)) (void)map.erase(dataplane::to_wire(address));
-  }
-}
-
-void Controller::beat(std::vector<SourceAge> ages) {
-  if (!node_problems_.empty()) {
-    check_node_ports();
-    if (node_problems_.empty()) {  // somebody has mended the machine
-      log_problems();
-      status_.problems = logged_problems_;
-    }
-  }
+  packets.add_to(status_);
   status_.heartbeat_ns = now_ns();
   status_.source_ages = std::move(ages);
   board_.update(status_);
@@ -192,6 +177,7 @@ void Controller::log_problems() {
   check_node_ports();
   auto problems = source_problems_;
   problems.insert(problems.end(), node_problems_.begin(), node_problems_.end());
+  problems.insert(problems.end(), packet_problems_.begin(), packet_problems_.end());
   for (const auto& [id, list] : object_problems_) {
     problems.insert(problems.end(), list.begin(), list.end());
   }

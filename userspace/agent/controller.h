@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "agent/packet_path.h"
 #include "agent/source.h"
 #include "agent/status_board.h"
 #include "core/cluster_state.h"
 #include "dataplane/datapath.h"
-#include "dataplane/node_addresses.h"
 #include "dataplane/publisher.h"
 #include "kube/object_files.h"
 
@@ -25,17 +25,16 @@ class Controller {
 
   /// Objects of the state that is not complete yet: kept, not planned.
   void collect(ObjectChanges&& changes) { take_in(std::move(changes)); }
-  /// Once what was collected is complete: takes the maps over, then attaches the hooks. Error: a
-  /// hook can't be attached.
-  Result<void> start();
+  /// Once what was collected is complete: takes the maps over, then attaches the hooks and starts
+  /// the per-packet path. Error: a hook can't be attached.
+  Result<void> start(PacketPath& packets);
   /// Any later batch.
   void apply(ObjectChanges&& changes);
   /// Some Service has topology keys that only the labels of other nodes can decide.
   [[nodiscard]] bool needs_all_nodes() const { return !needing_nodes_.empty(); }
-  /// The node's own addresses, at the start and whenever they change.
-  void set_node_addresses(const dataplane::NodeAddresses& addresses);
-  /// Once a second: the loop turns, and how old the source's last word is.
-  void beat(std::vector<SourceAge> ages);
+  /// Once a second: the loop turns, how old the source's last word is, and what the per-packet path
+  /// says.
+  void beat(std::vector<SourceAge> ages, const PacketPath& packets);
   /// Makes replaced rows free; for an idle moment.
   void tidy_up();
 
@@ -56,6 +55,7 @@ class Controller {
   std::set<core::ObjectKey> needing_nodes_;
   std::vector<core::Problem> source_problems_;
   std::vector<core::Problem> node_problems_;       // of this machine
+  std::vector<core::Problem> packet_problems_;     // of the per-packet path
   std::vector<std::uint16_t> checked_node_ports_;  // by check_node_ports()
   std::vector<core::Problem> logged_problems_;     // sorted
   Status status_;

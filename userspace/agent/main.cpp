@@ -64,19 +64,14 @@ std::optional<Failure> serve(const Options& options) {
     http = std::move(*started);
   }
 
-  auto addresses = dataplane::NodeAddressMonitor::open();
-  if (!addresses) return Failure{1, addresses.error()};
-  const auto read_addresses = [&]() -> Result<void> {
-    addresses->drain();
-    auto found = dataplane::read_node_addresses();
-    if (found) {
-      controller.set_node_addresses(*found);
-    } else {
-      spdlog::error("{}", found.error().message());  // the known ones stay
-    }
+  auto opened_path = PacketPath::open(options.packets, options.plan.node_name,
+                                      options.datapath.pin_path, *datapath);
+  if (!opened_path) return Failure{1, opened_path.error()};
+  PacketPath& packets = *opened_path;
+  const auto read_network = [&]() -> Result<void> {
+    packets.network_changed();
     return {};
   };
-  (void)read_addresses();
 
   bool started = false;
   const auto read_objects = [&]() -> Result<void> {
@@ -85,16 +80,20 @@ std::optional<Failure> serve(const Options& options) {
     if (changes && !started) controller.collect(std::move(*changes));
     source.want_all_nodes(controller.needs_all_nodes());
     if (!started && source.is_complete()) {
-      if (auto outcome = controller.start(); !outcome) return outcome;
+      if (auto outcome = controller.start(packets); !outcome) return outcome;
       started = true;
     }
     loop->schedule(kTidyUpAfterMs, [&] { controller.tidy_up(); });
     return {};
   };
   if (auto first = read_objects(); !first) return Failure{1, first.error()};
-  loop->every_second([&] { controller.beat(source.ages()); });
+  loop->every_second([&] {
+    packets.beat();
+    controller.beat(source.ages(), packets);
+  });
   for (const auto& watched :
-       {loop->watch(source.fd(), read_objects), loop->watch(addresses->fd(), read_addresses)}) {
+       {loop->watch(source.fd(), read_objects), loop->watch(packets.address_fd(), read_network),
+        loop->watch(packets.device_fd(), read_network)}) {
     if (!watched) return Failure{1, watched.error()};
   }
   if (auto ran = loop->run(); !ran) return Failure{1, ran.error()};

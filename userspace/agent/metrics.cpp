@@ -75,6 +75,17 @@ void add_connections(const dataplane::KernelMaps& maps, MetricFamily& connection
   }
 }
 
+void add_packet_metrics(const Status& status, std::vector<MetricFamily>& families) {
+  families.push_back(single("topolb_packet_devices", "Devices that the per-packet path is on.",
+                            MetricType::Gauge, static_cast<double>(status.packet_devices)));
+  auto events = family("topolb_packet_events_total", "What happened on the per-packet path.",
+                       MetricType::Counter);
+  for (const auto& event : status.packet_events) {
+    add(events, static_cast<double>(event.count), {{"event", event.name}});
+  }
+  families.push_back(std::move(events));
+}
+
 }  // namespace
 
 std::string render_metrics(const Status& status, const dataplane::KernelMaps& maps) {
@@ -120,6 +131,7 @@ std::string render_metrics(const Status& status, const dataplane::KernelMaps& ma
     if (age.seconds) add(ages, *age.seconds, {{"kind", age.kind}});
   }
   families.push_back(std::move(ages));
+  add_packet_metrics(status, families);
 
   auto connections = family("topolb_connections_total",
                             "Connections (datagrams of unconnected UDP sockets) by the topology "

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "agent/man_page.h"
+#include "agent/packet_options.h"
 #include "kube/cluster_config.h"
 #include "util/version.h"
 
@@ -131,10 +132,12 @@ std::optional<EarlyExit> parse(CLI::App& app, int argc, const char* const* argv)
 std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv) {
   Options options;
   Texts texts;
+  PacketTexts packet_texts;
   CLI::App app(kDescription, "topolbd");
   app.set_version_flag("--version", kVersion);
   app.set_help_all_flag("--man", "this help as a manual page")->group("");  // hidden: for the build
   add_flags(app, options, texts);
+  add_packet_flags(app, options.packets, packet_texts);
   add_size_flags(app, options.datapath.sizes);
   if (auto exit = parse(app, argc, argv)) return *exit;
   if (options.plan.node_name.empty()) {
@@ -146,6 +149,9 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
     }
   }
   if (auto wrong = parse_listen(texts.listen, options)) {
+    return wrong_flags(*wrong);
+  }
+  if (auto wrong = read_packet_texts(packet_texts, options.packets)) {
     return wrong_flags(*wrong);
   }
   options.plan.scope = texts.scope == "all" ? core::Scope::All : core::Scope::OptedIn;

@@ -6,6 +6,7 @@
 #include <string>
 #include <variant>
 
+#include "agent/packet_path.h"
 #include "agent/source.h"
 #include "core/cluster_state.h"
 #include "dataplane/datapath.h"
@@ -18,6 +19,7 @@ struct Options {
   std::string manifests;  // --manifests; "": the API is the source
   ApiSourceOptions api;
   dataplane::DatapathOptions datapath;  // cgroup_path "" until found
+  PacketOptions packets;
   std::optional<SocketAddress> listen;  // none: no HTTP server
   bool verbose = false;
 };

@@ -9,6 +9,7 @@
 
 #include "agent/source.h"
 #include "core/model.h"
+#include "dataplane/packet_events.h"
 #include "dataplane/publisher.h"
 
 namespace topolb::agent {
@@ -24,6 +25,8 @@ struct Status {
   std::size_t service_ports = 0;
   std::vector<core::Problem> problems;  // sorted
   std::vector<dataplane::MapFill> fill;
+  std::size_t packet_devices = 0;  // that the per-packet path is on
+  std::vector<dataplane::PacketEvent> packet_events;  // empty: it is not loaded
   std::vector<SourceAge> source_ages;  // empty: a directory, which can't be away
 };
 

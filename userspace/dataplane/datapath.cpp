@@ -162,14 +162,8 @@ Result<void> Datapath::load() {
     return errno_error(
         -failed, "load the BPF programs (needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)");
   }
-  auto maps = KernelMaps::open(
-      [&](const std::string& name) -> Result<UniqueFd> {
-        const int fd = bpf_object__find_map_fd_by_name(object, name.c_str());
-        UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-        if (!copy) return errno_error(errno, "duplicate the descriptor of map " + name);
-        return copy;
-      },
-      Access::ReadWrite);
+  auto maps =
+      KernelMaps::open([&](const std::string& name) { return map(name); }, Access::ReadWrite);
   if (!maps) return maps.error();
   maps_ = std::make_unique<KernelMaps>(std::move(*maps));
 
@@ -183,6 +177,13 @@ Result<void> Datapath::load() {
     settings.node_port_max = 0;
   }
   return {};
+}
+
+Result<UniqueFd> Datapath::map(const std::string& name) const {
+  const int fd = bpf_object__find_map_fd_by_name(object_->object(), name.c_str());
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) return errno_error(errno, "duplicate the descriptor of map " + name);
+  return copy;
 }
 
 Result<void> Datapath::attach() {

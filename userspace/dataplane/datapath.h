@@ -48,6 +48,8 @@ class Datapath {
   ~Datapath();
 
   KernelMaps& maps() { return *maps_; }
+  /// A descriptor of its own of one of pinned_map_names().
+  [[nodiscard]] Result<UniqueFd> map(const std::string& name) const;
   /// The maps of the agent before are in use: they hold its state.
   [[nodiscard]] bool took_over() const { return took_over_; }
 

@@ -22,6 +22,7 @@
 
 #include "dataplane/bpf_map.h"
 #include "dataplane/socket_hooks.h"
+#include "dataplane/tc_attach.h"
 
 namespace topolb::dataplane {
 namespace {
@@ -94,6 +95,13 @@ std::vector<Hook> read_hooks(const std::string& pin_path) {
     }
     hooks.push_back(std::move(hook));
   }
+  for (const auto& hook : read_tc_hooks(pin_path)) {
+    hooks.push_back({.name = fmt::format("tc-{}", to_string(hook.direction)),
+                     .attached = true,
+                     .program_id = hook.program_id,
+                     .where = fmt::format("device {}{}", hook.device.name,
+                                          hook.method == TcMethod::Filter ? " (filter)" : "")});
+  }
   return hooks;
 }
 
@@ -133,7 +141,12 @@ Result<std::vector<std::string>> remove_pins(const std::string& pin_path) {
   }
   const auto claim = claim_pin_path(pin_path);
   if (!claim) return claim.error();
-  // Links first: from then on nothing uses the maps.
+  // What is attached first: from then on nothing uses the maps.
+  for (const auto& hook : read_tc_hooks(pin_path)) {
+    if (hook.method == TcMethod::Link) continue;  // goes with its pin
+    if (auto off = detach_tc(pin_path, hook.device, hook.direction); !off) return off.error();
+    removed.push_back(fmt::format("filter tc-{}-{}", to_string(hook.direction), hook.device.name));
+  }
   for (const auto& directory : std::array{pin_path + "/links", pin_path}) {
     std::error_code failed;
     std::vector<fs::path> pins;

@@ -13,13 +13,13 @@ namespace topolb::dataplane {
 
 /// One attached (or missing) program of the pin path.
 struct Hook {
-  std::string name;  // "connect4"
+  std::string name;  // "connect4", "tc-ingress"
   bool attached = false;
   std::uint32_t program_id = 0;
-  std::string where;  // "cgroup /sys/fs/cgroup" (its id if the path is not found)
+  std::string where;  // "cgroup /sys/fs/cgroup" (its id if the path is not found), "device eth0"
 };
 
-/// The socket hooks in a fixed order, attached or not.
+/// The socket hooks in a fixed order, attached or not, then those of the per-packet path by device.
 std::vector<Hook> read_hooks(const std::string& pin_path);
 
 /// Makes sure that `pin_path` is a directory of a bpffs (mounts one at /sys/fs/bpf when that is

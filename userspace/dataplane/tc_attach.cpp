@@ -4,12 +4,16 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <net/if.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <filesystem>
+#include <memory>
+#include <tuple>
 
 #include "dataplane/bpf_map.h"
 #include "dataplane/socket_hooks.h"
@@ -26,6 +30,9 @@ constexpr int kTcxEgress = 47;
 // Where our filter stands among those of others: it is found again by these two.
 constexpr std::uint32_t kFilterPriority = 29808;
 constexpr std::uint32_t kFilterHandle = 1;
+
+// Every program of the path uses it, and no other does: by it they are known as those of a pin path.
+constexpr const char* kOwnMap = "packet_events";
 
 bpf_attach_type attach_type(TcDirection direction) {
   return static_cast<bpf_attach_type>(direction == TcDirection::Ingress ? kTcxIngress : kTcxEgress);
@@ -65,6 +72,72 @@ bpf_tc_opts filter_options() {
   options.handle = kFilterHandle;
   options.priority = kFilterPriority;
   return options;
+}
+
+/// Indices of the devices that have a pinned link; sorted.
+std::vector<std::uint32_t> pinned_links(const std::string& pin_path, TcDirection direction) {
+  std::vector<std::uint32_t> indices;
+  const std::string prefix = link_prefix(direction);
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(link_path(pin_path, ""), failed)) {
+    const std::string name = entry.path().filename();
+    std::uint32_t index = 0;
+    if (name.rfind(prefix, 0) != 0) continue;
+    std::from_chars(name.data() + prefix.size(), name.data() + name.size(), index);
+    if (index != 0) indices.push_back(index);
+  }
+  std::sort(indices.begin(), indices.end());
+  return indices;
+}
+
+/// Whether a program uses the map; any program does not use map 0.
+bool uses_map(std::uint32_t program_id, std::uint32_t map_id) {
+  const UniqueFd program(bpf_prog_get_fd_by_id(program_id));
+  if (!program) return false;
+  std::array<std::uint32_t, 64> map_ids{};
+  bpf_prog_info info{};
+  info.nr_map_ids = map_ids.size();
+  info.map_ids = reinterpret_cast<std::uintptr_t>(map_ids.data());
+  std::uint32_t length = sizeof(info);
+  if (bpf_obj_get_info_by_fd(program.get(), &info, &length) != 0) return false;
+  const auto* end = map_ids.data() + std::min<std::size_t>(info.nr_map_ids, map_ids.size());
+  return std::find(static_cast<const std::uint32_t*>(map_ids.data()), end, map_id) != end;
+}
+
+std::uint32_t id_of_pinned_map(const std::string& pin_path, const std::string& name) {
+  const auto fd = open_pinned(pin_of_map(pin_path, name));
+  if (!fd) return 0;
+  const auto info = map_info(fd->get(), name);
+  return info ? info->id : 0;
+}
+
+void add_links(const std::string& pin_path, TcDirection direction, std::vector<TcHook>& hooks) {
+  for (const auto index : pinned_links(pin_path, direction)) {
+    const auto link = open_pinned(pin_of(pin_path, {index, ""}, direction));
+    bpf_link_info info{};
+    std::uint32_t length = sizeof(info);
+    if (!link || bpf_obj_get_info_by_fd(link->get(), &info, &length) != 0) continue;
+    if (info.xdp.ifindex != index) continue;
+    std::array<char, IF_NAMESIZE> name{};
+    (void)::if_indextoname(index, name.data());
+    hooks.push_back({{index, name.data()}, direction, TcMethod::Link, info.prog_id});
+  }
+}
+
+void add_filters(std::uint32_t map_id, std::vector<TcHook>& hooks) {
+  const std::unique_ptr<if_nameindex, void (*)(if_nameindex*)> names(::if_nameindex(),
+                                                                      ::if_freenameindex);
+  if (!names) return;
+  silence_libbpf();
+  for (const auto* at = names.get(); at->if_index != 0; ++at) {
+    const TcDevice device{at->if_index, at->if_name};
+    for (const auto direction : {TcDirection::Ingress, TcDirection::Egress}) {
+      const bpf_tc_hook hook = hook_of(device, direction);
+      bpf_tc_opts options = filter_options();
+      if (bpf_tc_query(&hook, &options) != 0 || !uses_map(options.prog_id, map_id)) continue;
+      hooks.push_back({device, direction, TcMethod::Filter, options.prog_id});
+    }
+  }
 }
 
 }  // namespace
@@ -132,25 +205,10 @@ Result<void> detach_tc(const std::string& pin_path, const TcDevice& device, TcDi
   return errno_error(-failed, "detach from " + place(device, direction));
 }
 
-std::vector<std::uint32_t> attached_tc_links(const std::string& pin_path, TcDirection direction) {
-  std::vector<std::uint32_t> indices;
-  const std::string prefix = link_prefix(direction);
-  std::error_code failed;
-  for (const auto& entry : fs::directory_iterator(link_path(pin_path, ""), failed)) {
-    const std::string name = entry.path().filename();
-    std::uint32_t index = 0;
-    if (name.rfind(prefix, 0) != 0) continue;
-    std::from_chars(name.data() + prefix.size(), name.data() + name.size(), index);
-    if (index != 0) indices.push_back(index);
-  }
-  std::sort(indices.begin(), indices.end());
-  return indices;
-}
-
 std::size_t drop_dead_tc_links(const std::string& pin_path) {
   std::size_t dropped = 0;
   for (const auto direction : {TcDirection::Ingress, TcDirection::Egress}) {
-    for (const auto index : attached_tc_links(pin_path, direction)) {
+    for (const auto index : pinned_links(pin_path, direction)) {
       const std::string path = pin_of(pin_path, {index, ""}, direction);
       const auto link = open_pinned(path);
       if (link && device_of(link->get()) == index) continue;
@@ -158,6 +216,20 @@ std::size_t drop_dead_tc_links(const std::string& pin_path) {
     }
   }
   return dropped;
+}
+
+std::vector<TcHook> read_tc_hooks(const std::string& pin_path) {
+  std::vector<TcHook> hooks;
+  for (const auto direction : {TcDirection::Ingress, TcDirection::Egress}) {
+    add_links(pin_path, direction, hooks);
+  }
+  if (const auto map_id = id_of_pinned_map(pin_path, kOwnMap); map_id != 0) {
+    add_filters(map_id, hooks);
+  }
+  std::sort(hooks.begin(), hooks.end(), [](const TcHook& a, const TcHook& b) {
+    return std::tie(a.device, a.direction) < std::tie(b.device, b.direction);
+  });
+  return hooks;
 }
 
 }  // namespace topolb::dataplane

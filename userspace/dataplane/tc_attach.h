@@ -39,7 +39,15 @@ Result<void> detach_tc(const std::string& pin_path, const TcDevice& device, TcDi
 /// Unpins links whose device is gone; returns how many.
 std::size_t drop_dead_tc_links(const std::string& pin_path);
 
-/// Indices of the devices that have a pinned link below `pin_path`; sorted.
-std::vector<std::uint32_t> attached_tc_links(const std::string& pin_path, TcDirection direction);
+/// One program of a pin path on one device.
+struct TcHook {
+  TcDevice device;
+  TcDirection direction = TcDirection::Ingress;
+  TcMethod method = TcMethod::Link;
+  std::uint32_t program_id = 0;
+};
+/// Every link pinned below `pin_path` that is on a device, and every filter in this network
+/// namespace whose program uses a map pinned there; sorted by device.
+std::vector<TcHook> read_tc_hooks(const std::string& pin_path);
 
 }  // namespace topolb::dataplane

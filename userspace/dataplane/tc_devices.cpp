@@ -12,6 +12,8 @@
 #include <functional>
 #include <set>
 
+#include "dataplane/node_addresses.h"
+
 namespace topolb::dataplane {
 namespace {
 
@@ -93,28 +95,43 @@ void add_device(const nlmsghdr& message, std::vector<TcDevice>& devices) {
   }
 }
 
+bool matches_any(const std::string& name, const std::vector<std::string>& patterns) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+    return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
+  });
+}
+
+// A router's tables change all the time; only its default routes choose devices.
+bool is_about_devices(const nlmsghdr& message) {
+  if (message.nlmsg_type != RTM_NEWROUTE && message.nlmsg_type != RTM_DELROUTE) return true;
+  return static_cast<const rtmsg*>(NLMSG_DATA(&message))->rtm_dst_len == 0;
+}
+
 }  // namespace
 
 Result<TcDevices> find_tc_devices(const TcDeviceRules& rules) {
   std::vector<TcDevice> all;
-  std::set<std::uint32_t> default_routes;
+  std::set<std::uint32_t> external;
   if (auto read = dump(RTM_GETLINK, [&](const nlmsghdr& m) { add_device(m, all); }); !read) {
     return read.error();
   }
   if (rules.external.empty()) {
-    auto read =
-        dump(RTM_GETROUTE, [&](const nlmsghdr& m) { add_default_route(m, default_routes); });
+    auto read = dump(RTM_GETROUTE, [&](const nlmsghdr& m) { add_default_route(m, external); });
     if (!read) return read.error();
+    const auto addresses = read_node_addresses();
+    if (!addresses) return addresses.error();
+    for (const auto& address : rules.addresses) {
+      if (const auto at = addresses->find(address); at != addresses->end()) {
+        external.insert(at->second);
+      }
+    }
   }
   std::sort(all.begin(), all.end());
   TcDevices chosen;
   for (const auto& device : all) {
-    const bool named = std::find(rules.external.begin(), rules.external.end(), device.name) !=
-                       rules.external.end();
-    if (named || default_routes.contains(device.index)) {
+    if (external.contains(device.index) || matches_any(device.name, rules.external)) {
       chosen.external.push_back(device);
-    } else if (!rules.pod_glob.empty() &&
-               ::fnmatch(rules.pod_glob.c_str(), device.name.c_str(), 0) == 0) {
+    } else if (matches_any(device.name, rules.pods)) {
       chosen.pods.push_back(device);
     }
   }
@@ -129,12 +146,19 @@ Result<TcDeviceMonitor> TcDeviceMonitor::open() {
   return monitor;
 }
 
-void TcDeviceMonitor::drain() {
-  std::array<char, 8192> buffer{};
-  // An overrun (ENOBUFS) tells of changes too; they are read from the kernel, not from here.
-  while (::recv(fd_.get(), buffer.data(), buffer.size(), 0) > 0 || errno == ENOBUFS ||
-         errno == EINTR) {
-    errno = 0;
+bool TcDeviceMonitor::drain() {
+  bool relevant = false;
+  alignas(nlmsghdr) std::array<char, 8192> buffer{};
+  for (;;) {
+    const ssize_t received = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
+    if (received < 0 && errno == ENOBUFS) relevant = true;  // messages were lost
+    if (received < 0 && (errno == ENOBUFS || errno == EINTR)) continue;
+    if (received <= 0) return relevant;
+    auto length = static_cast<std::uint32_t>(received);
+    for (const auto* at = reinterpret_cast<const nlmsghdr*>(buffer.data()); NLMSG_OK(at, length);
+         at = NLMSG_NEXT(at, length)) {
+      relevant = relevant || is_about_devices(*at);
+    }
   }
 }
 

@@ -6,14 +6,18 @@
 #include <vector>
 
 #include "dataplane/tc_attach.h"
+#include "util/ip.h"
 #include "util/result.h"
 #include "util/unique_fd.h"
 
 namespace topolb::dataplane {
 
 struct TcDeviceRules {
-  std::vector<std::string> external;  // names; none: every device of a default route
-  std::string pod_glob;               // of fnmatch(3); "": none
+  /// Patterns of fnmatch(3). None: every device of a default route, and those that have one of
+  /// `addresses`.
+  std::vector<std::string> external;
+  std::vector<IpAddress> addresses;
+  std::vector<std::string> pods;  // patterns
 };
 
 /// Sorted by index. An external device is never one of the pods' too.
@@ -23,18 +27,18 @@ struct TcDevices {
   bool operator==(const TcDevices&) const = default;
 };
 
-/// Reads devices and routes as they are now. A device that is named but not there is left out (it
-/// may come). Loopback and devices without Ethernet headers are never chosen.
+/// Reads devices, addresses and routes as they are now. A device that is named but not there is left
+/// out (it may come). Loopback and devices without Ethernet headers are never chosen.
 Result<TcDevices> find_tc_devices(const TcDeviceRules& rules);
 
-/// Tells when devices or routes change.
+/// Tells when devices or default routes change.
 class TcDeviceMonitor {
  public:
   static Result<TcDeviceMonitor> open();
   /// Readable when something has changed.
   [[nodiscard]] int fd() const { return fd_.get(); }
-  /// Forgets what has been told so far.
-  void drain();
+  /// Forgets what has been told so far. False: it was about other routes only.
+  bool drain();
 
  private:
   UniqueFd fd_;

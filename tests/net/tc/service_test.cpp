@@ -264,9 +264,10 @@ TEST_P(TcService, AttachedAgainWithoutAGap) {
     ASSERT_TRUE(again) << again.error().message();
     EXPECT_EQ(dial("client", kIPv4.node_port, Protocol::TCP).backend, kIPv4.far);
   }
-  EXPECT_EQ(
-      dataplane::attached_tc_links(topology_.pin_path(), dataplane::TcDirection::Ingress).size(),
-      GetParam() == dataplane::TcMethod::Link ? 2U : 1U);
+  // Whatever it is on by now: a link where a filter was tried first, too.
+  const auto hooks = dataplane::read_tc_hooks(topology_.pin_path());
+  EXPECT_EQ(hooks.size(), GetParam() == dataplane::TcMethod::Link ? 4U : 5U);
+  for (const auto& hook : hooks) EXPECT_NE(hook.program_id, 0U) << hook.device.name;
 }
 
 TEST(TcDevices, DefaultRoutesNamesAndGlobs) {
@@ -278,7 +279,7 @@ TEST(TcDevices, DefaultRoutesNamesAndGlobs) {
   };
   auto monitor = dataplane::TcDeviceMonitor::open();
   ASSERT_TRUE(monitor);
-  auto found = dataplane::find_tc_devices({.external = {}, .pod_glob = "pod*"});
+  auto found = dataplane::find_tc_devices({.external = {}, .addresses = {}, .pods = {"pod*"}});
   ASSERT_TRUE(found);
   EXPECT_EQ(names(found->external), std::vector<std::string>{"eth0"});
   EXPECT_EQ(names(found->pods), std::vector<std::string>{"pod1"});
@@ -286,12 +287,21 @@ TEST(TcDevices, DefaultRoutesNamesAndGlobs) {
   run("ip link add pod9 type veth peer name peer9");
   pollfd changed{.fd = monitor->fd(), .events = POLLIN, .revents = 0};
   EXPECT_EQ(::poll(&changed, 1, 1000), 1);
-  monitor->drain();
+  EXPECT_TRUE(monitor->drain());
   EXPECT_EQ(::poll(&changed, 1, 0), 0);
-  found = dataplane::find_tc_devices({.external = {"pod1", "gone0"}, .pod_glob = "pod*"});
+  run("ip route add 198.18.0.0/24 dev eth0");
+  EXPECT_EQ(::poll(&changed, 1, 1000), 1);
+  EXPECT_FALSE(monitor->drain()) << "no default route";
+  found = dataplane::find_tc_devices({.external = {"pod1", "gone0"}, .addresses = {}, .pods = {"pod*"}});
   ASSERT_TRUE(found);
   EXPECT_EQ(names(found->external), std::vector<std::string>{"pod1"});
   EXPECT_EQ(names(found->pods), std::vector<std::string>{"pod9"});
+  run("ip route del default");
+  run("ip -6 route del default");
+  found = dataplane::find_tc_devices(
+      {.external = {}, .addresses = {*IpAddress::parse("10.1.1.1")}, .pods = {}});
+  ASSERT_TRUE(found);
+  EXPECT_EQ(names(found->external), std::vector<std::string>{"pod1"});
 }
 
 }  // namespace

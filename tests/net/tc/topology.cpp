@@ -136,12 +136,20 @@ void TcTopology::attach(dataplane::TcMethod method) {
   require(programs_->pin_maps());
 }
 
+std::string TcTopology::netns_path(const std::string& place) const {
+  return "/var/run/netns/" + name_of(place);
+}
+
 void TcTopology::inside(const std::string& place, const std::function<void()>& work) const {
+  if (place == "node1") {
+    work();
+    return;
+  }
   std::exception_ptr failure;
   std::thread thread([&] {
     try {
       const UniqueFd there(
-          ::open(("/var/run/netns/" + name_of(place)).c_str(), O_RDONLY | O_CLOEXEC));
+          ::open(netns_path(place).c_str(), O_RDONLY | O_CLOEXEC));
       if (::setns(there.get(), CLONE_NEWNET) != 0) throw std::runtime_error("enter " + place);
       work();
     } catch (...) {

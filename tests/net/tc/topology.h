@@ -33,10 +33,14 @@ class TcTopology {
   /// Publishes a plan and puts the programs on eth0 and pod1 of node 1; `local`: backends there.
   void start(std::vector<core::ServicePortPlan> plan, const std::vector<std::string>& local,
              dataplane::TcMethod method = dataplane::TcMethod::Link);
-  /// Runs `work` in a namespace: "client", "router", "node2", "pod1", "pod2".
+  /// Runs `work` in a namespace: "client", "router", "node1" (this thread's own), "node2", "pod1",
+  /// "pod2".
   void inside(const std::string& place, const std::function<void()>& work) const;
 
+  [[nodiscard]] std::string netns_path(const std::string& place) const;
+  /// Of node 1.
   [[nodiscard]] const std::string& pin_path() const { return sandbox_.pin_path(); }
+  [[nodiscard]] const std::string& cgroup() const { return sandbox_.cgroup(); }
   dataplane::KernelMaps& maps() { return datapath_->maps(); }
   dataplane::TcPrograms& programs() { return *programs_; }
 

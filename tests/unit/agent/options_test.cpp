@@ -73,6 +73,34 @@ TEST(AgentOptions, EachSizeArrives) {
   }
 }
 
+TEST(AgentOptions, PacketPath) {
+  const auto defaults = accept({}).packets;
+  EXPECT_TRUE(defaults.tc.enabled);
+  EXPECT_TRUE(defaults.tc.devices.external.empty());
+  EXPECT_TRUE(defaults.network.node_port_ranges.empty()) << "primary";
+  EXPECT_FALSE(defaults.network.masquerade_ports);
+  EXPECT_FALSE(defaults.keep_tcp_of_gone_backends);
+  EXPECT_FALSE(accept({"--devices", "none"}).packets.tc.enabled);
+
+  const auto given = accept({"--devices", "eth0,bond*", "--devices", "eth1", "--pod-devices",
+                             "veth*", "--node-ip", "192.0.2.10,2001:db8::10",
+                             "--nodeport-addresses", "192.0.2.0/24,::/0", "--masquerade-ports",
+                             "2000-2999", "--keep-tcp-of-gone-backends", "--max-flows", "1000",
+                             "--max-fragments", "100"})
+                         .packets;
+  EXPECT_EQ(given.tc.devices.external, (std::vector<std::string>{"eth0", "bond*", "eth1"}));
+  EXPECT_EQ(given.tc.devices.pods, std::vector<std::string>{"veth*"});
+  ASSERT_EQ(given.network.node_ips.size(), 2U);
+  EXPECT_EQ(given.network.node_ips[1].to_string(), "2001:db8::10");
+  ASSERT_EQ(given.network.node_port_ranges.size(), 2U);
+  EXPECT_EQ(given.network.node_port_ranges[0].to_string(), "192.0.2.0/24");
+  EXPECT_EQ(given.network.masquerade_ports, (dataplane::PortRange{2000, 2999}));
+  EXPECT_TRUE(given.keep_tcp_of_gone_backends);
+  EXPECT_EQ(given.tc.sizes.flow_entries, 1000U);
+  EXPECT_EQ(given.tc.sizes.fragments, 100U);
+  EXPECT_TRUE(accept({"--nodeport-addresses", "primary"}).packets.network.node_port_ranges.empty());
+}
+
 TEST(AgentOptions, Listen) {
   for (const char* text : {"0.0.0.0:80", "[::1]:10256", "[2001:db8::1]:65535"}) {
     const auto options = accept({"--listen", text});
@@ -123,6 +151,18 @@ TEST(AgentOptions, EachErrorIsOneLineAndTwo) {
       {{"--node", "n1", "--max-sets", "99999999"}, "--max-sets"},
       {{"--node", "n1", "--max-sets", "few"}, "few"},
       {{"--node", "n1", "--max-sets", "-4"}, "--max-sets"},
+      {{"--node", "n1", "--devices", "none,eth0"}, "--devices: none stands alone"},
+      {{"--node", "n1", "--devices", "none", "--pod-devices", "veth*"}, "none stands alone"},
+      {{"--node", "n1", "--node-ip", "n1"}, "--node-ip: \"n1\" is not the address of a node"},
+      {{"--node", "n1", "--node-ip", "0.0.0.0"}, "\"0.0.0.0\" is not the address of a node"},
+      {{"--node", "n1", "--node-ip", "192.0.2.1,192.0.2.2"}, "are both IPv4"},
+      {{"--node", "n1", "--nodeport-addresses", "192.0.2.1"}, "\"192.0.2.1\" is no range"},
+      {{"--node", "n1", "--nodeport-addresses", "primary,::/0"}, "primary stands alone"},
+      {{"--node", "n1", "--masquerade-ports", "2000"}, "\"2000\" is not FIRST-LAST"},
+      {{"--node", "n1", "--masquerade-ports", "3000-2000"}, "\"3000-2000\" is not FIRST-LAST"},
+      {{"--node", "n1", "--masquerade-ports", "0-10"}, "\"0-10\" is not FIRST-LAST"},
+      {{"--node", "n1", "--masquerade-ports", "1-70000"}, "\"1-70000\" is not FIRST-LAST"},
+      {{"--node", "n1", "--max-flows", "1"}, "--max-flows"},
       {{"--node", "n1", "--nonsense"}, "--nonsense"},
       {{"--node", "n1", "word"}, "word"},
   };

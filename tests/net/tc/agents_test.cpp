@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two real agents serve every kind of client, from outside and from pods, with no kube-proxy rule
+// anywhere. Sources: issue of the per-packet path; design.md 3; kube-proxy's behaviour.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "dataplane/tc_attach.h"
+#include "net/tc/agent_cluster.h"
+
+namespace topolb::test {
+namespace {
+
+struct Places {
+  std::string node1, node2, balancer, external_ip, cluster_ip, pod1, pod2, client;
+};
+const Places kIPv4{"192.0.2.10:30080", "192.0.2.11:30080", "203.0.113.5:80", "203.0.113.9:80",
+                   "10.96.0.1:80",     "10.1.1.2:8080",    "10.1.2.2:8080",  "198.51.100.7"};
+const Places kIPv6{"[2001:db8::10]:30080", "[2001:db8::11]:30080", "[2001:db8:1::5]:80",
+                   "[2001:db8:1::9]:80",   "[fd00:96::1]:80",      "[fd00:1:1::2]:8080",
+                   "[fd00:1:2::2]:8080",   "2001:db8:5::7"};
+
+const DualStackService kWeb{
+    .name = "web",
+    .cluster_ips = "10.96.0.1, \"fd00:96::1\"",
+    .spec = "type: LoadBalancer, externalIPs: [203.0.113.9, \"2001:db8:1::9\"]",
+    .node_port = 30080,
+    .status = "loadBalancer: {ingress: [{ip: 203.0.113.5}, {ip: \"2001:db8:1::5\"}]}"};
+
+DualStackService web_with(const std::string& more) {
+  auto service = kWeb;
+  service.spec += ", " + more;
+  return service;
+}
+
+std::string host_of(const std::string& address) {
+  return socket_address(address).address.to_string();
+}
+
+class TcAgents : public ::testing::Test {
+ protected:
+  ~TcAgents() override {
+    if (!HasFailure()) return;
+    for (const int node : started_) {
+      std::fprintf(stderr, "log of agent %d:\n%s", node, cluster_.agent(node).err().c_str());
+    }
+  }
+
+  void start(const Words& more = {}) {
+    for (const int node : {1, 2}) {
+      started_.push_back(node);
+      cluster_.start_agent(node, more);
+    }
+  }
+
+  AgentCluster cluster_;
+  std::vector<int> started_;
+};
+
+TEST_F(TcAgents, EveryServiceTypeFromOutsideAndFromPods) {
+  cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
+  start({"--pod-devices", "pod*"});
+  for (const auto protocol : {Protocol::TCP, Protocol::UDP}) {
+    for (const auto& at : {kIPv4, kIPv6}) {
+      SCOPED_TRACE(std::string(to_string(protocol)) + " " + at.node1);
+      auto& server = cluster_.serve("pod2", at.pod2, protocol);
+      EXPECT_EQ(cluster_.dial("client", at.node1, protocol).backend, at.pod2);
+      EXPECT_EQ(host_of(server.last_client()), host_of(at.node1)) << "masqueraded by node 1";
+      EXPECT_EQ(cluster_.dial("client", at.node2, protocol).backend, at.pod2);
+      EXPECT_EQ(host_of(server.last_client()), at.client) << "its own node keeps the client";
+      for (const auto& frontend : {at.balancer, at.external_ip}) {
+        const auto seen = cluster_.dial("client", frontend, protocol);
+        EXPECT_EQ(seen.backend, at.pod2) << frontend;
+        EXPECT_EQ(seen.peer, frontend);
+      }
+      for (const auto& frontend : {at.cluster_ip, at.node1, at.balancer}) {
+        EXPECT_EQ(cluster_.dial("pod1", frontend, protocol).backend, at.pod2) << frontend;
+        EXPECT_EQ(host_of(server.last_client()), host_of(at.pod1)) << frontend;
+      }
+      EXPECT_EQ(cluster_.dial("pod2", at.cluster_ip, protocol).backend, at.pod2) << "hairpin";
+    }
+  }
+  const auto status = cluster_.topolb(1, {"status"});
+  EXPECT_NE(status.out.find("device eth0"), std::string::npos) << status.out;
+  EXPECT_NE(status.out.find("device pod1"), std::string::npos) << status.out;
+}
+
+TEST_F(TcAgents, ExternalTrafficPolicyLocal) {
+  cluster_.write("web.yaml", dual_stack_text(web_with("externalTrafficPolicy: Local"),
+                                             {{.pod = 2}}));
+  start();
+  for (const auto& at : {kIPv4, kIPv6}) {
+    auto& server = cluster_.serve("pod2", at.pod2, Protocol::TCP);
+    EXPECT_EQ(cluster_.dial("client", at.node2, Protocol::TCP).backend, at.pod2);
+    EXPECT_EQ(host_of(server.last_client()), at.client);
+    EXPECT_EQ(cluster_.dial("client", at.node1, Protocol::TCP).error, EINPROGRESS) << "dropped";
+  }
+  // Nobody anywhere: refused at once.
+  cluster_.write("web.yaml", dual_stack_text(web_with("externalTrafficPolicy: Local"), {}));
+  for (const auto& at : {kIPv4, kIPv6}) {
+    EXPECT_TRUE(wait_until(
+        [&] { return cluster_.dial("client", at.node1, Protocol::TCP).error == ECONNREFUSED; }));
+  }
+}
+
+TEST_F(TcAgents, SourceRangesAndProxyBalancers) {
+  auto service = web_with("loadBalancerSourceRanges: [198.51.100.0/24, \"2001:db8:5::/64\"]");
+  cluster_.write("web.yaml", dual_stack_text(service, {{.pod = 1}}));
+  start();
+  for (const auto& at : {kIPv4, kIPv6}) {
+    cluster_.serve("pod1", at.pod1, Protocol::TCP);
+    EXPECT_EQ(cluster_.dial("client", at.balancer, Protocol::TCP).backend, at.pod1);
+    EXPECT_EQ(cluster_.dial("router", at.balancer, Protocol::TCP).error, EINPROGRESS);
+    EXPECT_EQ(cluster_.dial("router", at.external_ip, Protocol::TCP).backend, at.pod1);
+    EXPECT_EQ(cluster_.dial("router", at.node1, Protocol::TCP).backend, at.pod1);
+  }
+  service.status =
+      "loadBalancer: {ingress: [{ip: 203.0.113.5, ipMode: Proxy}, {ip: \"2001:db8:1::5\"}]}";
+  cluster_.write("web.yaml", dual_stack_text(service, {{.pod = 1}}));
+  EXPECT_TRUE(wait_until([&] {
+    return cluster_.dial("client", kIPv4.balancer, Protocol::TCP).backend.empty();
+  })) << "the load balancer is asked, which is not here";
+  EXPECT_EQ(cluster_.dial("client", kIPv6.balancer, Protocol::TCP).backend, kIPv6.pod1);
+}
+
+TEST_F(TcAgents, NodePortsAnswerWhereTheyShall) {
+  cluster_.in("node1", "ip addr add 192.0.2.77/24 dev eth0");
+  cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 1}}));
+  cluster_.serve("pod1", kIPv4.pod1, Protocol::TCP);
+  start();
+  const auto answers = [&](const std::string& frontend) {
+    return cluster_.dial("client", frontend, Protocol::TCP).backend == kIPv4.pod1;
+  };
+  EXPECT_TRUE(answers("192.0.2.10:30080"));
+  EXPECT_FALSE(answers("192.0.2.77:30080")) << "not primary";
+  cluster_.stop_agent(1, SIGTERM);
+  cluster_.start_agent(1, {"--nodeport-addresses", "192.0.2.64/26"});
+  EXPECT_FALSE(answers("192.0.2.10:30080"));
+  EXPECT_TRUE(answers("192.0.2.77:30080"));
+  cluster_.in("node1", "ip addr add 192.0.2.78/24 dev eth0");
+  EXPECT_TRUE(wait_until([&] { return answers("192.0.2.78:30080"); }));
+  cluster_.stop_agent(1, SIGTERM);
+  cluster_.start_agent(1, {"--nodeport-addresses", "0.0.0.0/0"});
+  for (const auto* frontend : {"192.0.2.10:30080", "192.0.2.77:30080"}) {
+    EXPECT_TRUE(answers(frontend)) << frontend;
+  }
+}
+
+TEST_F(TcAgents, DevicesComeAndGo) {
+  cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 1}}));
+  cluster_.serve("pod1", kIPv4.pod1, Protocol::TCP);
+  start({"--pod-devices", "pod*"});
+  const auto devices = [&] {
+    std::string names;
+    for (const auto& hook : dataplane::read_tc_hooks(cluster_.pin_path(1))) {
+      names += (hook.direction == dataplane::TcDirection::Ingress ? "<" : ">") + hook.device.name;
+    }
+    return names;
+  };
+  const auto become = [&](const std::string& expected) {
+    return wait_until([&] { return devices() == expected; });
+  };
+  ASSERT_TRUE(become("<eth0>eth0<pod1>pod1")) << devices();
+  cluster_.in("node1", "ip link add pod8 type veth peer name other8");
+  EXPECT_TRUE(become("<eth0>eth0<pod1>pod1<pod8>pod8")) << devices();
+  cluster_.in("node1", "ip link del pod8; ip link add pod8 type veth peer name other8");
+  EXPECT_TRUE(become("<eth0>eth0<pod1>pod1<pod8>pod8")) << devices() << ": made anew";
+  cluster_.in("node1", "ip link set pod8 name gone8");
+  EXPECT_TRUE(become("<eth0>eth0<pod1>pod1")) << devices();
+  cluster_.in("node1", "ip link set other8 up; ip link set gone8 up");
+  cluster_.in("node1", "ip route add default dev other8 metric 500");
+  EXPECT_TRUE(become("<eth0>eth0<pod1>pod1<other8>other8")) << devices();
+
+  // Somebody takes a program off.
+  const auto link = "links/tc-ingress-" + std::to_string(::if_nametoindex("eth0"));
+  const auto detached = run_to_end({"bpftool", "link", "detach", "pinned",
+                                    cluster_.pin_path(1) + "/" + link});
+  EXPECT_EQ(detached.exit_code, 0) << detached.err;
+  EXPECT_TRUE(become("<eth0>eth0<pod1>pod1<other8>other8")) << devices() << ": repaired";
+  EXPECT_TRUE(cluster_.comes_to("client", kIPv4.node1, kIPv4.pod1));
+}
+
+TEST_F(TcAgents, RestartKeepsConnectionsAndCleanupLeavesNothing) {
+  cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
+  cluster_.serve("pod2", kIPv4.pod2, Protocol::UDP);
+  start({"--pod-devices", "pod*"});
+  std::unique_ptr<UdpClient> client;
+  cluster_.topology().inside("client",
+                             [&] { client = std::make_unique<UdpClient>(Family::IPv4); });
+  EXPECT_EQ(client->ask(kIPv4.node1).backend, kIPv4.pod2);
+  for (const int signal : {SIGTERM, SIGKILL}) {
+    cluster_.stop_agent(1, signal);
+    EXPECT_EQ(client->ask(kIPv4.node1).backend, kIPv4.pod2) << "no agent";
+    cluster_.start_agent(1, {"--pod-devices", "pod*"});
+    EXPECT_EQ(client->ask(kIPv4.node1).backend, kIPv4.pod2) << "the next agent";
+  }
+  cluster_.stop_agent(1, SIGTERM);
+  EXPECT_EQ(cluster_.topolb(1, {"cleanup"}).exit_code, 0);
+  EXPECT_NE(::access(cluster_.pin_path(1).c_str(), F_OK), 0);
+  EXPECT_TRUE(client->ask(kIPv4.node1).backend.empty());
+
+  cluster_.start_agent(1);
+  EXPECT_EQ(dataplane::read_tc_hooks(cluster_.pin_path(1)).size(), 2U);
+  cluster_.stop_agent(1, SIGTERM);
+  cluster_.start_agent(1, {"--devices", "none"});
+  EXPECT_TRUE(dataplane::read_tc_hooks(cluster_.pin_path(1)).empty()) << "switched off";
+  EXPECT_TRUE(client->ask(kIPv4.node1).backend.empty());
+}
+
+}  // namespace
+}  // namespace topolb::test

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/packet_path.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "dataplane/packet_events.h"
+
+namespace topolb::agent {
+namespace {
+
+// Pods bring devices in bursts: from one event to the next it may take so long until they are looked
+// at again.
+constexpr std::chrono::milliseconds kBetweenLooks{100};
+
+// How often it is looked whether the programs are still where they were put.
+constexpr std::uint32_t kRepairEveryBeats = 10;
+
+constexpr const char* kNotAttached = "PacketPathNotAttached";
+constexpr const char* kNoPorts = "NoMasqueradePorts";
+
+}  // namespace
+
+PacketPath::PacketPath(const PacketOptions& options, std::string node_name, std::string pin_path,
+                       dataplane::Datapath& datapath, dataplane::NodeAddressMonitor addresses,
+                       dataplane::TcDeviceMonitor devices)
+    : options_(options),
+      node_name_(std::move(node_name)),
+      pin_path_(std::move(pin_path)),
+      datapath_(datapath),
+      addresses_(std::move(addresses)),
+      devices_(std::move(devices)) {}
+
+Result<PacketPath> PacketPath::open(const PacketOptions& options, const std::string& node_name,
+                                    const std::string& pin_path, dataplane::Datapath& datapath) {
+  auto addresses = dataplane::NodeAddressMonitor::open();
+  if (!addresses) return addresses.error();
+  auto devices = dataplane::TcDeviceMonitor::open();
+  if (!devices) return devices.error();
+  PacketPath path(options, node_name, pin_path, datapath, std::move(*addresses),
+                  std::move(*devices));
+  path.write_settings();
+  path.read_addresses();
+  return path;
+}
+
+void PacketPath::read_addresses() {
+  const auto found = dataplane::read_node_addresses();
+  if (!found) {
+    spdlog::error("{}", found.error().message());  // the known ones stay
+    return;
+  }
+  const auto primary = dataplane::primary_addresses(*found, options_.network.node_ips);
+  if (auto written = dataplane::write_node_network(datapath_.maps(), *found, primary,
+                                                   options_.network.node_port_ranges);
+      !written) {
+    spdlog::error("{}", written.error().message());
+  }
+  if (primary != primary_) {
+    const auto text = [](const auto& address) { return address ? address->to_string() : "none"; };
+    spdlog::info("node addresses: IPv4 {}, IPv6 {}", text(primary.ipv4), text(primary.ipv6));
+    primary_ = primary;
+  }
+}
+
+void PacketPath::write_settings() {
+  topolb_settings& settings = datapath_.maps().settings[0];
+  auto ports = options_.network.masquerade_ports;
+  if (!ports) {
+    const auto ephemeral = dataplane::read_ephemeral_ports();
+    if (ephemeral) ports = dataplane::free_ports(*ephemeral, dataplane::kDefaultNodePorts);
+  }
+  settings.masquerade_port_min = ports ? ports->first : 1;
+  settings.masquerade_port_max = ports ? ports->last : 0;
+  settings.packet_flags =
+      options_.keep_tcp_of_gone_backends ? TOPOLB_PACKETS_KEEP_TCP_OF_GONE_BACKENDS : 0;
+  if (!ports) {
+    tell(kNoPorts, {make_error("no 1,024 ports in a row are free of ephemeral ports and NodePorts: "
+                               "give --masquerade-ports")});
+  }
+}
+
+void PacketPath::start() {
+  started_ = true;
+  if (!options_.tc.enabled) {
+    if (auto removed = dataplane::remove_tc_path(pin_path_); !removed) {
+      tell(kNotAttached, {removed.error()});
+    }
+    return;
+  }
+  auto loaded = dataplane::TcPath::load(pin_path_, datapath_, options_.tc);
+  if (!loaded) {
+    tell(kNotAttached, {loaded.error()});
+    return;
+  }
+  path_.emplace(std::move(*loaded));
+  attach();
+}
+
+void PacketPath::attach() {
+  devices_changed_ = false;
+  next_look_ = std::chrono::steady_clock::now() + kBetweenLooks;
+  auto rules = options_.tc.devices;
+  for (const auto& address : {primary_.ipv4, primary_.ipv6}) {
+    if (address) rules.addresses.push_back(*address);
+  }
+  const auto before = path_->device_count();
+  tell(kNotAttached, path_->attach(rules));
+  if (path_->device_count() != before) {
+    spdlog::info("packets of {} device{} pass the per-packet path", path_->device_count(),
+                 path_->device_count() == 1 ? "" : "s");
+  }
+}
+
+void PacketPath::network_changed() {
+  addresses_.drain();
+  devices_changed_ = devices_.drain() || devices_changed_;
+  read_addresses();
+  if (path_ && std::chrono::steady_clock::now() >= next_look_) attach();  // else the next beat does
+}
+
+void PacketPath::beat() {
+  if (!started_ || !options_.tc.enabled) return;
+  if (!path_) {
+    if (++beats_ % kRepairEveryBeats == 0) start();
+    return;
+  }
+  const bool failed = std::any_of(problems_.begin(), problems_.end(), [](const auto& problem) {
+    return problem.reason == kNotAttached;
+  });
+  if (failed || devices_changed_) attach();
+  if (++beats_ % kRepairEveryBeats != 0) return;
+  if (const auto errors = path_->repair(); !errors.empty()) tell(kNotAttached, errors);
+}
+
+void PacketPath::tell(const char* reason, const std::vector<Error>& errors) {
+  std::erase_if(problems_, [&](const auto& problem) { return problem.reason == reason; });
+  for (const auto& error : errors) {
+    problems_.push_back({.kind = "Node",
+                         .namespace_name = "",
+                         .name = node_name_,
+                         .reason = reason,
+                         .message = error.message()});
+  }
+  std::sort(problems_.begin(), problems_.end());
+}
+
+void PacketPath::add_to(Status& status) const {
+  status.packet_devices = path_ ? path_->device_count() : 0;
+  if (!path_) return;
+  const auto map = path_->programs().map("packet_events");
+  auto events = map ? dataplane::read_packet_events(map->get()) : map.error();
+  if (events) status.packet_events = std::move(*events);
+}
+
+}  // namespace topolb::agent

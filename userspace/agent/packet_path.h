@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's side of the per-packet path: follows the node's addresses and devices, keeps the
+// programs where they belong and the maps as the network is. One thread.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/status_board.h"
+#include "core/model.h"
+#include "dataplane/node_network.h"
+#include "dataplane/tc_path.h"
+
+namespace topolb::agent {
+
+struct PacketOptions {
+  dataplane::TcOptions tc;
+  dataplane::NodeNetworkOptions network;
+  /// TCP flows whose backend is gone go on to where it was, instead of being reset.
+  bool keep_tcp_of_gone_backends = false;
+};
+
+class PacketPath {
+ public:
+  /// Follows addresses and devices from now on; writes addresses and settings. `datapath` must
+  /// outlive it.
+  static Result<PacketPath> open(const PacketOptions& options, const std::string& node_name,
+                                 const std::string& pin_path, dataplane::Datapath& datapath);
+
+  /// Once the first complete state is in the kernel: loads and attaches the programs. What fails is
+  /// a problem of the Node, and is tried again.
+  void start();
+  /// Readable when addresses or devices have changed: then network_changed().
+  [[nodiscard]] int address_fd() const { return addresses_.fd(); }
+  [[nodiscard]] int device_fd() const { return devices_.fd(); }
+  void network_changed();
+  /// Once a second.
+  void beat();
+
+  [[nodiscard]] const std::vector<core::Problem>& problems() const { return problems_; }
+  /// What happened on the path, how full its maps are; nothing while it is not loaded.
+  void add_to(Status& status) const;
+
+ private:
+  PacketPath(const PacketOptions& options, std::string node_name, std::string pin_path,
+             dataplane::Datapath& datapath, dataplane::NodeAddressMonitor addresses,
+             dataplane::TcDeviceMonitor devices);
+  void read_addresses();
+  void write_settings();
+  void attach();
+  void tell(const char* reason, const std::vector<Error>& errors);
+
+  PacketOptions options_;
+  std::string node_name_;
+  std::string pin_path_;
+  dataplane::Datapath& datapath_;
+  dataplane::NodeAddressMonitor addresses_;
+  dataplane::TcDeviceMonitor devices_;
+  dataplane::PrimaryAddresses primary_;
+  std::optional<dataplane::TcPath> path_;
+  bool started_ = false;
+  bool devices_changed_ = false;
+  std::chrono::steady_clock::time_point next_look_;
+  std::uint32_t beats_ = 0;
+  std::vector<core::Problem> problems_;  // sorted
+};
+
+}  // namespace topolb::agent

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/tc_path.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "dataplane/pins.h"
+
+namespace topolb::dataplane {
+namespace {
+
+constexpr std::array kDirections{TcDirection::Ingress, TcDirection::Egress};
+
+}  // namespace
+
+TcPath::TcPath(std::string pin_path, TcPrograms programs)
+    : pin_path_(std::move(pin_path)),
+      programs_(std::move(programs)),
+      inherited_(read_tc_hooks(pin_path_)) {}
+
+Result<TcPath> TcPath::load(const std::string& pin_path, const Datapath& datapath,
+                            const TcOptions& options) {
+  auto programs = TcPrograms::load(
+      pin_path, [&](const std::string& name) { return datapath.map(name); }, options.sizes);
+  if (!programs) return programs.error();
+  return TcPath(pin_path, std::move(*programs));
+}
+
+void TcPath::attach_device(const TcDevice& device, bool is_pod, std::vector<Error>& errors) {
+  Place place{device, is_pod, TcMethod::Link};
+  bool all = true;
+  // Replies first: a flow that begins is translated both ways.
+  for (const auto direction : {TcDirection::Egress, TcDirection::Ingress}) {
+    const int program = direction == TcDirection::Egress ? programs_.egress()
+                        : is_pod                         ? programs_.pod_ingress()
+                                                         : programs_.ingress();
+    const auto method = attach_tc(pin_path_, device, direction, program);
+    if (method) {
+      place.method = *method;
+    } else {
+      errors.push_back(method.error());
+      all = false;
+    }
+  }
+  if (all) attached_[device.index] = std::move(place);
+}
+
+std::vector<Error> TcPath::attach(const TcDeviceRules& rules) {
+  const auto wanted = find_tc_devices(rules);
+  if (!wanted) return {wanted.error()};  // unknown is not none: what is attached stays
+  std::vector<Error> errors;
+  std::map<std::uint32_t, bool> is_pod;
+  for (const auto& device : wanted->external) is_pod[device.index] = false;
+  for (const auto& device : wanted->pods) is_pod[device.index] = true;
+  for (const auto* devices : {&wanted->external, &wanted->pods}) {
+    for (const auto& device : *devices) {
+      const auto at = attached_.find(device.index);
+      if (at != attached_.end() && at->second.is_pod == is_pod[device.index]) continue;
+      attach_device(device, is_pod[device.index], errors);
+    }
+  }
+  if (auto pinned = programs_.pin_maps(); !pinned) errors.push_back(pinned.error());
+
+  std::map<std::uint32_t, TcDevice> unwanted;
+  for (const auto& hook : std::exchange(inherited_, {})) {
+    unwanted.emplace(hook.device.index, hook.device);
+  }
+  for (const auto& [index, place] : attached_) unwanted.emplace(index, place.device);
+  for (const auto& [index, device] : unwanted) {
+    if (is_pod.contains(index)) continue;
+    attached_.erase(index);
+    for (const auto direction : kDirections) {
+      if (auto off = detach_tc(pin_path_, device, direction); !off) errors.push_back(off.error());
+    }
+  }
+  drop_dead_tc_links(pin_path_);
+  return errors;
+}
+
+std::vector<Error> TcPath::repair() {
+  std::map<std::uint32_t, int> found;
+  for (const auto& hook : read_tc_hooks(pin_path_)) ++found[hook.device.index];
+  std::vector<Place> damaged;
+  for (const auto& [index, place] : attached_) {
+    if (found[index] != kDirections.size()) damaged.push_back(place);
+  }
+  std::vector<Error> errors;
+  for (const auto& place : damaged) {
+    attached_.erase(place.device.index);
+    attach_device(place.device, place.is_pod, errors);
+  }
+  return errors;
+}
+
+Result<void> remove_tc_path(const std::string& pin_path) {
+  for (const auto& hook : read_tc_hooks(pin_path)) {
+    if (auto off = detach_tc(pin_path, hook.device, hook.direction); !off) return off;
+  }
+  drop_dead_tc_links(pin_path);
+  for (const auto& name : TcPrograms::own_map_names()) {
+    const std::string path = pin_of_map(pin_path, name);
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return errno_error(errno, "unpin " + path);
+  }
+  return {};
+}
+
+}  // namespace topolb::dataplane

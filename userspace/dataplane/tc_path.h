@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The per-packet path of one agent: its programs on the devices of this network namespace, as they
+// come and go, taken over from the agent before and left to the next.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataplane/datapath.h"
+#include "dataplane/tc_devices.h"
+#include "dataplane/tc_programs.h"
+
+namespace topolb::dataplane {
+
+struct TcOptions {
+  bool enabled = true;  // false: remove() what an agent before has attached
+  TcDeviceRules devices;
+  TcSizes sizes;
+};
+
+class TcPath {
+ public:
+  /// Loads the programs on the datapath's maps, which must be attached already. Attaches nothing
+  /// yet.
+  static Result<TcPath> load(const std::string& pin_path, const Datapath& datapath,
+                             const TcOptions& options);
+
+  /// Attaches to the devices that the rules choose now, and detaches from all others. Errors, one
+  /// per device and direction that could not be attached: tried again by the next call.
+  std::vector<Error> attach(const TcDeviceRules& rules);
+  /// Puts programs back that somebody has taken off their devices. The same errors.
+  std::vector<Error> repair();
+
+  /// How many devices the path is on.
+  [[nodiscard]] std::size_t device_count() const { return attached_.size(); }
+  [[nodiscard]] const TcPrograms& programs() const { return programs_; }
+
+ private:
+  struct Place {
+    TcDevice device;
+    bool is_pod = false;
+    TcMethod method = TcMethod::Link;
+  };
+  TcPath(std::string pin_path, TcPrograms programs);
+  void attach_device(const TcDevice& device, bool is_pod, std::vector<Error>& errors);
+
+  std::string pin_path_;
+  TcPrograms programs_;
+  std::map<std::uint32_t, Place> attached_;  // by index of the device
+  std::vector<TcHook> inherited_;            // of the agent before, until the first attach()
+};
+
+/// Takes the path off every device and removes its pins. What is not there is no error.
+Result<void> remove_tc_path(const std::string& pin_path);
+
+}  // namespace topolb::dataplane
