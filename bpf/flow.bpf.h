@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The flow table of the per-packet path (maps/layout.h: struct topolb_flow).
+ * The life of a flow: what its packets do to it, when it is over, how one begins.
  *
- * Each flow is two entries, one per direction; the translated key of one, turned around,
- * is the key of the other. An entry knows all that its packets need, so a packet costs
- * one look-up. What both must know (age, state) is brought to the other entry when the
- * state changes and every TOPOLB_FLOW_TOUCH_TICKS; that also puts back one that the LRU
- * has evicted, so a flow lives while either entry does.
- *
- * Times are CLOCK_MONOTONIC as of the last tick.
+ * A packet's flow tells where the packet goes (struct step). A flow is touched when its state
+ * changes and every TOPOLB_FLOW_TOUCH_TICKS. Times are as of the last tick.
  */
 #ifndef TOPOLB_FLOW_BPF_H
 #define TOPOLB_FLOW_BPF_H
 
 #include "parse.bpf.h"
-
-enum {
-	FLOW_USABLE,
-	FLOW_ENDING, /* usable; to be deleted after this packet */
-	FLOW_OVER,   /* as if it were not there */
-};
 
 static __always_inline void count_event(__u32 event)
 {
@@ -29,54 +18,68 @@ static __always_inline void count_event(__u32 event)
 		(*events)++;
 }
 
-static __always_inline struct topolb_flow_key turned_around(const struct topolb_flow_key *key)
+#include "flow_table.bpf.h"
+
+static __always_inline struct topolb_settings *read_settings(void)
 {
-	return (struct topolb_flow_key){
-		.source = key->destination,
-		.destination = key->source,
-		.source_port_be = key->destination_port_be,
-		.destination_port_be = key->source_port_be,
-		.protocol = key->protocol,
-	};
+	__u32 row = 0;
+
+	return bpf_map_lookup_elem(&settings, &row);
 }
 
-static __always_inline int same_key(const struct topolb_flow_key *a,
-				    const struct topolb_flow_key *b)
+/* What becomes of a packet. */
+struct step {
+	struct topolb_flow_key to; /* its new addresses and ports */
+	__u32 flow_id;
+	__u16 generation;
+	__u8 is_reply;
+	__u8 flags; /* STEP_* */
+};
+
+enum {
+	STEP_MASQUERADED = 1 << 0,
+	STEP_ENDS = 1 << 1, /* the flow is to be removed after this packet */
+};
+
+/* The key of packets in the other direction. */
+static __noinline void turn_around(struct topolb_flow_key *key)
 {
-	return same_address(&a->source, &b->source) &&
-	       same_address(&a->destination, &b->destination) &&
-	       a->source_port_be == b->source_port_be &&
-	       a->destination_port_be == b->destination_port_be && a->protocol == b->protocol;
+	struct topolb_address address = key->source;
+	__be16 port_be = key->source_port_be;
+
+	key->source = key->destination;
+	key->destination = address;
+	key->source_port_be = key->destination_port_be;
+	key->destination_port_be = port_be;
 }
 
-static __always_inline int is_idle_too_long(const struct topolb_flow *flow, __u64 now)
+static __always_inline void fill_step(const struct found_flow *found, int is_reply,
+				      const struct topolb_settings *config, struct step *step)
 {
-	__u64 timeout = topolb_flow_timeout_s(flow->translated.protocol, flow->state);
+	const struct topolb_flow *flow = found->flow;
 
-	/* Another CPU may have touched it a tick later. */
-	return now > flow->touched_ns && now - flow->touched_ns > timeout * NSEC_PER_SEC;
-}
-
-/* Deletes both entries of a flow, if there is one under the key. */
-static __noinline void close_flow(const struct topolb_flow_key *key)
-{
-	struct topolb_flow *flow = bpf_map_lookup_elem(&flows, key);
-	struct topolb_flow_key other;
-
-	if (!flow)
-		return;
-	other = turned_around(&flow->translated);
-	bpf_map_delete_elem(&flows, &other);
-	bpf_map_delete_elem(&flows, key);
-	count_event(TOPOLB_EVENT_FLOW_CLOSED);
+	if (is_reply) {
+		step->to.source = flow->frontend;
+		step->to.destination = flow->client;
+		step->to.source_port_be = flow->frontend_port_be;
+		step->to.destination_port_be = flow->client_port_be;
+	} else {
+		step->to.source = *address_seen_by_backend(flow, config);
+		step->to.destination = flow->backend;
+		step->to.source_port_be = flow->source_port_be;
+		step->to.destination_port_be = flow->backend_port_be;
+	}
+	step->to.protocol = flow->protocol;
+	step->flags = flow->state & TOPOLB_FLOW_MASQUERADED ? STEP_MASQUERADED : 0;
+	step->is_reply = is_reply;
+	step->flow_id = found->id;
+	step->generation = found->generation;
 }
 
 /* The state of the flow after this packet. A RST that the receiver did not believe (its
  * sender goes on) is forgotten: the path does not follow sequence numbers. */
-static __always_inline __u32 next_state(const struct packet *packet, const struct topolb_flow *flow)
+static __always_inline __u32 next_state(const struct packet *packet, __u32 state, int is_reply)
 {
-	__u32 is_reply = flow->flags & TOPOLB_FLOW_REPLY, state = flow->state;
-
 	if (is_reply)
 		state |= TOPOLB_FLOW_REPLIED;
 	if (packet->key.protocol != IPPROTO_TCP || packet->fragment == FRAGMENT_LATER)
@@ -88,36 +91,22 @@ static __always_inline __u32 next_state(const struct packet *packet, const struc
 	return state & ~TOPOLB_FLOW_RESET;
 }
 
-/* Brings age and state to the other entry, which is made anew if it was evicted. */
-static __always_inline void update_other_entry(const struct packet *packet,
-					       const struct topolb_flow *flow)
-{
-	struct topolb_flow_key key = turned_around(&flow->translated);
-	struct topolb_flow *other = bpf_map_lookup_elem(&flows, &key);
-
-	if (other) {
-		other->touched_ns = flow->touched_ns;
-		other->touched_tick = flow->touched_tick;
-		other->state = flow->state;
-		return;
-	}
-
-	struct topolb_flow lost = *flow;
-
-	lost.translated = turned_around(&packet->key);
-	lost.flags ^= TOPOLB_FLOW_REPLY;
-	lost.interface_index = 0;
-	bpf_map_update_elem(&flows, &key, &lost, BPF_NOEXIST);
-}
+enum {
+	FLOW_USABLE,
+	FLOW_ENDING, /* usable; to be removed after this packet */
+	FLOW_OVER,   /* as if it were not there */
+};
 
 /* Global functions, here and below, are read by the verifier once, not at each call. */
-__noinline int topolb_follow_flow(const struct packet *packet, struct topolb_flow *flow)
+__noinline int topolb_follow_flow(const struct packet *packet, __u32 flow_id, int is_reply)
 {
+	struct topolb_flow *flow = flow_of(flow_id);
+
 	if (!packet || !flow)
 		return FLOW_OVER;
 
-	__u64 now = bpf_ktime_get_coarse_ns();
-	__u32 state = flow->state;
+	__u32 now = topolb_flow_time(bpf_ktime_get_coarse_ns());
+	__u32 state = flow->state, next = next_state(packet, state, is_reply);
 
 	if (is_idle_too_long(flow, now))
 		return FLOW_OVER;
@@ -127,26 +116,43 @@ __noinline int topolb_follow_flow(const struct packet *packet, struct topolb_flo
 	if ((state & TOPOLB_FLOW_CLOSED) == TOPOLB_FLOW_CLOSED &&
 	    (packet->tcp_flags & (TCP_ACK | TCP_FIN | TCP_RST)) == TCP_ACK)
 		return FLOW_ENDING; /* the last acknowledgement */
-	flow->touched_ns = now;
+	flow->touched = now;
 	flow->touched_tick = bpf_jiffies64();
-	flow->state = next_state(packet, flow);
-	flow->interface_index = 0; /* routes change */
-	update_other_entry(packet, flow);
+	if (next & ~state)
+		__sync_fetch_and_or(&flow->state, next & ~state);
+	if (state & ~next)
+		__sync_fetch_and_and(&flow->state, ~(state & ~next));
+	/* Routes change. */
+	flow->hops[is_reply ? TOPOLB_TO_CLIENT : TOPOLB_TO_BACKEND].interface_index = 0;
 	return FLOW_USABLE;
 }
 
-/* Accounts for a packet of a flow. Returns a FLOW_*. The tick is read without a call. */
-static __always_inline int meet_flow(const struct packet *packet, struct topolb_flow *flow)
+/*
+ * Accounts for a packet of a flow, and says in *step what becomes of it. Returns a FLOW_*. The
+ * tick is read without a call.
+ */
+static __always_inline int meet_flow(const struct packet *packet, const struct found_flow *found,
+				     int is_reply, const struct topolb_settings *config,
+				     struct step *step)
 {
-	__u32 ticks = (__u32)bpf_jiffies64() - flow->touched_tick;
-	__u32 state = flow->state;
+	struct topolb_flow *flow = found->flow;
+	__u16 ticks = (__u16)bpf_jiffies64() - flow->touched_tick;
+	__u32 state = flow->state & ~TOPOLB_FLOW_MASQUERADED;
+	int result = FLOW_USABLE;
 
 	/* Open, replied to or not; a reply is news to a flow without one. */
-	if (ticks < TOPOLB_FLOW_TOUCH_TICKS &&
-	    !(packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)) &&
-	    (state == TOPOLB_FLOW_REPLIED || (!state && !(flow->flags & TOPOLB_FLOW_REPLY))))
-		return FLOW_USABLE;
-	return topolb_follow_flow(packet, flow);
+	if (ticks >= TOPOLB_FLOW_TOUCH_TICKS || packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) ||
+	    (state != TOPOLB_FLOW_REPLIED && (state || is_reply)))
+		result = topolb_follow_flow(packet, found->id, is_reply);
+	if (result == FLOW_OVER)
+		return result;
+	fill_step(found, is_reply, config, step);
+	if (result == FLOW_ENDING)
+		step->flags |= STEP_ENDS;
+	/* Removed meanwhile, so what was read may be two flows' halves. */
+	if (found->generation & 1 || READ_ONCE(flow->generation) != found->generation)
+		return FLOW_OVER;
+	return result;
 }
 
 /*
@@ -161,102 +167,142 @@ static __always_inline int is_backend_gone(const struct topolb_flow *flow)
 
 	if (!backend || backend->state == TOPOLB_BACKEND_FREE)
 		return 1;
-	if (backend->flags & TOPOLB_BACKEND_GONE && flow->translated.protocol != IPPROTO_TCP)
+	if (backend->flags & TOPOLB_BACKEND_GONE && flow->protocol != IPPROTO_TCP)
 		return 1;
-	return backend->protocol != flow->translated.protocol ||
-	       backend->port_be != flow->translated.destination_port_be ||
-	       !same_address(&backend->address, &flow->translated.destination);
+	return backend->protocol != flow->protocol || backend->port_be != flow->backend_port_be ||
+	       !same_address(&backend->address, &flow->backend);
 }
 
-/* Whether an entry that is in the way of a new one may be replaced by it. */
-static __always_inline int may_replace(const struct topolb_flow_key *key,
-				       const struct topolb_flow *wanted, __u64 now)
+/* Removes a flow that was met. */
+static __always_inline void close_flow(__u32 flow_id, __u32 generation,
+				       const struct topolb_settings *config)
 {
-	struct topolb_flow *present = bpf_map_lookup_elem(&flows, key);
-
-	if (!present)
-		return 1;
-	return same_key(&present->translated, &wanted->translated) ||
-	       is_idle_too_long(present, now) ||
-	       (present->state & TOPOLB_FLOW_CLOSED) == TOPOLB_FLOW_CLOSED;
+	if (topolb_remove_flow(flow_id, generation, config))
+		count_event(TOPOLB_EVENT_FLOW_CLOSED);
 }
 
-struct port_search {
-	struct topolb_flow_key *key;
-	struct topolb_flow *reply;
-	__u16 port_min;
-	__u16 port_max;
-};
-
-/* Inserts the entry of the replies under a port of the node that no other flow to the same
- * backend has. Inserting is the claim, so two CPUs cannot get the same. */
-static __noinline int claim_port(struct port_search *search)
+/* Whether a flow that is in the way of a new one may be removed for it. */
+static __always_inline int may_replace(const struct topolb_flow *flow, __u32 now)
 {
-	struct topolb_flow_key *key = search->key;
-	__u64 now = search->reply->created_ns;
-	__u32 ports = search->port_max - search->port_min + 1;
+	return is_idle_too_long(flow, now) ||
+	       (flow->state & TOPOLB_FLOW_CLOSED) == TOPOLB_FLOW_CLOSED;
+}
 
-	if (!search->port_min || search->port_min > search->port_max)
+/* Makes the row found by its replies, under a source port that no other flow to the same backend
+ * has. */
+__noinline int topolb_claim_port(struct topolb_flow *flow, __u32 flow_id,
+				 const struct topolb_settings *config)
+{
+	__u32 first, ports;
+
+	if (!flow || !config)
 		return -1;
+	first = config->masquerade_port_min;
+	if (!first || first > config->masquerade_port_max)
+		return -1;
+	ports = config->masquerade_port_max - first + 1;
 	for (int probe = 0; probe < TOPOLB_PORT_PROBES; probe++) {
-		__u32 port =
-			search->port_min + (__u32)(((__u64)bpf_get_prandom_u32() * ports) >> 32);
+		__u32 port = first + (__u32)(((__u64)bpf_get_prandom_u32() * ports) >> 32);
 
-		key->destination_port_be = bpf_htons((__u16)port);
-		if (!bpf_map_update_elem(&flows, key, search->reply, BPF_NOEXIST))
-			return 0;
-		if (may_replace(key, search->reply, now) &&
-		    !bpf_map_update_elem(&flows, key, search->reply, BPF_ANY))
+		flow->source_port_be = bpf_htons((__u16)port);
+		if (!topolb_add_reply(reply_hash(flow, config), flow_id))
 			return 0;
 	}
 	return -1;
 }
 
-/* Inserts the entry of the replies. */
-static __always_inline int insert_reply(struct topolb_flow_key *key, struct topolb_flow *reply,
-					const struct topolb_settings *config)
+/* Removes the flow whose replies have the key that a new one's would have, if it may go. */
+__noinline int topolb_replace_reply(const struct topolb_flow *flow, __u64 hash,
+				    const struct topolb_settings *config)
 {
-	struct port_search search = {
-		.key = key,
-		.reply = reply,
-		.port_min = config->masquerade_port_min,
-		.port_max = config->masquerade_port_max,
-	};
+	struct topolb_flow *other;
+	__u32 other_id;
 
-	if (reply->flags & TOPOLB_FLOW_MASQUERADED)
-		return claim_port(&search);
-	if (!bpf_map_update_elem(&flows, key, reply, BPF_NOEXIST))
+	if (!flow || !config)
 		return 0;
-	if (may_replace(key, reply, reply->created_ns))
-		return bpf_map_update_elem(&flows, key, reply, BPF_ANY);
-	/* One client port that dials two frontends with one backend is two flows. */
-	return claim_port(&search);
+	other_id = find_reply_id(hash);
+	other = flow_of(other_id);
+	if (!other || !same_address(&other->backend, &flow->backend) ||
+	    other->backend_port_be != flow->backend_port_be ||
+	    other->source_port_be != flow->source_port_be || other->protocol != flow->protocol ||
+	    !same_address(address_seen_by_backend(other, config), &flow->client))
+		return 0;
+	return may_replace(other, flow->created) &&
+	       topolb_remove_flow(other_id, READ_ONCE(other->generation), config);
 }
 
-/*
- * Inserts both entries of a new flow. `flow` is the client's, whose translated source is
- * the client itself or the node's address; it gets another source port where it must.
- */
-__noinline int topolb_insert_flow(const struct topolb_flow_key *key, struct topolb_flow *flow,
-				  const struct topolb_settings *config)
+/* Makes the row found by its replies. */
+static __always_inline int connect_reply(struct topolb_flow *flow, __u32 flow_id,
+					 const struct topolb_settings *config)
 {
-	if (!key || !flow || !config)
-		return -1;
+	__u64 hash;
 
-	struct topolb_flow_key reply_key = turned_around(&flow->translated);
+	if (!(flow->state & TOPOLB_FLOW_MASQUERADED)) {
+		hash = reply_hash(flow, config);
+		if (!topolb_add_reply(hash, flow_id) ||
+		    (topolb_replace_reply(flow, hash, config) && !topolb_add_reply(hash, flow_id)))
+			return 0;
+	}
+	/* Also: one client port that dials two frontends with one backend is two flows. */
+	return topolb_claim_port(flow, flow_id, config);
+}
 
-	flow->translated = turned_around(key);
-	flow->flags |= TOPOLB_FLOW_REPLY;
-	if (insert_reply(&reply_key, flow, config))
-		return -1;
-	flow->translated = turned_around(&reply_key);
-	flow->flags &= ~TOPOLB_FLOW_REPLY;
-	if (bpf_map_update_elem(&flows, key, flow, BPF_ANY)) {
-		bpf_map_delete_elem(&flows, &reply_key);
-		return -1;
+/* Writes all of a row but its generation. */
+static __always_inline void write_row(struct topolb_flow *flow, const struct packet *packet,
+				      const struct topolb_choice *choice, int is_masqueraded,
+				      __u32 now)
+{
+	flow->client = packet->key.source;
+	flow->frontend = packet->key.destination;
+	flow->backend = choice->backend.address;
+	flow->client_port_be = packet->key.source_port_be;
+	flow->frontend_port_be = packet->key.destination_port_be;
+	flow->backend_port_be = choice->backend.port_be;
+	flow->source_port_be = packet->key.source_port_be;
+	flow->state = is_masqueraded ? TOPOLB_FLOW_MASQUERADED : 0;
+	flow->protocol = packet->key.protocol;
+	flow->hops[TOPOLB_TO_BACKEND].interface_index = 0;
+	flow->hops[TOPOLB_TO_CLIENT].interface_index = 0;
+	flow->touched = now;
+	flow->created = now;
+	flow->backend_id = choice->backend_id;
+	flow->topology_key_id = choice->topology_key_id;
+	flow->touched_tick = bpf_jiffies64();
+}
+
+/* Inserts the flow of a packet. Returns its id, NO_ROOM, or NO_FLOW: no port is to be had. */
+__noinline __u32 topolb_insert_flow(const struct packet *packet, const struct topolb_choice *choice,
+				    int is_masqueraded, const struct topolb_settings *config)
+{
+	struct topolb_flow_place place;
+	struct topolb_flow *flow;
+	__u32 flow_id, *slot, now = topolb_flow_time(bpf_ktime_get_coarse_ns());
+
+	if (!packet || !choice || !config)
+		return NO_FLOW;
+	place = clients_place(&packet->key);
+	flow_id = take_row(&place);
+	if (flow_id == NO_ROOM)
+		return NO_ROOM;
+	flow = flow_of(flow_id);
+	slot = slot_of(flow_id);
+	if (!flow || !slot)
+		return NO_FLOW;
+	flow->generation |= 1;
+	write_row(flow, packet, choice, is_masqueraded, now);
+	if (connect_reply(flow, flow_id, config)) { /* the generation stays odd */
+		__sync_lock_test_and_set(slot, TOPOLB_FLOW_SLOT_FREE);
+		return NO_FLOW;
+	}
+	flow->generation++;
+	__sync_lock_test_and_set(slot, place.tag);
+	if (!is_only_one(place.lines[0], place.lines[1],
+			 place.tag)) { /* another CPU did the same */
+		topolb_remove_flow(flow_id, flow->generation, config);
+		return NO_FLOW;
 	}
 	count_event(TOPOLB_EVENT_FLOW_OPENED);
-	return 0;
+	return flow_id;
 }
 
 #endif

@@ -110,45 +110,65 @@ static __always_inline int rewrite_outer(struct __sk_buff *ctx, const struct pac
 	return write_ipv6_header(ctx, outer, to, ttl, BPF_F_RECOMPUTE_CSUM);
 }
 
+/* The flow whose packets in the error's direction have this key. */
+static __noinline int find_step(const struct topolb_flow_key *key,
+				const struct topolb_settings *config, struct step *step)
+{
+	struct found_flow found = find_replys_flow(key, config);
+	int is_reply = found.flow != NULL;
+
+	if (!found.flow)
+		found = find_clients_flow(key);
+	if (!found.flow)
+		return -1;
+	fill_step(&found, is_reply, config, step);
+	return 0;
+}
+
 /*
- * An ICMP error on its way in or out. The entry of packets in its direction tells whom it
- * is for: the embedded packet, turned around, is the key. Returns a TC_ACT_*.
+ * An ICMP error on its way in or out. The packets in its direction tell whom it is for: the
+ * embedded packet, turned around, is one of them. Returns a TC_ACT_*.
  */
 __noinline int topolb_translate_icmp_error(struct __sk_buff *ctx, const struct packet *outer,
 					   int is_egress)
 {
-	if (!outer)
+	struct topolb_settings *config = read_settings();
+
+	if (!outer || !config)
 		return TC_ACT_UNSPEC;
 
 	struct packet inner = {};
-	struct topolb_flow_key key;
-	struct topolb_flow *flow;
-	__u32 is_masqueraded, change = 0;
+	struct step step = {};
+	struct topolb_hop *hop;
+	__u32 change = 0;
 	__u8 ttl = outer->ttl;
 
 	if (parse_embedded(ctx, outer, &inner))
 		return TC_ACT_UNSPEC;
-	key = turned_around(&inner.key);
-	flow = bpf_map_lookup_elem(&flows, &key);
+	/* Turned in place: the stack has no room for another key. */
+	turn_around(&inner.key);
 	/* Replies of flows that are not masqueraded are translated on their way out. */
-	if (!flow || is_egress != (flow->flags == TOPOLB_FLOW_REPLY))
+	if (find_step(&inner.key, config, &step) ||
+	    is_egress != (step.is_reply && !(step.flags & STEP_MASQUERADED)))
 		return TC_ACT_UNSPEC;
-	is_masqueraded = flow->flags & TOPOLB_FLOW_MASQUERADED;
-	if (is_masqueraded && (--ttl == 0 || (!flow->interface_index && find_route(ctx, flow))))
+	turn_around(&inner.key);
+	hop = step.flags & STEP_MASQUERADED ? hop_of(ctx, &step) : NULL;
+	if (step.flags & STEP_MASQUERADED && (--ttl == 0 || !hop))
 		return TC_ACT_SHOT; /* no error about an error */
-	key = turned_around(&flow->translated);
-	if (rewrite_embedded(ctx, &inner, &key, &change))
+	turn_around(&step.to);
+	if (rewrite_embedded(ctx, &inner, &step.to, &change))
 		return TC_ACT_SHOT;
-	key = flow->translated;
-	if (!is_masqueraded && !same_address(&outer->key.source, &inner.key.destination))
-		key.source = outer->key.source;
-	if (rewrite_outer(ctx, outer, &key, ttl, change))
+	turn_around(&step.to);
+	if (!(step.flags & STEP_MASQUERADED) &&
+	    !same_address(&outer->key.source, &inner.key.destination))
+		step.to.source = outer->key.source;
+	if (rewrite_outer(ctx, outer, &step.to, ttl, change))
 		return TC_ACT_SHOT;
-	if (!is_masqueraded)
+	if (!hop)
 		return TC_ACT_UNSPEC;
 	if (drop_vlan_tags(ctx, outer))
 		return TC_ACT_SHOT;
-	return redirect_to(flow->interface_index, &flow->next_hop);
+	return redirect_to(hop);
 }
 
 #endif

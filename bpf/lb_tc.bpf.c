@@ -7,7 +7,8 @@
  * the stack, with the client's address, if the replies pass here anyway; else masqueraded
  * and by its own route. Replies to masqueraded packets come back in at ingress, all others
  * are translated at egress of the client's device. Reads what the agent publishes and
- * writes affinities, counters, flows, fragments, reply_budgets and packet_events.
+ * writes affinities, counters, flows and their index, routes, fragments, reply_budgets and
+ * packet_events.
  *
  * TC_ACT_UNSPEC lets the next program or filter on the device have the packet.
  */
@@ -21,13 +22,7 @@
 /* Beside TC_ACT_*. */
 #define FLOW_OPENED -2
 #define FLOW_REFUSED -3
-
-static __always_inline struct topolb_settings *read_settings(void)
-{
-	__u32 row = 0;
-
-	return bpf_map_lookup_elem(&settings, &row);
-}
+#define NO_FLOW_YET -4
 
 static __always_inline int is_node_port(__be16 port_be, const struct topolb_settings *config)
 {
@@ -37,8 +32,8 @@ static __always_inline int is_node_port(__be16 port_be, const struct topolb_sett
 }
 
 /* NodePorts answer on those of the node's addresses that --nodeport-addresses says. */
-static __always_inline struct topolb_frontend_target *
-find_frontend(const struct packet *packet, const struct topolb_settings *config)
+static __noinline struct topolb_frontend_target *find_frontend(const struct packet *packet,
+							       const struct topolb_settings *config)
 {
 	struct topolb_frontend dialled = {
 		.address = packet->key.destination,
@@ -149,41 +144,17 @@ static __always_inline int must_masquerade(const struct packet *packet,
 	return !is_from_pod && !(backend->flags & TOPOLB_BACKEND_LOCAL);
 }
 
-static __always_inline int add_flow(const struct packet *packet, const struct topolb_choice *choice,
-				    __u32 service_id, int is_from_pod,
-				    const struct topolb_settings *config)
+/* Whether there is an address to masquerade with. */
+static __always_inline int has_address(int is_ipv4, const struct topolb_settings *config)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
-	struct topolb_flow flow = {
-		.translated =
-			{
-				.source = packet->key.source,
-				.destination = choice->backend.address,
-				.source_port_be = packet->key.source_port_be,
-				.destination_port_be = choice->backend.port_be,
-				.protocol = packet->key.protocol,
-			},
-		.touched_ns = now,
-		.created_ns = now,
-		.touched_tick = bpf_jiffies64(),
-		.backend_id = choice->backend_id,
-		.service_id = service_id,
-		.topology_key_id = choice->topology_key_id,
-	};
+	const struct topolb_address none = {};
 
-	if (must_masquerade(packet, &choice->backend, is_from_pod)) {
-		flow.flags = TOPOLB_FLOW_MASQUERADED;
-		flow.translated.source =
-			packet->is_ipv4 ? config->masquerade_ipv4 : config->masquerade_ipv6;
-		if (same_address(&flow.translated.source, &(struct topolb_address){}))
-			return -1; /* the node has no address of this family */
-	}
-	return topolb_insert_flow(&packet->key, &flow, config);
+	return !same_address(is_ipv4 ? &config->masquerade_ipv4 : &config->masquerade_ipv6, &none);
 }
 
 /*
- * A flow for the first packet of one. Returns FLOW_OPENED, FLOW_REFUSED if the client is to
- * be told, or the TC_ACT_* of the packet.
+ * A flow for the first packet of one. Returns FLOW_OPENED, FLOW_REFUSED if the client is to be
+ * told, or the TC_ACT_* of the packet.
  */
 __noinline int topolb_open_flow(const struct packet *packet,
 				const struct topolb_frontend_target *target, int is_from_pod,
@@ -193,12 +164,14 @@ __noinline int topolb_open_flow(const struct packet *packet,
 		return TC_ACT_SHOT;
 
 	struct topolb_choice choice = {};
-	__u32 verdict;
+	__u32 verdict, flow_id;
+	int is_masqueraded;
 
 	if (packet->key.protocol == IPPROTO_TCP &&
 	    (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN) {
 		count_event(TOPOLB_EVENT_UNKNOWN_FLOW);
-		return FLOW_REFUSED;
+		return config->packet_flags & TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS ? TC_ACT_SHOT
+										: FLOW_REFUSED;
 	}
 	verdict = topolb_choose(packet, target, is_from_pod, &choice);
 	if (verdict == TOPOLB_VERDICT_NONE)
@@ -209,7 +182,14 @@ __noinline int topolb_open_flow(const struct packet *packet,
 		count_event(TOPOLB_EVENT_DROPPED);
 		return TC_ACT_SHOT;
 	}
-	if (add_flow(packet, &choice, target->service_id, is_from_pod, config)) {
+	is_masqueraded = must_masquerade(packet, &choice.backend, is_from_pod);
+	if (is_masqueraded && !has_address(packet->is_ipv4, config))
+		flow_id = NO_FLOW;
+	else
+		flow_id = topolb_insert_flow(packet, &choice, is_masqueraded, config);
+	if (flow_id == NO_ROOM && topolb_make_room_for(&packet->key, config))
+		flow_id = topolb_insert_flow(packet, &choice, is_masqueraded, config);
+	if (flow_id == NO_FLOW || flow_id == NO_ROOM) {
 		count_event(TOPOLB_EVENT_FLOW_REFUSED);
 		return TC_ACT_SHOT;
 	}
@@ -217,12 +197,14 @@ __noinline int topolb_open_flow(const struct packet *packet,
 }
 
 /* As meet_flow(), for packets to a backend, which may be gone by now. */
-static __always_inline int meet_client_flow(const struct packet *packet, struct topolb_flow *flow,
-					    const struct topolb_settings *config)
+static __always_inline int meet_clients_flow(const struct packet *packet,
+					     const struct found_flow *found,
+					     const struct topolb_settings *config,
+					     struct step *step)
 {
-	int state = meet_flow(packet, flow);
+	int state = meet_flow(packet, found, 0, config, step);
 
-	if (state != FLOW_OVER && is_backend_gone(flow)) {
+	if (state != FLOW_OVER && is_backend_gone(found->flow)) {
 		if (packet->key.protocol == IPPROTO_TCP &&
 		    config->packet_flags & TOPOLB_PACKETS_KEEP_TCP_OF_GONE_BACKENDS)
 			return state;
@@ -230,88 +212,87 @@ static __always_inline int meet_client_flow(const struct packet *packet, struct 
 		state = FLOW_OVER;
 	}
 	if (state == FLOW_OVER)
-		close_flow(&packet->key);
+		close_flow(found->id, found->generation, config);
 	return state;
 }
 
 static __always_inline int finish(struct __sk_buff *ctx, const struct packet *packet,
-				  struct topolb_flow *flow, int state)
+				  struct step *step, const struct topolb_settings *config)
 {
-	int action = send(ctx, packet, flow);
+	int action = send(ctx, packet, step);
 
-	if (state == FLOW_ENDING)
-		close_flow(&packet->key);
+	if (step->flags & STEP_ENDS)
+		close_flow(step->flow_id, step->generation, config);
 	return action;
 }
 
-/* The entry of a reply to a masqueraded packet, which was sent to the node itself. */
-static __always_inline struct topolb_flow *find_reply(const struct packet *packet,
-						      const struct topolb_settings *config)
+/* A packet of a client. Returns a TC_ACT_*, or NO_FLOW_YET. */
+static __noinline int serve_client(struct __sk_buff *ctx, const struct packet *packet,
+				   const struct topolb_settings *config)
+{
+	struct found_flow found = find_clients_flow(&packet->key);
+	struct step step = {};
+
+	if (!found.flow || meet_clients_flow(packet, &found, config, &step) == FLOW_OVER)
+		return NO_FLOW_YET;
+	return finish(ctx, packet, &step, config);
+}
+
+/* A packet that may be a reply: to the node, of a masqueraded flow, or on its way to the client.
+ * Returns a TC_ACT_*, or NO_FLOW_YET. */
+static __noinline int serve_reply(struct __sk_buff *ctx, const struct packet *packet,
+				  __u32 is_masqueraded, const struct topolb_settings *config)
+{
+	struct found_flow found = find_replys_flow(&packet->key, config);
+	struct step step = {};
+
+	if (!found.flow || (found.flow->state & TOPOLB_FLOW_MASQUERADED) != is_masqueraded ||
+	    meet_flow(packet, &found, 1, config, &step) == FLOW_OVER)
+		return NO_FLOW_YET;
+	return finish(ctx, packet, &step, config);
+}
+
+/* Whether a packet may be the reply to a masqueraded one, which was sent to the node itself. */
+static __always_inline int may_be_reply(const struct packet *packet,
+					const struct topolb_settings *config)
 {
 	__u16 port = bpf_ntohs(packet->key.destination_port_be);
-	struct topolb_flow *flow;
 
-	if (port < config->masquerade_port_min || port > config->masquerade_port_max ||
-	    !same_address(&packet->key.destination,
-			  packet->is_ipv4 ? &config->masquerade_ipv4 : &config->masquerade_ipv6))
-		return NULL;
-	flow = bpf_map_lookup_elem(&flows, &packet->key);
-	if (!flow || flow->flags != (TOPOLB_FLOW_REPLY | TOPOLB_FLOW_MASQUERADED))
-		return NULL;
-	return flow;
+	return port >= config->masquerade_port_min && port <= config->masquerade_port_max &&
+	       same_address(&packet->key.destination,
+			    packet->is_ipv4 ? &config->masquerade_ipv4 : &config->masquerade_ipv6);
 }
 
-static __always_inline struct topolb_flow *find_client_flow(const struct packet *packet)
-{
-	struct topolb_flow *flow = bpf_map_lookup_elem(&flows, &packet->key);
-
-	return flow && !(flow->flags & TOPOLB_FLOW_REPLY) ? flow : NULL;
-}
-
-/* A packet with ports. Returns a TC_ACT_*. */
-static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet, int is_from_pod,
+/* A packet to a frontend. Returns a TC_ACT_*. `target`: NULL if it is not looked up yet. */
+static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
+				 struct topolb_frontend_target *target, int is_from_pod,
 				 const struct topolb_settings *config)
 {
-	struct topolb_flow *flow = find_reply(packet, config);
-	struct topolb_frontend_target *target;
-	int state;
+	int action;
 
-	if (flow) {
-		state = meet_flow(packet, flow);
-		return state == FLOW_OVER ? TC_ACT_UNSPEC : finish(ctx, packet, flow, state);
-	}
-	/* A NodePort takes two or three look-ups: first see whether one will do. */
-	if (is_node_port(packet->key.destination_port_be, config))
-		flow = find_client_flow(packet);
-	target = flow ? NULL : find_frontend(packet, config);
-	if ((!flow && !target) || ctx->pkt_type == PACKET_OTHERHOST)
+	if (ctx->pkt_type == PACKET_OTHERHOST)
 		return TC_ACT_UNSPEC;
-	if (!flow)
-		flow = find_client_flow(packet);
-	state = flow ? meet_client_flow(packet, flow, config) : FLOW_OVER;
-	if (state == FLOW_OVER) {
-		if (!target)
-			target = find_frontend(packet, config);
-		if (!target)
-			return TC_ACT_UNSPEC;
-
-		int action = topolb_open_flow(packet, target, is_from_pod, config);
-
-		if (action == FLOW_REFUSED)
-			return refuse(ctx, packet);
-		if (action != FLOW_OPENED)
-			return action;
-		flow = bpf_map_lookup_elem(&flows, &packet->key);
-		if (!flow)
-			return TC_ACT_SHOT;
-	}
-	return finish(ctx, packet, flow, state);
+	action = serve_client(ctx, packet, config);
+	if (action != NO_FLOW_YET)
+		return action;
+	if (!target)
+		target = find_frontend(packet, config);
+	if (!target)
+		return TC_ACT_UNSPEC;
+	action = topolb_open_flow(packet, target, is_from_pod, config);
+	if (action == FLOW_REFUSED)
+		return refuse(ctx, packet);
+	if (action != FLOW_OPENED)
+		return action;
+	action = serve_client(ctx, packet, config);
+	return action == NO_FLOW_YET ? TC_ACT_SHOT : action;
 }
 
 static __always_inline int handle_ingress(struct __sk_buff *ctx, int is_from_pod)
 {
-	struct packet packet = {};
+	struct topolb_frontend_target *target = NULL;
 	struct topolb_settings *config = read_settings();
+	struct packet packet = {};
 	int kind = parse(ctx, &packet);
 
 	if (kind == PARSE_OTHER || !config)
@@ -320,7 +301,19 @@ static __always_inline int handle_ingress(struct __sk_buff *ctx, int is_from_pod
 		return topolb_translate_icmp_error(ctx, &packet, 0);
 	if (packet.fragment && fill_fragment_ports(&packet))
 		return TC_ACT_UNSPEC;
-	return serve(ctx, &packet, is_from_pod, config);
+	if (may_be_reply(&packet, config)) {
+		int action = serve_reply(ctx, &packet, TOPOLB_FLOW_MASQUERADED, config);
+
+		if (action != NO_FLOW_YET)
+			return action;
+	}
+	/* A NodePort takes two or three look-ups: first see whether it has a flow. */
+	if (!is_node_port(packet.key.destination_port_be, config)) {
+		target = find_frontend(&packet, config);
+		if (!target)
+			return TC_ACT_UNSPEC;
+	}
+	return serve(ctx, &packet, target, is_from_pod, config);
 }
 
 /* Packets from outside the node. */
@@ -342,20 +335,17 @@ SEC("tc")
 int topolb_egress(struct __sk_buff *ctx)
 {
 	struct packet packet = {};
-	struct topolb_flow *flow;
-	int kind = parse(ctx, &packet), state;
+	struct topolb_settings *config = read_settings();
+	int kind = parse(ctx, &packet), action;
 
-	if (kind == PARSE_OTHER)
+	if (kind == PARSE_OTHER || !config)
 		return TC_ACT_UNSPEC;
 	if (kind == PARSE_ICMP_ERROR)
 		return topolb_translate_icmp_error(ctx, &packet, 1);
 	if (packet.fragment && fill_fragment_ports(&packet))
 		return TC_ACT_UNSPEC;
-	flow = bpf_map_lookup_elem(&flows, &packet.key);
-	if (!flow || flow->flags != TOPOLB_FLOW_REPLY)
-		return TC_ACT_UNSPEC;
-	state = meet_flow(&packet, flow);
-	return state == FLOW_OVER ? TC_ACT_UNSPEC : finish(ctx, &packet, flow, state);
+	action = serve_reply(ctx, &packet, 0, config);
+	return action == NO_FLOW_YET ? TC_ACT_UNSPEC : action;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -2,8 +2,9 @@
 /*
  * Rewrites addresses and ports of a packet with every checksum kept as it was: right
  * ones right, offloaded ones (CHECKSUM_PARTIAL) offloaded, bad ones bad for the receiver
- * to find. Writes through helpers only: a direct write would make the kernel copy every
- * cloned packet before the program runs, also those that are left alone.
+ * to find. Plain packets are written in place: the kernel makes cloned ones writable before the
+ * program runs, which copies nothing of what TCP sends (docs/decisions/0025). All others are
+ * written through helpers.
  *
  * Sums are one's complement sums of words as they lie in the packet; they do not depend
  * on byte order.
@@ -119,152 +120,6 @@ static __always_inline int write_ipv6_header(struct __sk_buff *ctx, const struct
 				   &header, sizeof(header), flags);
 }
 
-/* As far as the checksum of either protocol. */
-struct transport_start {
-	__be16 source_port_be;
-	__be16 destination_port_be;
-	__u16 words[TCP_CHECKSUM_OFFSET / 2 - 2]; /* TCP: sequence numbers, flags, window */
-	__u16 tcp_checksum;
-};
-#define UDP_CHECKSUM_WORD (UDP_CHECKSUM_OFFSET / 2 - 2)
-
-/* From the TTL on, in a packet without options. */
-struct ipv4_start {
-	__u8 ttl;
-	__u8 protocol;
-	__u16 checksum;
-	__be32 source;
-	__be32 destination;
-	struct transport_start transport;
-};
-
-/* From the payload length on, in a packet without extension headers. */
-struct ipv6_start {
-	__be16 payload_length;
-	__u8 next_header;
-	__u8 hop_limit;
-	struct topolb_address source;
-	struct topolb_address destination;
-	struct transport_start transport;
-};
-
-/* Copies the start of the transport header if it is in the linear part. */
-static __always_inline int copy_transport(const struct __sk_buff *ctx, const struct packet *packet,
-					  struct transport_start *ret_start)
-{
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u32 offset = packet->l4_offset;
-
-	if (offset > 128)
-		return -1;
-	data += offset;
-	if (packet->key.protocol == IPPROTO_TCP) {
-		if (data + sizeof(*ret_start) > end)
-			return -1;
-		__builtin_memcpy(ret_start, data, sizeof(*ret_start));
-	} else {
-		if (data + sizeof(struct udphdr) > end)
-			return -1;
-		__builtin_memcpy(ret_start, data, sizeof(struct udphdr));
-	}
-	return 0;
-}
-
-/*
- * The checksum after the ports have changed too. Whether it is one, or the start of one that
- * the device completes (which has no ports in it), shows in how the helper has changed it:
- * it takes `change` out of the one, and adds it to the other. @pre change is not 0.
- */
-static __always_inline __u16 add_ports(__u16 before, __u16 after, __u32 change, __u32 ports)
-{
-	__u16 started = fold_sum(add_to_sum(before, fold_sum(change)));
-
-	if (started % 0xffff == after % 0xffff) /* 0 is 0xffff */
-		return after;
-	return ~fold_sum(add_to_sum((__u16)~after, ports));
-}
-
-/* Fixes checksum and ports in *start, and the checksum in the packet half way. */
-static __always_inline int prepare_transport(struct __sk_buff *ctx, const struct packet *packet,
-					     const struct topolb_flow_key *to, __u32 change,
-					     struct transport_start *start)
-{
-	__u32 is_tcp = packet->key.protocol == IPPROTO_TCP;
-	__u32 ports = sum_of_change(0, ports_of(&packet->key), ports_of(to));
-	__u16 before = is_tcp ? start->tcp_checksum : start->words[UDP_CHECKSUM_WORD], after;
-
-	if (bpf_l4_csum_replace(
-		    ctx, packet->l4_offset + (is_tcp ? TCP_CHECKSUM_OFFSET : UDP_CHECKSUM_OFFSET),
-		    0, change, (is_tcp ? 0 : BPF_F_MARK_MANGLED_0) | BPF_F_PSEUDO_HDR) ||
-	    copy_transport(ctx, packet, start))
-		return -1;
-	after = is_tcp ? start->tcp_checksum : start->words[UDP_CHECKSUM_WORD];
-	if (is_tcp)
-		start->tcp_checksum = add_ports(before, after, change, ports);
-	else if (before) /* UDP: 0 means no checksum, and stays */
-		start->words[UDP_CHECKSUM_WORD] = add_ports(before, after, change, ports) ?: 0xffff;
-	*(__u32 *)&start->source_port_be = ports_of(to);
-	return 0;
-}
-
-#define NOT_PLAIN 1
-
-/* rewrite() for plain headers: two helper calls instead of four or five, which are most of
- * what a packet of an established flow costs. */
-static __always_inline int rewrite_plain_ipv4(struct __sk_buff *ctx, const struct packet *packet,
-					      const struct topolb_flow_key *to, __u8 ttl,
-					      __u32 change)
-{
-	struct ipv4_start start = {
-		.ttl = ttl,
-		.protocol = packet->key.protocol,
-		.source = ipv4_of(&to->source),
-		.destination = ipv4_of(&to->destination),
-	};
-	__u32 sum = (__u16)~packet->ipv4_checksum + (__u32)fold_sum(change);
-
-	if (copy_transport(ctx, packet, &start.transport))
-		return NOT_PLAIN;
-	if (prepare_transport(ctx, packet, to, change, &start.transport))
-		return -1;
-	sum = sum_of_change(sum, bpf_htons(packet->ttl << 8), bpf_htons(ttl << 8));
-	start.checksum = ~fold_sum(sum);
-	if (packet->key.protocol == IPPROTO_TCP)
-		return bpf_skb_store_bytes(
-			ctx, packet->l3_offset + offsetof(struct iphdr, ttl), &start,
-			offsetof(struct ipv4_start, transport) + sizeof(struct transport_start), 0);
-	return bpf_skb_store_bytes(ctx, packet->l3_offset + offsetof(struct iphdr, ttl), &start,
-				   offsetof(struct ipv4_start, transport) + sizeof(struct udphdr),
-				   0);
-}
-
-static __always_inline int rewrite_plain_ipv6(struct __sk_buff *ctx, const struct packet *packet,
-					      const struct topolb_flow_key *to, __u8 hop_limit,
-					      __u32 change)
-{
-	struct ipv6_start start = {
-		.payload_length = bpf_htons(packet->l3_length - sizeof(struct ipv6hdr)),
-		.next_header = packet->first_header,
-		.hop_limit = hop_limit,
-		.source = to->source,
-		.destination = to->destination,
-	};
-	__u32 offset = packet->l3_offset + offsetof(struct ipv6hdr, payload_len);
-
-	if (copy_transport(ctx, packet, &start.transport))
-		return NOT_PLAIN;
-	if (prepare_transport(ctx, packet, to, change, &start.transport))
-		return -1;
-	if (packet->key.protocol == IPPROTO_TCP)
-		return bpf_skb_store_bytes(ctx, offset, &start,
-					   offsetof(struct ipv6_start, transport) +
-						   sizeof(struct transport_start),
-					   BPF_F_RECOMPUTE_CSUM);
-	return bpf_skb_store_bytes(ctx, offset, &start,
-				   offsetof(struct ipv6_start, transport) + sizeof(struct udphdr),
-				   BPF_F_RECOMPUTE_CSUM);
-}
-
 /* rewrite() for any packet: options, extension headers, fragments. */
 __noinline int topolb_rewrite_any(struct __sk_buff *ctx, const struct packet *packet,
 				  const struct topolb_flow_key *to, __u32 ttl)
@@ -282,6 +137,174 @@ __noinline int topolb_rewrite_any(struct __sk_buff *ctx, const struct packet *pa
 	return write_ipv6_header(ctx, packet, to, ttl, BPF_F_RECOMPUTE_CSUM);
 }
 
+/* The headers of a plain packet: no options, extension headers, fragments. */
+struct plain_headers {
+	void *ip;
+	__u32 *ports; /* both */
+	__u16 *checksum;
+};
+
+/* Where they are; they were in the linear part when they were parsed. -1: no longer. */
+static __always_inline int find_plain_headers(const struct __sk_buff *ctx,
+					      const struct packet *packet,
+					      struct plain_headers *headers)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u32 offset = packet->l3_offset;
+
+	if (offset > ETH_HLEN + 2 * VLAN_HEADER_LENGTH)
+		return -1;
+	data += offset;
+	headers->ip = data;
+	data += packet->is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	headers->ports = data;
+	if (packet->key.protocol == IPPROTO_TCP) {
+		headers->checksum = data + TCP_CHECKSUM_OFFSET;
+		return data + TCP_CHECKSUM_OFFSET + sizeof(__u16) > end ? -1 : 0;
+	}
+	headers->checksum = data + UDP_CHECKSUM_OFFSET;
+	return data + UDP_CHECKSUM_OFFSET + sizeof(__u16) > end ? -1 : 0;
+}
+
+/*
+ * What the checksum field holds if the device is to complete it: the sum of the pseudo header.
+ * Without the ::ffff: of mapped addresses, which are not in IPv4's.
+ */
+static __always_inline __u16 sum_left_to_device(const struct packet *packet)
+{
+	const __u32 *source = (const __u32 *)&packet->key.source;
+	const __u32 *destination = (const __u32 *)&packet->key.destination;
+	__u32 sum = bpf_htonl(packet->l3_length + packet->l3_offset - packet->l4_offset);
+
+	sum = add_to_sum(sum, bpf_htonl(packet->key.protocol));
+	sum = add_to_sum(add_to_sum(sum, source[3]), destination[3]);
+	if (packet->is_ipv4)
+		return fold_sum(sum);
+	for (int i = 0; i < 3; i++)
+		sum = add_to_sum(add_to_sum(sum, source[i]), destination[i]);
+	return fold_sum(sum);
+}
+
+enum {
+	CHECKSUM_WHOLE,	  /* of the segment, or wrong */
+	CHECKSUM_STARTED, /* the device completes it */
+	CHECKSUM_EITHER,
+};
+
+/*
+ * A program can't see whether the device is to complete a checksum; but then the field holds
+ * something that a whole checksum is once in 65,536 times. Cut into segments it always completes
+ * them.
+ */
+static __always_inline int kind_of_checksum(const struct __sk_buff *ctx,
+					    const struct packet *packet, __u16 checksum)
+{
+	int looks_started = checksum % 0xffff == sum_left_to_device(packet) % 0xffff;
+
+	if (looks_started)
+		return ctx->gso_size ? CHECKSUM_STARTED : CHECKSUM_EITHER;
+	return ctx->gso_size ? CHECKSUM_EITHER : CHECKSUM_WHOLE;
+}
+
+/*
+ * Fixes a checksum of which that is not known: the helper takes `change` out of a whole one, and
+ * adds it to a started one. Returns the kind, or -1. The packet may have moved.
+ */
+static __noinline int fix_doubtful_checksum(struct __sk_buff *ctx, const struct packet *packet,
+					    __u32 change, __u16 before)
+{
+	__u32 is_tcp = packet->key.protocol == IPPROTO_TCP;
+	__u16 started = fold_sum(add_to_sum(before, fold_sum(change)));
+	struct plain_headers headers;
+
+	if (bpf_l4_csum_replace(
+		    ctx, packet->l4_offset + (is_tcp ? TCP_CHECKSUM_OFFSET : UDP_CHECKSUM_OFFSET),
+		    0, change, (is_tcp ? 0 : BPF_F_MARK_MANGLED_0) | BPF_F_PSEUDO_HDR) ||
+	    find_plain_headers(ctx, packet, &headers))
+		return -1;
+	return started % 0xffff == *headers.checksum % 0xffff ? CHECKSUM_STARTED : CHECKSUM_WHOLE;
+}
+
+/* Takes a change of what it sums over out of a whole checksum. */
+static __always_inline void fix_checksum(const struct packet *packet, __u16 *checksum, __u32 change)
+{
+	__u16 fixed = ~fold_sum(add_to_sum((__u16) ~*checksum, change));
+
+	if (packet->key.protocol != IPPROTO_TCP && !fixed) /* 0 means: no checksum */
+		fixed = 0xffff;
+	*checksum = fixed;
+}
+
+static __always_inline void write_plain_ipv4(struct iphdr *ip, const struct packet *packet,
+					     const struct topolb_flow_key *to, __u8 ttl,
+					     __u32 change)
+{
+	__u32 sum = (__u16)~packet->ipv4_checksum + (__u32)fold_sum(change);
+
+	/* The TTL is the first byte of its word. */
+	sum = sum_of_change(sum, bpf_htons(packet->ttl << 8), bpf_htons(ttl << 8));
+	ip->ttl = ttl;
+	ip->check = ~fold_sum(sum);
+	ip->saddr = ipv4_of(&to->source);
+	ip->daddr = ipv4_of(&to->destination);
+}
+
+static __always_inline void write_plain_ipv6(struct ipv6hdr *ip, const struct topolb_flow_key *to,
+					     __u8 hop_limit)
+{
+	ip->hop_limit = hop_limit;
+	__builtin_memcpy(&ip->saddr, &to->source, sizeof(ip->saddr));
+	__builtin_memcpy(&ip->daddr, &to->destination, sizeof(ip->daddr));
+}
+
+#define NOT_PLAIN 1
+
+/*
+ * rewrite() for plain packets, in place. What the device has summed up (CHECKSUM_COMPLETE) must
+ * follow: the headers' own checksums even out their changes but for the addresses, which are in
+ * the transport's (as the pseudo header) besides IPv4's own or, in IPv6, nobody's.
+ */
+static __always_inline int rewrite_plain(struct __sk_buff *ctx, const struct packet *packet,
+					 const struct topolb_flow_key *to, __u8 ttl, __u32 change)
+{
+	__u32 ports = sum_of_change(0, ports_of(&packet->key), ports_of(to)), summed;
+	struct plain_headers headers;
+	__u16 before;
+	int kind;
+
+	if (find_plain_headers(ctx, packet, &headers))
+		return NOT_PLAIN;
+	before = *headers.checksum;
+	kind = kind_of_checksum(ctx, packet, before);
+	if (!before && packet->key.protocol != IPPROTO_TCP) {
+		summed = ports; /* no checksum evens them out */
+	} else if (kind == CHECKSUM_EITHER) {
+		kind = fix_doubtful_checksum(ctx, packet, change, before);
+		if (kind < 0 || find_plain_headers(ctx, packet, &headers))
+			return -1;
+		if (kind == CHECKSUM_WHOLE)
+			fix_checksum(packet, headers.checksum, ports);
+		summed = 0; /* the helper has seen to that */
+	} else if (kind == CHECKSUM_STARTED) {
+		*headers.checksum = fold_sum(add_to_sum(before, change));
+		summed = 0;
+	} else {
+		fix_checksum(packet, headers.checksum, add_to_sum(change, ports));
+		summed = ~change;
+	}
+	*headers.ports = ports_of(to);
+	if (packet->is_ipv4) {
+		write_plain_ipv4(headers.ip, packet, to, ttl, change);
+	} else {
+		write_plain_ipv6(headers.ip, to, ttl);
+		summed = add_to_sum(summed, change);
+		summed = sum_of_change(summed, bpf_htons(packet->ttl), bpf_htons(ttl));
+	}
+	if (fold_sum(summed) % 0xffff)
+		bpf_csum_update(ctx, summed);
+	return 0;
+}
+
 /* Addresses, ports and TTL of the packet become those given. -1: it is unusable now. */
 static __always_inline int rewrite(struct __sk_buff *ctx, const struct packet *packet,
 				   const struct topolb_flow_key *to, __u8 ttl)
@@ -291,10 +314,8 @@ static __always_inline int rewrite(struct __sk_buff *ctx, const struct packet *p
 	int result = NOT_PLAIN;
 
 	change = sum_of_address_change(change, &packet->key.destination, &to->destination);
-	if (!packet->fragment && packet->l4_offset == packet->l3_offset + header &&
-	    fold_sum(change) % 0xffff)
-		result = packet->is_ipv4 ? rewrite_plain_ipv4(ctx, packet, to, ttl, change)
-					 : rewrite_plain_ipv6(ctx, packet, to, ttl, change);
+	if (!packet->fragment && packet->l4_offset == packet->l3_offset + header)
+		result = rewrite_plain(ctx, packet, to, ttl, change);
 	return result == NOT_PLAIN ? topolb_rewrite_any(ctx, packet, to, ttl) : result;
 }
 

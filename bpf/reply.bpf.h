@@ -23,13 +23,8 @@
 #define EMBEDDED_HEADERS_MAX 72
 #define EMBEDDED_MAX (EMBEDDED_HEADERS_MAX + EMBEDDED_TRANSPORT_LENGTH)
 
-struct icmp_error {
-	struct topolb_address source;
-	__u8 type;
-	__u8 code;
-	__u16 pad;
-	__u32 mtu; /* of the next link, host order; or 0 */
-};
+/* Type and code of an ICMP error in one number. */
+#define ICMP_ERROR(type, code) ((type) << 8 | (code))
 
 static __always_inline int may_reply(void)
 {
@@ -241,14 +236,17 @@ static __always_inline void leave_checksum_to_device(struct icmp_message *messag
 		*(__u16 *)((__u8 *)message + UDP_CHECKSUM_OFFSET) = fold_sum(pseudo);
 }
 
-/* Sends an ICMP or ICMPv6 error about the packet to its sender. Returns a TC_ACT_*. */
+/*
+ * Sends an ICMP or ICMPv6 error about the packet to its sender. `error` is an ICMP_ERROR(), `mtu`
+ * that of the next link, or 0. Returns a TC_ACT_*.
+ */
 __noinline int topolb_send_icmp_error(struct __sk_buff *ctx, const struct packet *packet,
-				      const struct icmp_error *error)
+				      const struct topolb_address *source, __u32 error, __u32 mtu)
 {
-	if (!packet || !error)
+	if (!packet || !source)
 		return TC_ACT_SHOT;
 
-	struct icmp_message message = {.type = error->type, .code = error->code};
+	struct icmp_message message = {.type = error >> 8, .code = error};
 	__u8 protocol = packet->is_ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 	__u32 embedded = packet->l4_offset - packet->l3_offset + EMBEDDED_TRANSPORT_LENGTH;
 	__u32 length = ICMP_HEADER_LENGTH + embedded, pseudo = 0;
@@ -263,15 +261,15 @@ __noinline int topolb_send_icmp_error(struct __sk_buff *ctx, const struct packet
 	is_left = make_room(ctx, packet, length);
 	if (is_left < 0)
 		return TC_ACT_SHOT;
-	message.rest = bpf_htonl(error->mtu);
+	message.rest = bpf_htonl(mtu);
 	if (!packet->is_ipv4)
-		pseudo = sum_of_pseudo_header(packet, &error->source, protocol, length);
+		pseudo = sum_of_pseudo_header(packet, source, protocol, length);
 	message.checksum =
 		~fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)&message, sizeof(message), pseudo));
 	if (is_left)
 		leave_checksum_to_device(&message, packet, pseudo);
 	length = ICMP_HEADER_LENGTH + embedded;
-	if (write_reply_header(ctx, packet, &error->source, protocol, length) ||
+	if (write_reply_header(ctx, packet, source, protocol, length) ||
 	    bpf_skb_store_bytes(ctx, packet->l3_offset + ip_header_length(packet), &message, length,
 				0))
 		return TC_ACT_SHOT;
@@ -281,15 +279,12 @@ __noinline int topolb_send_icmp_error(struct __sk_buff *ctx, const struct packet
 /* The answer of a host where nobody listens. */
 static __always_inline int refuse(struct __sk_buff *ctx, const struct packet *packet)
 {
-	struct icmp_error error = {
-		.source = packet->key.destination,
-		.type = packet->is_ipv4 ? ICMP_DEST_UNREACH : ICMPV6_DEST_UNREACH,
-		.code = packet->is_ipv4 ? ICMP_PORT_UNREACH : ICMPV6_PORT_UNREACH,
-	};
+	__u32 error = packet->is_ipv4 ? ICMP_ERROR(ICMP_DEST_UNREACH, ICMP_PORT_UNREACH)
+				      : ICMP_ERROR(ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH);
 
 	if (packet->key.protocol == IPPROTO_TCP)
 		return topolb_send_reset(ctx, packet);
-	return topolb_send_icmp_error(ctx, packet, &error);
+	return topolb_send_icmp_error(ctx, packet, &packet->key.destination, error, 0);
 }
 
 #endif

@@ -27,36 +27,101 @@ static __always_inline void fill_addresses(struct bpf_fib_lookup *lookup,
 	}
 }
 
-/* Finds the next hop of a flow's packets and keeps it in the entry. -1: there is none. */
-static __noinline int find_route(struct __sk_buff *ctx, struct topolb_flow *flow)
+/* Asks the routing table. -1: there is no route. */
+static __always_inline int look_up_route(struct __sk_buff *ctx, const struct step *step,
+					 struct topolb_flow *flow)
 {
 	struct bpf_fib_lookup lookup = {
-		.l4_protocol = flow->translated.protocol,
-		.sport = flow->translated.source_port_be,
-		.dport = flow->translated.destination_port_be,
+		.l4_protocol = step->to.protocol,
+		.sport = step->to.source_port_be,
+		.dport = step->to.destination_port_be,
 		.tot_len = 1, /* passes, and makes the kernel tell the MTU */
 		.ifindex = ctx->ifindex,
 	};
+	struct topolb_hop *hop = &flow->hops[step->is_reply & 1];
 	__u32 mtu = 0;
 	long result;
 
-	fill_addresses(&lookup, &flow->translated);
+	fill_addresses(&lookup, &step->to);
 	result = bpf_fib_lookup(ctx, &lookup, sizeof(lookup), 0);
-	if (result == BPF_FIB_LKUP_RET_SUCCESS) {
+	if (result == BPF_FIB_LKUP_RET_SUCCESS)
 		mtu = lookup.mtu_result;
-	} else if (result == BPF_FIB_LKUP_RET_NO_NEIGH) {
+	else if (result == BPF_FIB_LKUP_RET_NO_NEIGH)
 		bpf_check_mtu(ctx, lookup.ifindex, &mtu, 0, 0);
-	} else {
-		flow->interface_index = 0;
-		return -1;
-	}
-	if (lookup.family == AF_INET)
-		flow->next_hop = ipv4_address(lookup.ipv4_dst);
 	else
-		__builtin_memcpy(&flow->next_hop, lookup.ipv6_dst, sizeof(flow->next_hop));
-	flow->mtu = mtu > 0xffff ? 0xffff : mtu;
-	flow->interface_index = lookup.ifindex;
+		return -1;
+	if (READ_ONCE(flow->generation) != step->generation)
+		return -1;
+	if (lookup.family == AF_INET)
+		hop->address = ipv4_address(lookup.ipv4_dst);
+	else
+		__builtin_memcpy(&hop->address, lookup.ipv6_dst, sizeof(hop->address));
+	hop->mtu = mtu > 0xffff ? 0xffff : mtu;
+	barrier(); /* the interface says that the rest is there */
+	hop->interface_index = lookup.ifindex;
 	return 0;
+}
+
+/* The routes to backends are few, and the same whatever the ports: this CPU remembers them. */
+static __always_inline struct topolb_route *remembered_route(const struct topolb_address *backend)
+{
+	const __u32 *words = (const __u32 *)backend;
+	__u32 hash = (words[1] ^ words[2] ^ words[3] * 0x9e3779b1U) * 0x85ebca6bU;
+	__u32 row = hash >> 16 & (TOPOLB_ROUTES - 1);
+
+	return bpf_map_lookup_elem(&routes, &row);
+}
+
+static __always_inline int is_fresh(const struct topolb_route *route,
+				    const struct topolb_address *destination)
+{
+	return route->hop.interface_index &&
+	       (__u32)bpf_jiffies64() - route->found_tick < TOPOLB_FLOW_TOUCH_TICKS &&
+	       same_address(&route->destination, destination);
+}
+
+/* Finds the next hop of a flow's packets, and keeps it with the flow. -1: there is none. */
+__noinline int topolb_find_route(struct __sk_buff *ctx, const struct step *step)
+{
+	struct topolb_route *route;
+	struct topolb_flow *flow;
+
+	if (!step)
+		return -1;
+	flow = flow_of(step->flow_id);
+	if (!flow)
+		return -1;
+	if (step->is_reply)
+		return look_up_route(ctx, step, flow);
+	route = remembered_route(&step->to.destination);
+	if (!route)
+		return -1;
+	if (is_fresh(route, &step->to.destination)) {
+		if (READ_ONCE(flow->generation) != step->generation)
+			return -1;
+		flow->hops[TOPOLB_TO_BACKEND] = route->hop;
+		return 0;
+	}
+	if (look_up_route(ctx, step, flow))
+		return -1;
+	route->destination = step->to.destination;
+	route->hop = flow->hops[TOPOLB_TO_BACKEND];
+	route->found_tick = bpf_jiffies64();
+	return 0;
+}
+
+/* The next hop of a flow's packets. NULL: there is none. */
+static __always_inline struct topolb_hop *hop_of(struct __sk_buff *ctx, const struct step *step)
+{
+	struct topolb_flow *flow = flow_of(step->flow_id);
+	struct topolb_hop *hop;
+
+	if (!flow)
+		return NULL;
+	hop = &flow->hops[step->is_reply & 1];
+	if (!hop->interface_index && topolb_find_route(ctx, step))
+		return NULL;
+	return hop;
 }
 
 /* Bytes of the largest packet that this one, or each of its segments, is on the wire. */
@@ -74,38 +139,32 @@ static __always_inline __u32 wire_length(const struct __sk_buff *ctx, const stru
 static __always_inline int refuse_expired(struct __sk_buff *ctx, const struct packet *packet,
 					  const struct topolb_address *node)
 {
-	struct icmp_error error = {
-		.source = *node,
-		.type = packet->is_ipv4 ? ICMP_TIME_EXCEEDED : ICMPV6_TIME_EXCEED,
-	};
+	__u32 error = packet->is_ipv4 ? ICMP_ERROR(ICMP_TIME_EXCEEDED, 0)
+				      : ICMP_ERROR(ICMPV6_TIME_EXCEED, 0);
 
-	return topolb_send_icmp_error(ctx, packet, &error);
+	return topolb_send_icmp_error(ctx, packet, node, error, 0);
 }
 
 static __always_inline int refuse_too_big(struct __sk_buff *ctx, const struct packet *packet,
 					  const struct topolb_address *node, __u32 mtu)
 {
-	struct icmp_error error = {
-		.source = *node,
-		.type = packet->is_ipv4 ? ICMP_DEST_UNREACH : ICMPV6_PKT_TOOBIG,
-		.code = packet->is_ipv4 ? ICMP_FRAG_NEEDED : 0,
-		.mtu = mtu,
-	};
+	__u32 error = packet->is_ipv4 ? ICMP_ERROR(ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED)
+				      : ICMP_ERROR(ICMPV6_PKT_TOOBIG, 0);
 
-	return topolb_send_icmp_error(ctx, packet, &error);
+	return topolb_send_icmp_error(ctx, packet, node, error, mtu);
 }
 
-static __always_inline int redirect_to(__u32 interface_index, const struct topolb_address *next_hop)
+static __always_inline int redirect_to(const struct topolb_hop *hop)
 {
 	struct bpf_redir_neigh neighbour = {.nh_family = AF_INET6};
 
-	if (is_ipv4(next_hop)) {
+	if (is_ipv4(&hop->address)) {
 		neighbour.nh_family = AF_INET;
-		neighbour.ipv4_nh = ipv4_of(next_hop);
+		neighbour.ipv4_nh = ipv4_of(&hop->address);
 	} else {
-		__builtin_memcpy(neighbour.ipv6_nh, next_hop, sizeof(neighbour.ipv6_nh));
+		__builtin_memcpy(neighbour.ipv6_nh, &hop->address, sizeof(neighbour.ipv6_nh));
 	}
-	return bpf_redirect_neigh(interface_index, &neighbour, sizeof(neighbour), 0);
+	return bpf_redirect_neigh(hop->interface_index, &neighbour, sizeof(neighbour), 0);
 }
 
 /*
@@ -126,43 +185,43 @@ static __always_inline int drop_vlan_tags(struct __sk_buff *ctx, const struct pa
 
 /* What a router checks before it forwards. ROUTE_READY, or the TC_ACT_* of its answer. */
 static __always_inline int check_route(struct __sk_buff *ctx, const struct packet *packet,
-				       struct topolb_flow *flow)
+				       const struct step *step, const struct topolb_hop *hop)
 {
-	const struct topolb_address *node = flow->flags & TOPOLB_FLOW_REPLY
-						    ? &packet->key.destination
-						    : &flow->translated.source;
+	const struct topolb_address *node =
+		step->is_reply ? &packet->key.destination : &step->to.source;
 
-	if (!flow->interface_index && find_route(ctx, flow)) {
+	if (!hop) {
 		count_event(TOPOLB_EVENT_NO_ROUTE);
 		return TC_ACT_SHOT;
 	}
 	if (packet->ttl <= 1)
 		return refuse_expired(ctx, packet, node);
-	if (flow->mtu && wire_length(ctx, packet) > flow->mtu)
-		return refuse_too_big(ctx, packet, node, flow->mtu);
+	if (hop->mtu && wire_length(ctx, packet) > hop->mtu)
+		return refuse_too_big(ctx, packet, node, hop->mtu);
 	return ROUTE_READY;
 }
 
 /* Sends a packet of a flow on: through the stack or by its own route. Returns a TC_ACT_*. */
 static __always_inline int send(struct __sk_buff *ctx, const struct packet *packet,
-				struct topolb_flow *flow)
+				const struct step *step)
 {
-	__u32 is_masqueraded = flow->flags & TOPOLB_FLOW_MASQUERADED;
+	struct topolb_hop *hop = NULL;
 	__u8 ttl = packet->ttl;
 
-	if (is_masqueraded) {
-		int action = check_route(ctx, packet, flow);
+	if (step->flags & STEP_MASQUERADED) {
+		int action;
 
+		hop = hop_of(ctx, step);
+		action = check_route(ctx, packet, step, hop);
 		if (action != ROUTE_READY)
 			return action;
 		ttl--;
 	}
-	if (rewrite(ctx, packet, &flow->translated, ttl) ||
-	    (is_masqueraded && drop_vlan_tags(ctx, packet))) {
+	if (rewrite(ctx, packet, &step->to, ttl) || (hop && drop_vlan_tags(ctx, packet))) {
 		count_event(TOPOLB_EVENT_FAILED);
 		return TC_ACT_SHOT;
 	}
-	return is_masqueraded ? redirect_to(flow->interface_index, &flow->next_hop) : TC_ACT_UNSPEC;
+	return hop ? redirect_to(hop) : TC_ACT_UNSPEC;
 }
 
 #endif

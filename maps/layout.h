@@ -226,6 +226,8 @@ TOPOLB_ASSERT_OFFSET(topolb_settings, masquerade_ipv4, 288);
 enum {
 	/* TCP flows whose backend is gone go on to where it was, instead of being reset. */
 	TOPOLB_PACKETS_KEEP_TCP_OF_GONE_BACKENDS = 1 << 0,
+	/* TCP of no known flow is dropped instead of reset: the table is being replaced. */
+	TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS = 1 << 1,
 };
 
 /* One frontend that a socket dialled, and the backend it got for it. */
@@ -248,8 +250,7 @@ struct topolb_udp_socket {
 	struct topolb_peer peers[TOPOLB_PEERS_PER_UDP_SOCKET];
 };
 
-/* flows: LRU hash of the per-packet path, two entries per flow: how packets of each
- * direction look when they come in, and what becomes of them. */
+/* What a packet of a flow looks like. */
 struct topolb_flow_key {
 	struct topolb_address source;
 	struct topolb_address destination;
@@ -257,42 +258,67 @@ struct topolb_flow_key {
 	__be16 destination_port_be;
 	__u8 protocol;
 	__u8 pad[3]; /* 0 */
-};
+} __attribute__((aligned(8)));
 TOPOLB_ASSERT(sizeof(struct topolb_flow_key) == 40);
 TOPOLB_ASSERT_OFFSET(topolb_flow_key, protocol, 36);
 
-enum {					/* topolb_flow.flags */
-       TOPOLB_FLOW_REPLY = 1 << 0,	/* from the backend to the client */
-       TOPOLB_FLOW_MASQUERADED = 1 << 1 /* the backend sees the node's address */
-};
-
-enum { /* topolb_flow.state: what was seen in either direction */
-       TOPOLB_FLOW_REPLIED = 1 << 0,
-       TOPOLB_FLOW_CLIENT_FIN = 1 << 1,
-       TOPOLB_FLOW_BACKEND_FIN = 1 << 2,
-       TOPOLB_FLOW_RESET = 1 << 3,
+enum { /* topolb_flow.state: what it is, and what was seen in either direction */
+       TOPOLB_FLOW_MASQUERADED = 1 << 0, /* the backend sees the node's address */
+       TOPOLB_FLOW_REPLIED = 1 << 8,
+       TOPOLB_FLOW_CLIENT_FIN = 1 << 9,
+       TOPOLB_FLOW_BACKEND_FIN = 1 << 10,
+       TOPOLB_FLOW_RESET = 1 << 11,
        TOPOLB_FLOW_CLOSED = TOPOLB_FLOW_CLIENT_FIN | TOPOLB_FLOW_BACKEND_FIN
 };
 
-struct topolb_flow {
-	/* What the packet is rewritten to. Turned around, it is the key of the other entry. */
-	struct topolb_flow_key translated;
-	/* Where masqueraded packets go; found anew at each touch. */
-	struct topolb_address next_hop;
-	__u64 touched_ns;      /* CLOCK_MONOTONIC; either direction, up to 2.5 s late */
-	__u64 created_ns;      /* CLOCK_MONOTONIC */
-	__u32 interface_index; /* of the next hop; 0: not known */
-	__u32 backend_id;
-	__u32 service_id;
-	__u16 topology_key_id; /* of the tier chosen */
+/* The next hop of packets that don't go through the stack. */
+struct topolb_hop {
+	struct topolb_address address;
+	__u32 interface_index; /* 0: not known */
 	__u16 mtu;
-	__u32 touched_tick; /* jiffies at touched_ns */
-	__u16 state;	    /* TOPOLB_FLOW_* */
-	__u16 flags;
+	__u16 pad;
 };
-TOPOLB_ASSERT(sizeof(struct topolb_flow) == 96);
-TOPOLB_ASSERT_OFFSET(topolb_flow, touched_ns, 56);
-TOPOLB_ASSERT_OFFSET(topolb_flow, state, 92);
+TOPOLB_ASSERT(sizeof(struct topolb_hop) == 24);
+
+enum {
+	TOPOLB_TO_BACKEND = 0,
+	TOPOLB_TO_CLIENT = 1,
+};
+
+/* flows: array of the per-packet path (flow_table.h), one row per flow, two cache lines. */
+struct topolb_flow {
+	struct topolb_address client;
+	struct topolb_address frontend;
+	struct topolb_address backend;
+	__be16 client_port_be;
+	__be16 frontend_port_be;
+	__be16 backend_port_be;
+	__be16 source_port_be; /* of the client, as the backend sees it */
+	__u32 state;	       /* TOPOLB_FLOW_* */
+	__u8 protocol;
+	__u8 pad;
+	__u16 generation; /* odd: the row is being written, or free */
+	/* Of masqueraded flows; found anew at each touch. */
+	struct topolb_hop hops[2]; /* by TOPOLB_TO_* */
+	__u32 touched;		   /* topolb_flow_time() of a packet; up to 2.5 s late */
+	__u32 created;		   /* topolb_flow_time() */
+	__u32 backend_id;
+	__u16 topology_key_id; /* of the tier chosen */
+	__u16 touched_tick;    /* jiffies at `touched` */
+};
+TOPOLB_ASSERT(sizeof(struct topolb_flow) == 128);
+TOPOLB_ASSERT_OFFSET(topolb_flow, state, 56);
+TOPOLB_ASSERT_OFFSET(topolb_flow, hops, 64);
+TOPOLB_ASSERT_OFFSET(topolb_flow, touched, 112);
+
+/* routes: per-CPU array: where packets to an address went last; a cache. */
+struct topolb_route {
+	struct topolb_address destination;
+	struct topolb_hop hop;
+	__u32 found_tick; /* jiffies */
+	__u32 pad;
+};
+TOPOLB_ASSERT(sizeof(struct topolb_route) == 48);
 
 /* Seconds without a packet after which a flow is over; for the programs and the collector. */
 static inline __u32 topolb_flow_timeout_s(__u8 protocol, __u32 state)
@@ -343,7 +369,8 @@ struct topolb_reply_budget {
 enum {
 	TOPOLB_EVENT_FLOW_OPENED = 0,
 	TOPOLB_EVENT_FLOW_CLOSED,  /* deleted by the path itself */
-	TOPOLB_EVENT_FLOW_REFUSED, /* no port or no entry to be had */
+	TOPOLB_EVENT_FLOW_REFUSED, /* no port or no row to be had */
+	TOPOLB_EVENT_FLOW_EVICTED, /* one without a reply, or long idle, made room for another */
 	TOPOLB_EVENT_UNKNOWN_FLOW, /* TCP to a Service that belongs to no known flow */
 	TOPOLB_EVENT_BACKEND_GONE,
 	TOPOLB_EVENT_DROPPED, /* by verdict or source range */

@@ -37,6 +37,9 @@
 /* Per-packet path: ports tried before a new flow that needs one of its own is refused. */
 #define TOPOLB_PORT_PROBES 32
 
+/* Routes that each CPU remembers. A power of two. */
+#define TOPOLB_ROUTES 256
+
 /* How exactly a flow's age is known: its entries are touched once in so many ticks of the
  * kernel, which are 0.25 to 2.5 seconds (CONFIG_HZ is 1000 to 100). */
 #define TOPOLB_FLOW_TOUCH_TICKS 250
@@ -49,6 +52,9 @@
 #define TOPOLB_FLOW_TCP_CLOSED_S 10
 #define TOPOLB_FLOW_UDP_UNREPLIED_S 30
 #define TOPOLB_FLOW_UDP_REPLIED_S 120
+
+/* When there is no room, a flow with replies makes it only if it was idle for so long. */
+#define TOPOLB_FLOW_EVICTABLE_S 600
 
 /* Answers (TCP RST, ICMP errors) that one CPU sends. */
 #define TOPOLB_REPLIES_PER_SECOND 1000
@@ -70,7 +76,7 @@
 #define TOPOLB_DEFAULT_COUNTERS 131072
 #define TOPOLB_DEFAULT_TOPOLOGY_KEYS 1024
 #define TOPOLB_DEFAULT_NODE_ADDRESSES 1024
-#define TOPOLB_DEFAULT_FLOW_ENTRIES 131072 /* two per flow */
+#define TOPOLB_DEFAULT_FLOWS 65536
 #define TOPOLB_DEFAULT_FRAGMENTS 8192
 #define TOPOLB_DEFAULT_SOURCE_RANGES 16384
 

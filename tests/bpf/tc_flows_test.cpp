@@ -61,7 +61,7 @@ class TcFlows : public ::testing::Test {
     return request;
   }
 
-  std::size_t entries() { return path_.flows().entries().size(); }
+  std::size_t flows() { return path_.flows().count(); }
 
   PacketPath path_;
   std::vector<IpPrefix> source_ranges_;
@@ -79,12 +79,12 @@ TEST_F(TcFlows, RetransmittedSynGoesToTheSameBackend) {
 TEST_F(TcFlows, ClosedByBothIsGone) {
   publish(kBackends);
   const auto request = connect();
-  EXPECT_EQ(entries(), 2U);
+  EXPECT_EQ(flows(), 1U);
   send(kFin | kAck);
   answer(request, kAck);
   EXPECT_EQ(answer(request, kFin | kAck).view().destination, kClient);
   EXPECT_EQ(send(kAck).view().destination, request.destination);  // translated, then forgotten
-  EXPECT_EQ(entries(), 0U);
+  EXPECT_EQ(flows(), 0U);
   EXPECT_EQ(path_.event(TOPOLB_EVENT_FLOW_CLOSED), 1U);
 }
 
@@ -114,7 +114,7 @@ TEST_F(TcFlows, PortUsedAgainIsANewFlow) {
     send(kRst);
   }
   EXPECT_EQ(seen.size(), kBackends.size());
-  EXPECT_EQ(entries(), 2U);
+  EXPECT_EQ(flows(), 1U);
 }
 
 TEST_F(TcFlows, SegmentOfNoFlowIsReset) {
@@ -124,7 +124,7 @@ TEST_F(TcFlows, SegmentOfNoFlowIsReset) {
   EXPECT_EQ(got.view().tcp_flags, kRst);
   EXPECT_EQ(send(kRst).action, kDrop);
   EXPECT_EQ(path_.event(TOPOLB_EVENT_UNKNOWN_FLOW), 2U);
-  EXPECT_EQ(entries(), 0U);
+  EXPECT_EQ(flows(), 0U);
 }
 
 TEST_F(TcFlows, Timeouts) {
@@ -143,25 +143,11 @@ TEST_F(TcFlows, Timeouts) {
     const auto client = "198.51.100.8:" + std::to_string(port++);
     const auto request = send(kSyn, tested.protocol, client).view();
     if (tested.replied) answer(request, kSyn | kAck, tested.protocol);
-    if (tested.timeout_s > 10000) continue;  // older than the machine may be
     path_.age_flows(tested.timeout_s - 5);
     EXPECT_EQ(send(kSyn, tested.protocol, client).view().source, request.source) << tested.what;
     path_.age_flows(tested.timeout_s + 5);
     EXPECT_NE(send(kSyn, tested.protocol, client).view().source, request.source) << tested.what;
   }
-}
-
-TEST_F(TcFlows, OneEntryBringsTheOtherBack) {
-  publish(kBackends);
-  const auto request = connect();
-  for (const auto& [key, flow] : path_.flows().entries()) {
-    if ((flow.flags & TOPOLB_FLOW_REPLY) != 0) continue;
-    ASSERT_TRUE(path_.flows().erase(key));
-  }
-  path_.age_flows(5);
-  EXPECT_EQ(answer(request, kAck).view().destination, kClient);
-  EXPECT_EQ(entries(), 2U);
-  EXPECT_EQ(send(kAck).view().source, request.source);
 }
 
 TEST_F(TcFlows, TcpToABackendThatIsGoneIsReset) {
@@ -191,7 +177,7 @@ TEST_F(TcFlows, UdpMovesAtOnceFromABackendThatIsGone) {
   EXPECT_EQ(send(0, Protocol::UDP).view().destination, kBackends[0]);
   publish({kBackends[1]});
   EXPECT_EQ(send(0, Protocol::UDP).view().destination, kBackends[1]);
-  EXPECT_EQ(entries(), 2U);
+  EXPECT_EQ(flows(), 1U);
 }
 
 TEST_F(TcFlows, BackendThatComesBackAtOnceKeepsItsConnections) {
@@ -264,7 +250,7 @@ TEST_F(TcFlows, ManyFlowsOpenedAndClosedLeaveNothing) {
     answer(request, kFin | kAck);
     ASSERT_EQ(send(kAck, Protocol::TCP, client).view().source, request.source);
   }
-  EXPECT_EQ(entries(), 2U);
+  EXPECT_EQ(flows(), 1U);
   EXPECT_EQ(send(kAck).view().source, idle.source);
 }
 

@@ -70,15 +70,27 @@ struct PacketPathObject {
   ~PacketPathObject() { lb_tc__destroy(skeleton); }
 };
 
-PacketPath::PacketPath(std::uint32_t flow_entries) : object_(std::make_unique<PacketPathObject>()) {
+PacketPath::PacketPath(std::uint32_t flows) : object_(std::make_unique<PacketPathObject>()) {
   make_node();
   lb_tc* skeleton = object_->skeleton;
   if (skeleton == nullptr) fail("open lb_tc");
-  bpf_map__set_max_entries(skeleton->maps.flows, flow_entries);
+  const auto facts = dataplane::flow_facts_for(flows, 0x5eed);
+  bpf_map__set_max_entries(skeleton->maps.flows, facts.lines * TOPOLB_FLOW_WAYS);
+  bpf_map__set_max_entries(skeleton->maps.flow_index, facts.lines);
+  bpf_map__set_max_entries(skeleton->maps.flow_replies, facts.reply_lines);
+  skeleton->rodata->flow_seed = facts.seed;
+  skeleton->rodata->flow_lines = facts.lines;
+  skeleton->rodata->flow_reply_lines = facts.reply_lines;
+  skeleton->rodata->flow_id_bits = facts.id_bits;
   if (lb_tc__load(skeleton) != 0) fail("load lb_tc");
+  const std::uint32_t row = 0;
+  if (bpf_map_update_elem(bpf_map__fd(skeleton->maps.flow_facts), &row, &facts, BPF_ANY) != 0) {
+    fail("flow_facts");
+  }
   const auto open = [&](const std::string& name) { return duplicate(skeleton->obj, name); };
   maps_.emplace(require(dataplane::KernelMaps::open(open, dataplane::Access::ReadWrite)));
-  flows_.emplace(require(decltype(flows_)::value_type::from_fd(require(open("flows")), "flows")));
+  flows_.emplace(
+      require(dataplane::FlowTable::open(open, dataplane::Access::ReadWrite, maps_->settings[0])));
   publisher_.emplace(*maps_);
   settings().layout_version = TOPOLB_LAYOUT_VERSION;
   settings().masquerade_ipv4 = wire("192.0.2.10");
@@ -177,11 +189,11 @@ std::uint64_t PacketPath::event(std::uint32_t id) const {
 }
 
 void PacketPath::age_flows(std::uint64_t seconds) {
-  for (auto [key, flow] : flows_->entries()) {
-    flow.touched_ns -= seconds * 1'000'000'000;
+  flows_->for_each([&](std::uint32_t id, const topolb_flow&) {
+    auto& flow = flows_->row(id);
+    flow.touched -= topolb_flow_time(seconds * 1'000'000'000);
     flow.touched_tick -= TOPOLB_FLOW_TOUCH_TICKS;
-    if (!flows_->put(key, flow)) fail("age a flow");
-  }
+  });
 }
 
 }  // namespace topolb::test

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "dataplane/bpf_map.h"
+#include "dataplane/flow_table.h"
 #include "dataplane/kernel_maps.h"
 #include "dataplane/publisher.h"
 #include "maps/layout.h"
@@ -37,8 +37,8 @@ struct PacketPathObject;  // the bpftool skeleton
 
 class PacketPath {
  public:
-  /// `flow_entries`: size of the flow table. Throws when something can't be had.
-  explicit PacketPath(std::uint32_t flow_entries = 4096);
+  /// `flows`: room in the flow table. Throws when something can't be had.
+  explicit PacketPath(std::uint32_t flows = 4096);
   ~PacketPath();
   PacketPath(const PacketPath&) = delete;
   PacketPath& operator=(const PacketPath&) = delete;
@@ -59,16 +59,16 @@ class PacketPath {
 
   topolb_settings& settings() { return maps_->settings[0]; }
   dataplane::KernelMaps& maps() { return *maps_; }
-  dataplane::HashMap<topolb_flow_key, topolb_flow>& flows() { return *flows_; }
+  dataplane::FlowTable& flows() { return *flows_; }
   [[nodiscard]] std::uint64_t event(std::uint32_t id) const;
-  /// Moves the age of every flow entry.
+  /// Makes every flow idle for so much longer.
   void age_flows(std::uint64_t seconds);
 
  private:
   Sandbox sandbox_;
   std::unique_ptr<PacketPathObject> object_;
   std::optional<dataplane::KernelMaps> maps_;
-  std::optional<dataplane::HashMap<topolb_flow_key, topolb_flow>> flows_;
+  std::optional<dataplane::FlowTable> flows_;
   std::optional<dataplane::Publisher> publisher_;
   std::vector<core::ServicePortPlan> plan_;
 };

@@ -10,7 +10,8 @@
 namespace topolb::agent {
 namespace {
 
-constexpr const char* kGroup = "Packets from outside and from pods with a network stack of their own";
+constexpr const char* kGroup =
+    "Packets from outside and from pods with a network stack of their own";
 constexpr const char* kSizes = "Sizes of the maps";
 
 using Wrong = std::optional<std::string>;  // none: all is well
@@ -37,8 +38,8 @@ Wrong read_node_ips(const PacketTexts& texts, PacketOptions& options) {
     }
     for (const auto& other : options.network.node_ips) {
       if (other.family() == address->family()) {
-        return fmt::format("--node-ip: {} and {} are both {}: one of each family", other.to_string(),
-                           text, to_string(address->family()));
+        return fmt::format("--node-ip: {} and {} are both {}: one of each family",
+                           other.to_string(), text, to_string(address->family()));
       }
     }
     options.network.node_ips.push_back(*address);
@@ -108,7 +109,7 @@ void add_packet_flags(CLI::App& app, PacketOptions& options, PacketTexts& texts)
         ->type_name("N")
         ->group(kSizes);
   };
-  size("--max-flows", options.tc.sizes.flow_entries, "flows on the per-packet path, twice");
+  size("--max-flows", options.tc.sizes.flows, "flows on the per-packet path");
   size("--max-fragments", options.tc.sizes.fragments, "fragmented datagrams at a time");
 }
 

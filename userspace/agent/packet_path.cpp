@@ -12,8 +12,8 @@
 namespace topolb::agent {
 namespace {
 
-// Pods bring devices in bursts: from one event to the next it may take so long until they are looked
-// at again.
+// Pods bring devices in bursts: from one event to the next it may take so long until they are
+// looked at again.
 constexpr std::chrono::milliseconds kBetweenLooks{100};
 
 // How often it is looked whether the programs are still where they were put.
@@ -44,6 +44,7 @@ Result<PacketPath> PacketPath::open(const PacketOptions& options, const std::str
                   std::move(*devices));
   path.write_settings();
   path.read_addresses();
+  if (options.tc.enabled && path.is_wanted()) path.start_loading();
   return path;
 }
 
@@ -83,15 +84,43 @@ void PacketPath::write_settings() {
   }
 }
 
+dataplane::TcDeviceRules PacketPath::rules() const {
+  auto rules = options_.tc.devices;
+  for (const auto& address : {primary_.ipv4, primary_.ipv6}) {
+    if (address) rules.addresses.push_back(*address);
+  }
+  return rules;
+}
+
+// Without a device, no programs and no flow table.
+bool PacketPath::is_wanted() const {
+  const auto devices = dataplane::find_tc_devices(rules());
+  return !devices || !devices->external.empty() || !devices->pods.empty() ||
+         !dataplane::read_tc_hooks(pin_path_).empty();
+}
+
+void PacketPath::start_loading() {
+  loading_ = std::async(std::launch::async,
+                        [pin_path = pin_path_, options = options_.tc, &datapath = datapath_] {
+                          return dataplane::TcPath::load(pin_path, datapath, options);
+                        });
+}
+
 void PacketPath::start() {
   started_ = true;
-  if (!options_.tc.enabled) {
-    if (auto removed = dataplane::remove_tc_path(pin_path_); !removed) {
-      tell(kNotAttached, {removed.error()});
-    }
-    return;
+  if (options_.tc.enabled) {
+    load();
+  } else if (auto removed = dataplane::remove_tc_path(pin_path_); !removed) {
+    tell(kNotAttached, {removed.error()});
   }
-  auto loaded = dataplane::TcPath::load(pin_path_, datapath_, options_.tc);
+}
+
+void PacketPath::load() {
+  if (!loading_.valid()) {
+    if (!is_wanted()) return;
+    start_loading();
+  }
+  auto loaded = loading_.get();
   if (!loaded) {
     tell(kNotAttached, {loaded.error()});
     return;
@@ -103,12 +132,8 @@ void PacketPath::start() {
 void PacketPath::attach() {
   devices_changed_ = false;
   next_look_ = std::chrono::steady_clock::now() + kBetweenLooks;
-  auto rules = options_.tc.devices;
-  for (const auto& address : {primary_.ipv4, primary_.ipv6}) {
-    if (address) rules.addresses.push_back(*address);
-  }
   const auto before = path_->device_count();
-  tell(kNotAttached, path_->attach(rules));
+  tell(kNotAttached, path_->attach(rules()));
   if (path_->device_count() != before) {
     spdlog::info("packets of {} device{} pass the per-packet path", path_->device_count(),
                  path_->device_count() == 1 ? "" : "s");
@@ -119,18 +144,28 @@ void PacketPath::network_changed() {
   addresses_.drain();
   devices_changed_ = devices_.drain() || devices_changed_;
   read_addresses();
-  if (path_ && std::chrono::steady_clock::now() >= next_look_) attach();  // else the next beat does
+  // Else the next beat looks.
+  if (!started_ || std::chrono::steady_clock::now() < next_look_) return;
+  if (path_) {
+    attach();
+  } else if (options_.tc.enabled && devices_changed_) {
+    devices_changed_ = false;
+    next_look_ = std::chrono::steady_clock::now() + kBetweenLooks;
+    load();
+  }
 }
 
 void PacketPath::beat() {
   if (!started_ || !options_.tc.enabled) return;
   if (!path_) {
-    if (++beats_ % kRepairEveryBeats == 0) start();
+    if (devices_changed_ || ++beats_ % kRepairEveryBeats == 0) load();
+    devices_changed_ = false;
     return;
   }
   const bool failed = std::any_of(problems_.begin(), problems_.end(), [](const auto& problem) {
     return problem.reason == kNotAttached;
   });
+  path_->collect();
   if (failed || devices_changed_) attach();
   if (++beats_ % kRepairEveryBeats != 0) return;
   if (const auto errors = path_->repair(); !errors.empty()) tell(kNotAttached, errors);
@@ -154,6 +189,7 @@ void PacketPath::add_to(Status& status) const {
   const auto map = path_->programs().map("packet_events");
   auto events = map ? dataplane::read_packet_events(map->get()) : map.error();
   if (events) status.packet_events = std::move(*events);
+  status.flows = path_->flow_fill();
 }
 
 }  // namespace topolb::agent

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <future>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,8 +30,8 @@ class PacketPath {
   static Result<PacketPath> open(const PacketOptions& options, const std::string& node_name,
                                  const std::string& pin_path, dataplane::Datapath& datapath);
 
-  /// Once the first complete state is in the kernel: loads and attaches the programs. What fails is
-  /// a problem of the Node, and is tried again.
+  /// Once the first complete state is in the kernel: attaches the programs, if there is a device
+  /// for them. What fails is a problem of the Node, and is tried again.
   void start();
   /// Readable when addresses or devices have changed: then network_changed().
   [[nodiscard]] int address_fd() const { return addresses_.fd(); }
@@ -49,6 +50,10 @@ class PacketPath {
              dataplane::TcDeviceMonitor devices);
   void read_addresses();
   void write_settings();
+  [[nodiscard]] dataplane::TcDeviceRules rules() const;
+  [[nodiscard]] bool is_wanted() const;
+  void start_loading();
+  void load();
   void attach();
   void tell(const char* reason, const std::vector<Error>& errors);
 
@@ -59,6 +64,8 @@ class PacketPath {
   dataplane::NodeAddressMonitor addresses_;
   dataplane::TcDeviceMonitor devices_;
   dataplane::PrimaryAddresses primary_;
+  // The verifier takes its time: it reads the programs while the first state is being collected.
+  std::future<Result<dataplane::TcPath>> loading_;
   std::optional<dataplane::TcPath> path_;
   bool started_ = false;
   bool devices_changed_ = false;

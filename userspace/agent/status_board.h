@@ -25,8 +25,9 @@ struct Status {
   std::size_t service_ports = 0;
   std::vector<core::Problem> problems;  // sorted
   std::vector<dataplane::MapFill> fill;
-  std::size_t packet_devices = 0;  // that the per-packet path is on
+  std::size_t packet_devices = 0;                     // that the per-packet path is on
   std::vector<dataplane::PacketEvent> packet_events;  // empty: it is not loaded
+  dataplane::MapFill flows;
   std::vector<SourceAge> source_ages;  // empty: a directory, which can't be away
 };
 

@@ -139,8 +139,8 @@ Result<void> write_node_network(KernelMaps& maps, const NodeAddresses& addresses
     }
     auto put = maps.node_addresses.put(to_wire(address), wanted);
     if (!put && outcome) {
-      outcome = Error{put.error().code, fmt::format("node address {}: {}", address.to_string(),
-                                                    put.error().what)};
+      outcome = Error{put.error().code,
+                      fmt::format("node address {}: {}", address.to_string(), put.error().what)};
     }
   }
   for (const auto& [address, value] : present) {

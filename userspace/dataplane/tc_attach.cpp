@@ -31,7 +31,8 @@ constexpr int kTcxEgress = 47;
 constexpr std::uint32_t kFilterPriority = 29808;
 constexpr std::uint32_t kFilterHandle = 1;
 
-// Every program of the path uses it, and no other does: by it they are known as those of a pin path.
+// Every program of the path uses it, and no other does: by it they are known as those of a pin
+// path.
 constexpr const char* kOwnMap = "packet_events";
 
 bpf_attach_type attach_type(TcDirection direction) {
@@ -125,8 +126,8 @@ void add_links(const std::string& pin_path, TcDirection direction, std::vector<T
 }
 
 void add_filters(std::uint32_t map_id, std::vector<TcHook>& hooks) {
-  const std::unique_ptr<if_nameindex, void (*)(if_nameindex*)> names(::if_nameindex(),
-                                                                      ::if_freenameindex);
+  using Names = struct if_nameindex;  // there is a function of this name, too
+  const std::unique_ptr<Names, void (*)(Names*)> names(::if_nameindex(), ::if_freenameindex);
   if (!names) return;
   silence_libbpf();
   for (const auto* at = names.get(); at->if_index != 0; ++at) {

@@ -27,8 +27,8 @@ struct TcDevices {
   bool operator==(const TcDevices&) const = default;
 };
 
-/// Reads devices, addresses and routes as they are now. A device that is named but not there is left
-/// out (it may come). Loopback and devices without Ethernet headers are never chosen.
+/// Reads devices, addresses and routes as they are now. A device that is named but not there is
+/// left out (it may come). Loopback and devices without Ethernet headers are never chosen.
 Result<TcDevices> find_tc_devices(const TcDeviceRules& rules);
 
 /// Tells when devices or default routes change.

@@ -16,18 +16,52 @@ constexpr std::array kDirections{TcDirection::Ingress, TcDirection::Egress};
 
 }  // namespace
 
-TcPath::TcPath(std::string pin_path, TcPrograms programs)
+TcPath::TcPath(std::string pin_path, TcPrograms programs, FlowTable flows)
     : pin_path_(std::move(pin_path)),
       programs_(std::move(programs)),
+      flows_(std::make_unique<FlowTable>(std::move(flows))),
+      collector_(std::make_unique<FlowCollector>(*flows_)),
       inherited_(read_tc_hooks(pin_path_)) {}
 
-Result<TcPath> TcPath::load(const std::string& pin_path, const Datapath& datapath,
+Result<TcPath> TcPath::load(const std::string& pin_path, Datapath& datapath,
                             const TcOptions& options) {
   auto programs = TcPrograms::load(
       pin_path, [&](const std::string& name) { return datapath.map(name); }, options.sizes);
   if (!programs) return programs.error();
-  return TcPath(pin_path, std::move(*programs));
+  topolb_settings& settings = datapath.maps().settings[0];
+  auto flows = programs->flow_table(settings);
+  if (!flows) return flows.error();
+  auto pinned = FlowTable::open(
+      [&](const std::string& name) { return open_pinned(pin_of_map(pin_path, name)); },
+      Access::ReadOnly, settings);
+  const bool is_replaced = pinned && pinned->facts().seed != flows->facts().seed;
+  TcPath path(pin_path, std::move(*programs), std::move(*flows));
+  path.room_ = options.sizes.flows;
+  path.settings_ = &settings;
+  if (is_replaced) path.replaced_ = std::move(*pinned);
+  return path;
 }
+
+// While the programs are switched, one table after the other gets new flows: what is not in the new
+// one yet must not be reset.
+void TcPath::carry_flows_over(FlowTable& from) {
+  const auto now = flow_time_now();
+  from.for_each([&](std::uint32_t, const topolb_flow& flow) {
+    if (!is_idle_too_long(flow, now)) (void)flows_->insert(flow);
+  });
+}
+
+void TcPath::collect() {
+  const auto now = flow_time_now();
+  collector_->tick(now);
+  // Short of room: all of it at once.
+  for (std::uint32_t more = 1; more < FlowCollector::kSlices; ++more) {
+    if (collector_->flows() < room_ / 4 * 3) return;
+    collector_->tick(now);
+  }
+}
+
+MapFill TcPath::flow_fill() const { return {"flows", collector_->flows(), room_}; }
 
 void TcPath::attach_device(const TcDevice& device, bool is_pod, std::vector<Error>& errors) {
   Place place{device, is_pod, TcMethod::Link};
@@ -52,6 +86,11 @@ std::vector<Error> TcPath::attach(const TcDeviceRules& rules) {
   const auto wanted = find_tc_devices(rules);
   if (!wanted) return {wanted.error()};  // unknown is not none: what is attached stays
   std::vector<Error> errors;
+  auto replaced = std::exchange(replaced_, std::nullopt);
+  if (replaced) {
+    settings_->packet_flags |= TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS;
+    carry_flows_over(*replaced);
+  }
   std::map<std::uint32_t, bool> is_pod;
   for (const auto& device : wanted->external) is_pod[device.index] = false;
   for (const auto& device : wanted->pods) is_pod[device.index] = true;
@@ -61,6 +100,10 @@ std::vector<Error> TcPath::attach(const TcDeviceRules& rules) {
       if (at != attached_.end() && at->second.is_pod == is_pod[device.index]) continue;
       attach_device(device, is_pod[device.index], errors);
     }
+  }
+  if (replaced) {
+    carry_flows_over(*replaced);
+    settings_->packet_flags &= ~std::uint32_t{TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS};
   }
   if (auto pinned = programs_.pin_maps(); !pinned) errors.push_back(pinned.error());
 
@@ -81,7 +124,7 @@ std::vector<Error> TcPath::attach(const TcDeviceRules& rules) {
 }
 
 std::vector<Error> TcPath::repair() {
-  std::map<std::uint32_t, int> found;
+  std::map<std::uint32_t, std::size_t> found;
   for (const auto& hook : read_tc_hooks(pin_path_)) ++found[hook.device.index];
   std::vector<Place> damaged;
   for (const auto& [index, place] : attached_) {

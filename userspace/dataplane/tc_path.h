@@ -4,11 +4,14 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "dataplane/datapath.h"
+#include "dataplane/flow_collector.h"
+#include "dataplane/publisher.h"
 #include "dataplane/tc_devices.h"
 #include "dataplane/tc_programs.h"
 
@@ -24,7 +27,7 @@ class TcPath {
  public:
   /// Loads the programs on the datapath's maps, which must be attached already. Attaches nothing
   /// yet.
-  static Result<TcPath> load(const std::string& pin_path, const Datapath& datapath,
+  static Result<TcPath> load(const std::string& pin_path, Datapath& datapath,
                              const TcOptions& options);
 
   /// Attaches to the devices that the rules choose now, and detaches from all others. Errors, one
@@ -32,6 +35,11 @@ class TcPath {
   std::vector<Error> attach(const TcDeviceRules& rules);
   /// Puts programs back that somebody has taken off their devices. The same errors.
   std::vector<Error> repair();
+
+  /// Tidies the flow table up, a bounded slice; once a second.
+  void collect();
+  /// Flows now, about, and room for them.
+  [[nodiscard]] MapFill flow_fill() const;
 
   /// How many devices the path is on.
   [[nodiscard]] std::size_t device_count() const { return attached_.size(); }
@@ -43,11 +51,18 @@ class TcPath {
     bool is_pod = false;
     TcMethod method = TcMethod::Link;
   };
-  TcPath(std::string pin_path, TcPrograms programs);
+  TcPath(std::string pin_path, TcPrograms programs, FlowTable flows);
+  void carry_flows_over(FlowTable& from);
   void attach_device(const TcDevice& device, bool is_pod, std::vector<Error>& errors);
 
   std::string pin_path_;
   TcPrograms programs_;
+  // On the heap: the collector refers to it over moves of this object.
+  std::unique_ptr<FlowTable> flows_;
+  std::unique_ptr<FlowCollector> collector_;
+  std::uint32_t room_ = 0;
+  topolb_settings* settings_ = nullptr;
+  std::optional<FlowTable> replaced_;        // of the agent before, until the first attach()
   std::map<std::uint32_t, Place> attached_;  // by index of the device
   std::vector<TcHook> inherited_;            // of the agent before, until the first attach()
 };

@@ -4,9 +4,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <sys/random.h>
 #include <unistd.h>
 
-#include <map>
+#include <utility>
 
 #include "dataplane/kernel_maps.h"
 #include "lb_tc.skel.h"
@@ -23,16 +24,81 @@ struct TcObject {
 
 namespace {
 
-std::map<std::string, std::uint32_t> tc_sizes_by_name(const TcSizes& sizes) {
-  return {{"flows", sizes.flow_entries}, {"fragments", sizes.fragments}};
-}
-
 /// Whether a pinned map can go on in place of one that would be made anew.
 bool fits(const bpf_map* wanted, int fd, const std::string& name) {
   const auto info = map_info(fd, name);
   return info && info->key_size == bpf_map__key_size(wanted) &&
          info->value_size == bpf_map__value_size(wanted) &&
          info->max_entries == bpf_map__max_entries(wanted);
+}
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  if (::getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
+    seed = reinterpret_cast<std::uintptr_t>(&seed);  // before the kernel has any: never at run time
+  }
+  return seed;
+}
+
+const std::vector<std::string>& flow_table_maps() {
+  static const std::vector<std::string> names{"flow_facts", "flow_index", "flow_replies", "flows"};
+  return names;
+}
+
+void set_sizes(lb_tc& skeleton, const topolb_flow_facts& facts, std::uint32_t fragments) {
+  bpf_map__set_max_entries(skeleton.maps.flows, facts.lines * TOPOLB_FLOW_WAYS);
+  bpf_map__set_max_entries(skeleton.maps.flow_index, facts.lines);
+  bpf_map__set_max_entries(skeleton.maps.flow_replies, facts.reply_lines);
+  bpf_map__set_max_entries(skeleton.maps.fragments, fragments);
+}
+
+/// The maps of `names` that are pinned and fit; empty if one is missing.
+std::vector<std::pair<std::string, UniqueFd>> fitting_pins(const bpf_object* object,
+                                                           const std::string& pin_path,
+                                                           const std::vector<std::string>& names) {
+  std::vector<std::pair<std::string, UniqueFd>> pins;
+  for (const auto& name : names) {
+    auto pinned = open_pinned(pin_of_map(pin_path, name));
+    const bpf_map* wanted = bpf_object__find_map_by_name(object, name.c_str());
+    if (!pinned || !fits(wanted, pinned->get(), name)) return {};
+    pins.emplace_back(name, std::move(*pinned));
+  }
+  return pins;
+}
+
+/// A whole table, or nothing of it. The facts of the one that is used.
+Result<topolb_flow_facts> reuse_flow_table(bpf_object* object, const std::string& pin_path,
+                                           const topolb_flow_facts& wanted) {
+  const auto pins = fitting_pins(object, pin_path, flow_table_maps());
+  if (pins.empty()) return wanted;
+  topolb_flow_facts facts{};
+  const std::uint32_t row = 0;
+  if (bpf_map_lookup_elem(pins.front().second.get(), &row, &facts) != 0 ||
+      facts.lines != wanted.lines || facts.reply_lines != wanted.reply_lines) {
+    return wanted;
+  }
+  for (const auto& [name, fd] : pins) {
+    if (auto reused = reuse_map(object, name, fd.get()); !reused) return reused.error();
+  }
+  return facts;
+}
+
+Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts) {
+  skeleton.rodata->flow_seed = facts.seed;
+  skeleton.rodata->flow_lines = facts.lines;
+  skeleton.rodata->flow_reply_lines = facts.reply_lines;
+  skeleton.rodata->flow_id_bits = facts.id_bits;
+  // The per-socket maps have no user here.
+  bpf_map__set_autocreate(skeleton.maps.sockets, false);
+  bpf_map__set_autocreate(skeleton.maps.udp_sockets, false);
+  if (const int failed = lb_tc__load(&skeleton); failed != 0) {
+    return errno_error(-failed, "load the BPF programs of the per-packet path");
+  }
+  const std::uint32_t row = 0;
+  if (bpf_map_update_elem(bpf_map__fd(skeleton.maps.flow_facts), &row, &facts, BPF_ANY) != 0) {
+    return errno_error(errno, "write the facts of the flow table");
+  }
+  return {};
 }
 
 }  // namespace
@@ -43,40 +109,42 @@ TcPrograms& TcPrograms::operator=(TcPrograms&&) noexcept = default;
 TcPrograms::~TcPrograms() = default;
 
 const std::vector<std::string>& TcPrograms::own_map_names() {
-  static const std::vector<std::string> names{"flows", "fragments", "packet_events",
-                                              "reply_budgets"};
+  static const std::vector<std::string> names{"flow_facts",    "flow_index", "flow_replies",
+                                              "flows",         "fragments",  "packet_events",
+                                              "reply_budgets", "routes"};
   return names;
 }
 
 Result<TcPrograms> TcPrograms::load(
     const std::string& pin_path, const std::function<Result<UniqueFd>(const std::string&)>& shared,
     const TcSizes& sizes) {
+  silence_libbpf();
   TcPrograms programs;
   programs.pin_path_ = pin_path;
   programs.object_ = std::make_unique<TcObject>();
   lb_tc* skeleton = programs.object_->skeleton;
   if (skeleton == nullptr) return errno_error(errno, "open the BPF object of the per-packet path");
-  for (const auto& [name, size] : tc_sizes_by_name(sizes)) {
-    bpf_map__set_max_entries(bpf_object__find_map_by_name(skeleton->obj, name.c_str()), size);
-  }
   for (const auto& name : pinned_map_names()) {
     auto fd = shared(name);
     if (!fd) return fd.error();
     if (auto reused = reuse_map(skeleton->obj, name, fd->get()); !reused) return reused.error();
   }
-  for (const auto& name : own_map_names()) {
-    const auto pinned = open_pinned(pin_of_map(pin_path, name));
-    const bpf_map* wanted = bpf_object__find_map_by_name(skeleton->obj, name.c_str());
-    if (!pinned || !fits(wanted, pinned->get(), name)) continue;
-    if (auto reused = reuse_map(skeleton->obj, name, pinned->get()); !reused) return reused.error();
+  const auto wanted = flow_facts_for(sizes.flows, random_seed());
+  set_sizes(*skeleton, wanted, sizes.fragments);
+  const auto facts = reuse_flow_table(skeleton->obj, pin_path, wanted);
+  if (!facts) return facts.error();
+  for (const auto* name : {"fragments", "packet_events"}) {
+    for (const auto& [pin, fd] : fitting_pins(skeleton->obj, pin_path, {name})) {
+      if (auto reused = reuse_map(skeleton->obj, pin, fd.get()); !reused) return reused.error();
+    }
   }
-  // The per-socket maps have no user here.
-  bpf_map__set_autocreate(skeleton->maps.sockets, false);
-  bpf_map__set_autocreate(skeleton->maps.udp_sockets, false);
-  if (const int failed = lb_tc__load(skeleton); failed != 0) {
-    return errno_error(-failed, "load the BPF programs of the per-packet path");
-  }
+  if (auto loaded = load_object(*skeleton, *facts); !loaded) return loaded.error();
   return programs;
+}
+
+Result<FlowTable> TcPrograms::flow_table(const topolb_settings& settings) const {
+  return FlowTable::open([&](const std::string& name) { return map(name); }, Access::ReadWrite,
+                         settings);
 }
 
 int TcPrograms::ingress() const { return bpf_program__fd(object_->skeleton->progs.topolb_ingress); }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dataplane/bpf_map.h"
+#include "dataplane/flow_table.h"
 #include "maps/layout.h"
 #include "maps/limits.h"
 #include "util/result.h"
@@ -15,9 +16,9 @@
 
 namespace topolb::dataplane {
 
-/// max_entries of the maps that only the per-packet path has.
+/// Room in the maps that only the per-packet path has.
 struct TcSizes {
-  std::uint32_t flow_entries = TOPOLB_DEFAULT_FLOW_ENTRIES;
+  std::uint32_t flows = TOPOLB_DEFAULT_FLOWS;
   std::uint32_t fragments = TOPOLB_DEFAULT_FRAGMENTS;
 };
 
@@ -26,8 +27,8 @@ struct TcObject;  // the bpftool skeleton
 class TcPrograms {
  public:
   /// `shared(name)` opens a map that the socket hooks have (KernelMaps::open()'s names). The maps
-  /// of an agent before are taken over from `pin_path` when they are of the same sizes, so that
-  /// flows go on; others are made anew.
+  /// of an agent before are taken over from `pin_path` when they are of the same sizes; a flow
+  /// table of another size is replaced, and has to be carried over.
   static Result<TcPrograms> load(const std::string& pin_path,
                                  const std::function<Result<UniqueFd>(const std::string&)>& shared,
                                  const TcSizes& sizes);
@@ -42,6 +43,8 @@ class TcPrograms {
 
   /// A descriptor of its own of one of the maps; after load() it is always there.
   [[nodiscard]] Result<UniqueFd> map(const std::string& name) const;
+  /// The flow table that these programs use. `settings` must outlive it.
+  [[nodiscard]] Result<FlowTable> flow_table(const topolb_settings& settings) const;
   /// Pins the maps that were made anew, after the programs are attached.
   Result<void> pin_maps();
 

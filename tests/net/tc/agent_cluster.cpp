@@ -61,9 +61,14 @@ void AgentCluster::write(const std::string& file, const std::string& text) const
 }
 
 void AgentCluster::start_agent(int node, const Words& more) {
-  Words command{program("TOPOLBD"), "--node",     fmt::format("n{}", node),
-                "--manifests",      directory_ / "manifests",
-                "--cgroup",         cgroup(node), "--pin-path",
+  Words command{program("TOPOLBD"),
+                "--node",
+                fmt::format("n{}", node),
+                "--manifests",
+                directory_ / "manifests",
+                "--cgroup",
+                cgroup(node),
+                "--pin-path",
                 pin_path(node)};
   command.insert(command.end(), more.begin(), more.end());
   Process::Preparation prepare;
@@ -93,8 +98,7 @@ Outcome AgentCluster::topolb(int node, Words words) const {
 
 Server& AgentCluster::serve(const std::string& place, const std::string& address,
                             Protocol protocol) {
-  topology_.inside(place,
-                   [&] { servers_.push_back(std::make_unique<Server>(address, protocol)); });
+  topology_.inside(place, [&] { servers_.push_back(std::make_unique<Server>(address, protocol)); });
   return *servers_.back();
 }
 
@@ -134,9 +138,10 @@ std::string dual_stack_text(const DualStackService& service,
         "{{name: u, port: 8080, protocol: UDP}}]\nendpoints:{2}\n",
         service.name, ipv6 ? "v6" : "v4", endpoints.empty() ? " []" : "");
     for (const auto& endpoint : endpoints) {
-      text += fmt::format("- {{addresses: [\"{}\"], nodeName: n{}, conditions: {{{}}}}}\n",
-                          fmt::format(ipv6 ? "fd00:1:{}::2" : "10.1.{}.2", endpoint.pod),
-                          endpoint.pod, endpoint.conditions);
+      text += fmt::format(
+          "- {{addresses: [\"{}\"], nodeName: n{}, conditions: {{{}}}}}\n",
+          ipv6 ? fmt::format("fd00:1:{}::2", endpoint.pod) : fmt::format("10.1.{}.2", endpoint.pod),
+          endpoint.pod, endpoint.conditions);
     }
   }
   return text;

@@ -2,6 +2,7 @@
 // Two real agents serve every kind of client, from outside and from pods, with no kube-proxy rule
 // anywhere. Sources: issue of the per-packet path; design.md 3; kube-proxy's behaviour.
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -87,8 +88,8 @@ TEST_F(TcAgents, EveryServiceTypeFromOutsideAndFromPods) {
 }
 
 TEST_F(TcAgents, ExternalTrafficPolicyLocal) {
-  cluster_.write("web.yaml", dual_stack_text(web_with("externalTrafficPolicy: Local"),
-                                             {{.pod = 2}}));
+  cluster_.write("web.yaml",
+                 dual_stack_text(web_with("externalTrafficPolicy: Local"), {{.pod = 2}}));
   start();
   for (const auto& at : {kIPv4, kIPv6}) {
     auto& server = cluster_.serve("pod2", at.pod2, Protocol::TCP);
@@ -174,8 +175,8 @@ TEST_F(TcAgents, DevicesComeAndGo) {
 
   // Somebody takes a program off.
   const auto link = "links/tc-ingress-" + std::to_string(::if_nametoindex("eth0"));
-  const auto detached = run_to_end({"bpftool", "link", "detach", "pinned",
-                                    cluster_.pin_path(1) + "/" + link});
+  const auto detached =
+      run_to_end({"bpftool", "link", "detach", "pinned", cluster_.pin_path(1) + "/" + link});
   EXPECT_EQ(detached.exit_code, 0) << detached.err;
   EXPECT_TRUE(become("<eth0>eth0<pod1>pod1<other8>other8")) << devices() << ": repaired";
   EXPECT_TRUE(cluster_.comes_to("client", kIPv4.node1, kIPv4.pod1));
@@ -186,8 +187,7 @@ TEST_F(TcAgents, RestartKeepsConnectionsAndCleanupLeavesNothing) {
   cluster_.serve("pod2", kIPv4.pod2, Protocol::UDP);
   start({"--pod-devices", "pod*"});
   std::unique_ptr<UdpClient> client;
-  cluster_.topology().inside("client",
-                             [&] { client = std::make_unique<UdpClient>(Family::IPv4); });
+  cluster_.topology().inside("client", [&] { client = std::make_unique<UdpClient>(Family::IPv4); });
   EXPECT_EQ(client->ask(kIPv4.node1).backend, kIPv4.pod2);
   for (const int signal : {SIGTERM, SIGKILL}) {
     cluster_.stop_agent(1, signal);

@@ -292,7 +292,8 @@ TEST(TcDevices, DefaultRoutesNamesAndGlobs) {
   run("ip route add 198.18.0.0/24 dev eth0");
   EXPECT_EQ(::poll(&changed, 1, 1000), 1);
   EXPECT_FALSE(monitor->drain()) << "no default route";
-  found = dataplane::find_tc_devices({.external = {"pod1", "gone0"}, .addresses = {}, .pods = {"pod*"}});
+  found = dataplane::find_tc_devices(
+      {.external = {"pod1", "gone0"}, .addresses = {}, .pods = {"pod*"}});
   ASSERT_TRUE(found);
   EXPECT_EQ(names(found->external), std::vector<std::string>{"pod1"});
   EXPECT_EQ(names(found->pods), std::vector<std::string>{"pod9"});

@@ -148,8 +148,7 @@ void TcTopology::inside(const std::string& place, const std::function<void()>& w
   std::exception_ptr failure;
   std::thread thread([&] {
     try {
-      const UniqueFd there(
-          ::open(netns_path(place).c_str(), O_RDONLY | O_CLOEXEC));
+      const UniqueFd there(::open(netns_path(place).c_str(), O_RDONLY | O_CLOEXEC));
       if (::setns(there.get(), CLONE_NEWNET) != 0) throw std::runtime_error("enter " + place);
       work();
     } catch (...) {
