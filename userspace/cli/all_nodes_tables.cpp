@@ -40,6 +40,7 @@ std::string tiers_text(const TrafficSpread& spread, const std::vector<std::strin
     counts[{rank, outcome_word(outcome)}] += outcome.nodes.size();
   }
   std::vector<std::string> texts;
+  texts.reserve(counts.size());
   for (const auto& [what, count] : counts) {
     texts.push_back(fmt::format("{} {}", what.second, count));
   }

@@ -176,7 +176,8 @@ std::vector<PortSpread> spread_on_all_nodes(const Service& service,
     const auto endpoints = endpoints_of(*ports[i].port, ports[i].family, slices);
     const auto spread_of = [&](TrafficOf traffic_of) {
       auto outcomes = outcomes_of(groups, i, traffic_of);
-      return Spreader(endpoints, outcomes, nodes).spread(std::move(outcomes), keys);
+      Spreader spreader(endpoints, outcomes, nodes);
+      return spreader.spread(std::move(outcomes), keys);
     };
     PortSpread& spread = spreads.emplace_back();
     spread.key = plan.key;

@@ -59,6 +59,7 @@ std::string annotation_value(const std::vector<std::string>& keys) {
 
 std::string spec_value(const std::vector<std::string>& keys) {
   std::vector<std::string> texts;
+  texts.reserve(keys.size());
   for (const auto& key : keys) texts.push_back(json_text(key));
   return keys.empty() ? "null" : fmt::format("[{}]", fmt::join(texts, ","));
 }
