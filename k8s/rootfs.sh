@@ -16,7 +16,7 @@ libraries=$(ldd "$@" | sed -n 's/^.*=> \(\/[^ ]*\) .*/\1/p; s/^\t\(\/[^ ]*\) .*/
 for file in $libraries /etc/ssl/certs/ca-certificates.crt /etc/ssl/openssl.cnf; do
   copy "$file"
 done
-mkdir -p "$root/usr/local/bin" "$root/usr/lib/ssl" "$root/sys/fs/bpf" "$root/run/topolb/cgroup2" "$root/tmp"
+mkdir -p "$root/usr/local/bin" "$root/usr/lib/ssl" "$root/sys/fs/bpf" "$root/run/topolb/cgroup2" "$root/run/netns" "$root/tmp"
 cp "$@" "$root/usr/local/bin/"
 echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
 # Where OpenSSL looks for both.

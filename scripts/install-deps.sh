@@ -14,7 +14,7 @@ build_packages=(
 )
 test_packages=(
   libgtest-dev libgmock-dev clang-format clang-tidy shellcheck
-  iproute2 iptables nftables procps python3 util-linux
+  iproute2 iptables nftables procps python3 util-linux ca-certificates
   # The Helm chart is rendered by the libraries that Helm is made of.
   python3-yaml golang-go golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev
   golang-github-xeipuuv-gojsonschema-dev

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <array>
+
 #include "api_server.h"
 #include "kube/server_url.h"
 #include "test_cluster.h"
@@ -29,6 +31,32 @@ class SimulatedCluster final : public TestCluster {
     server_.clear_faults();
     if (refuse) server_.inject({.target = "endpointslices", .times = 1 << 20, .status = 403});
   }
+  void disturb(unsigned choice) override {
+    static const std::array<const char*, 3> kTargets{"services", "slices", "nodes"};
+    test::Fault fault{.target = kTargets.at(choice % 3)};
+    switch (choice / 3 % 6) {
+      case 0:
+        fault.status = 500;
+        break;
+      case 1:
+        fault.status = 429;
+        break;
+      case 2:
+        fault.status = 410;
+        break;
+      case 3:
+        fault.cut = choice;
+        break;
+      case 4:
+        fault.per_byte = std::chrono::microseconds(20);
+        break;
+      default:
+        server_.break_connections();
+        return;
+    }
+    server_.inject(fault);
+  }
+  void calm() override { server_.clear_faults(); }
   void put(const web::json::value& object) override { server_.store().put(object); }
   void remove(const std::string& kind, const std::string& name_space,
               const std::string& name) override {

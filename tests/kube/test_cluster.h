@@ -41,6 +41,10 @@ class TestCluster {
   virtual void put(const web::json::value& object) = 0;
   virtual void remove(const std::string& kind, const std::string& name_space,
                       const std::string& name) = 0;
+  /// One of the next answers goes wrong, in a way that `choice` decides, where it can be made to.
+  virtual void disturb(unsigned choice) { (void)choice; }
+  /// No more of that, also of what was to come.
+  virtual void calm() {}
   virtual void stop() = 0;
   virtual void start() = 0;
   /// No watch can go on from a version of before.
