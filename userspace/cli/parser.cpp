@@ -28,6 +28,13 @@ bool Parser::parse(int argc, const char* const* argv, std::string& ret_error) {
     const std::string what = mismatch.what();
     ret_error = fmt::format("{} needs a value", what.substr(0, what.find(':')));
     return false;
+  } catch (const CLI::ConversionError& conversion) {
+    // Texts take anything, so it is a flag: "Could not convert: --spec = foo".
+    const std::string what = conversion.what();
+    const auto name = what.find("--");
+    ret_error = fmt::format("{} takes no value",
+                            what.substr(std::min(name, what.size()), what.find(" =") - name));
+    return false;
   } catch (const CLI::ParseError& parse_error) {
     ret_error = printable(parse_error.what());
     return false;
@@ -48,7 +55,8 @@ std::string Parser::noun() const {
 }
 
 std::optional<std::string> Parser::extra() const {
-  const auto extras = app_->remaining(true);
+  auto extras = app_->remaining(true);
+  std::erase(extras, "--");  // where options end
   return extras.empty() ? std::nullopt : std::optional(extras.front());
 }
 

@@ -2,6 +2,7 @@
 // `topolb topology get`, `set` and `unset`: a Service's topology keys through the API.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <system_error>
@@ -60,9 +61,17 @@ int fail_with(const Invocation& call, const Error& error, const TopologyChange& 
                              : call.fail(kExitFailed, explanation);
 }
 
+/// The names of namespaces and Services are DNS labels.
+bool may_be_name(const std::string& name) {
+  return std::ranges::all_of(
+      name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+}
+
 std::optional<core::ObjectKey> service_argument(const Invocation& call, int& ret_exit_code) {
   const auto name = parse_object_name(call.options.object);
-  if (name && name->port.empty()) return name->service;
+  const bool is_good = name && name->port.empty() && may_be_name(name->service.namespace_name) &&
+                       may_be_name(name->service.name);
+  if (is_good) return name->service;
   ret_exit_code = call.fail(
       kExitUsage,
       fmt::format("'{}' is not NAMESPACE/NAME, such as default/web", call.options.object));
