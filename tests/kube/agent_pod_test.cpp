@@ -57,6 +57,8 @@ class AgentPod : public AgentOfACluster {
   AgentPod() {
     // In this process's mounts only. The kubelet writes tokens so: a directory beside, then the
     // link.
+    sandbox_.add_node_address("10.0.0.1");
+    test::run("ip route add default via 10.0.0.254");
     if (mount("tmpfs", "/run", "tmpfs", 0, nullptr) != 0) throw std::runtime_error("mount /run");
     fs::create_directories(kAccount);
     const auto server = cluster->config();
@@ -95,6 +97,7 @@ class AgentPod : public AgentOfACluster {
 
 TEST_P(AgentPod, RunsWithTheRightsOfItsDaemonSet) {
   start_agent();
+  EXPECT_TRUE(agent().wait_for("packets of 1 device pass the per-packet path"));
   EXPECT_TRUE(agent().wait_for("give --api-server"))
       << "the address in the environment may be ours";
   expect_only(kOne);
@@ -122,6 +125,7 @@ TEST_P(AgentPod, IsCleanedUpWithTheRightsOfThatDaemonSet) {
 TEST_P(AgentPod, RunsWithLess) {
   with_capabilities({"BPF", "NET_ADMIN", "PERFMON"});
   start_agent();
+  EXPECT_TRUE(agent().wait_for("packets of 1 device pass the per-packet path"));
   expect_only(kOne);
 }
 
