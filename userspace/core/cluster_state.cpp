@@ -194,12 +194,6 @@ std::vector<const ClusterState::NamedEntry*> ClusterState::sorted_entries() cons
   return entries;
 }
 
-std::size_t ClusterState::plan_size() const {
-  std::size_t size = 0;
-  for (const auto& [key, entry] : services_) size += entry.plans.size();
-  return size;
-}
-
 std::vector<ServicePortPlan> ClusterState::plan() const {
   std::vector<ServicePortPlan> plans;
   for (const NamedEntry* entry : sorted_entries()) {
@@ -210,8 +204,9 @@ std::vector<ServicePortPlan> ClusterState::plan() const {
 
 std::vector<Problem> ClusterState::problems() const {
   std::vector<Problem> problems;
-  for (const auto& [key, entry] : services_) {
-    problems.insert(problems.end(), entry.problems.begin(), entry.problems.end());
+  for (const NamedEntry* entry : troubled_) {
+    const auto& own = entry->second.problems;
+    problems.insert(problems.end(), own.begin(), own.end());
   }
   std::sort(problems.begin(), problems.end());
   return problems;

@@ -84,7 +84,7 @@ class ClusterState {
   /// The plan of every Service as of the last replan(), sorted by key.
   [[nodiscard]] std::vector<ServicePortPlan> plan() const;
   /// How many entries plan() has.
-  [[nodiscard]] std::size_t plan_size() const;
+  [[nodiscard]] std::size_t plan_size() const { return plan_size_; }
   /// The planner's problems as of the last replan(), sorted. Decoding problems are not here.
   [[nodiscard]] std::vector<Problem> problems() const;
   [[nodiscard]] const PlanOptions& options() const { return options_; }
@@ -126,6 +126,7 @@ class ClusterState {
   void change_claims(const NamedEntry& entry, bool claim);
   void node_changed(const std::string& name, const Labels* before, const Labels* after);
   void plan_entry(NamedEntry& named, Planner& planner);
+  void note_problems(const NamedEntry& entry);
   void leave_lost_frontends_out(NamedEntry& entry);
   void index_backend_nodes(NamedEntry& named);
   void forget_empty_entries();
@@ -137,6 +138,8 @@ class ClusterState {
   FrontendClaims claims_;
   std::unordered_map<std::string, std::vector<NamedEntry*>> keyed_by_backend_node_;
   std::vector<NamedEntry*> dirty_;
+  std::unordered_set<const NamedEntry*> troubled_;  // those with problems
+  std::size_t plan_size_ = 0;
   std::set<ObjectKey> last_replanned_;
 };
 

@@ -51,6 +51,7 @@ std::vector<Operation> ClusterState::replan() {
     plan_entry(*entry, planner);
     append_moved(after, entry->second.plans);
   }
+  plan_size_ = plan_size_ + after.size() - before.size();
   std::vector<Operation> operations = diff(before, after);
   auto planned = after.begin();
   for (NamedEntry* entry : dirty_) {
@@ -69,7 +70,16 @@ void ClusterState::plan_entry(NamedEntry& named, Planner& planner) {
   entry.plans = std::move(plan.ports);
   entry.problems = std::move(plan.problems);
   leave_lost_frontends_out(named);
+  note_problems(named);
   index_backend_nodes(named);
+}
+
+void ClusterState::note_problems(const NamedEntry& entry) {
+  if (entry.second.problems.empty()) {
+    troubled_.erase(&entry);
+  } else {
+    troubled_.insert(&entry);
+  }
 }
 
 void ClusterState::leave_lost_frontends_out(NamedEntry& entry) {
