@@ -25,7 +25,7 @@ std::string words_of(const core::TrafficPlan& traffic) {
 }
 
 std::string describe_one(const core::PublishService& operation) {
-  const auto& plan = operation.plan;
+  const auto& plan = *operation.plan;
   auto words = fmt::format("service {}: {}", name_of(plan.key), words_of(plan.internal));
   if (plan.external && *plan.external != plan.internal) {
     words += fmt::format("; from outside {}", words_of(*plan.external));

@@ -52,11 +52,11 @@ Controller::Controller(core::PlanOptions options, dataplane::Datapath& datapath,
 Result<void> Controller::start(PacketPath& packets) {
   const Stopwatch watch;
   const auto operations = state_.replan();
-  const auto plan = state_.plan();
+  const auto plan = state_.shared_plan();
   publisher_.take_over(plan);
   if (auto attached = datapath_.attach(); !attached) return attached;
   packets.start();
-  if (state_.find_node(state_.options().node_name) == nullptr) {
+  if (!state_.has_node(state_.options().node_name)) {
     spdlog::warn("node {}: there is no Node object of this name, so it has no labels",
                  state_.options().node_name);
   }
@@ -88,9 +88,9 @@ void Controller::take_in(ObjectChanges&& changes) {
     if (auto* service = std::get_if<core::Service>(&object.object)) {
       take_in(std::move(*service));
     } else if (auto* slice = std::get_if<core::EndpointSlice>(&object.object)) {
-      state_.put(std::move(*slice));
+      state_.put(*slice);
     } else if (auto* node = std::get_if<core::Node>(&object.object)) {
-      state_.put(std::move(*node));
+      state_.put(*node);
     } else {
       remove(object.id);  // no longer served: it has become headless, say
     }

@@ -97,7 +97,7 @@ AllNodesView all_nodes_view(const core::ClusterState& state, std::vector<core::P
   for (auto port = plan.begin(); port != plan.end();) {
     const auto& key = port->key.service;
     for (auto& spread :
-         core::spread_on_all_nodes(*state.find_service(key), state.slices_of(key), table)) {
+         core::spread_on_all_nodes(*state.find_service(key), state.endpoints_of(key), table)) {
       // A frontend that is another Service's leaves this one without external traffic.
       if (!port->external) spread.external.reset();
       view.ports.push_back(std::move(spread));

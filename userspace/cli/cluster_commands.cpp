@@ -17,7 +17,7 @@ namespace {
 
 void warn_of_unknown_node(const Invocation& call, const core::ClusterState& state) {
   const std::string& node = call.options.node;
-  if (state.find_node(node) != nullptr) return;
+  if (state.has_node(node)) return;
   call.warn(
       fmt::format("there is no Node {}: it has no labels, so only '*' and policies match", node));
 }
@@ -115,7 +115,7 @@ int run_explain(const Invocation& call) {
   warn_of_unknown_node(call, state);
   ExplainView view{call.options.node, name->service,
                    core::explain_service(*state.find_service(name->service),
-                                         state.slices_of(name->service), state.node_view())};
+                                         state.endpoints_of(name->service), state.node_view())};
   std::vector<std::string> ports;
   for (const auto& port : view.explanation.ports) {
     const auto text = port_text(port.key.port, port.key.protocol);

@@ -77,9 +77,9 @@ void put(kube::DecodedObject decoded, ClusterInput& input, std::set<core::Proble
   if (auto* service = std::get_if<core::Service>(&decoded.object)) {
     input.state.put(std::move(*service));
   } else if (auto* slice = std::get_if<core::EndpointSlice>(&decoded.object)) {
-    input.state.put(std::move(*slice));
+    input.state.put(*slice);
   } else if (auto* node = std::get_if<core::Node>(&decoded.object)) {
-    input.state.put(std::move(*node));
+    input.state.put(*node);
   }
 }
 

@@ -112,11 +112,11 @@ Result<MovesView> read_moves(kube::Api& api, const TopologyChange& change) {
   if (!slices) return slices.error();
   core::ClusterState state({});
   for (auto& object : nodes->objects) {
-    if (auto* node = std::get_if<core::Node>(&object.object)) state.put(std::move(*node));
+    if (auto* node = std::get_if<core::Node>(&object.object)) state.put(*node);
   }
   for (auto& object : slices->objects) {
     if (auto* slice = std::get_if<core::EndpointSlice>(&object.object)) {
-      state.put(std::move(*slice));
+      state.put(*slice);
     }
   }
   core::NodeTable table(state.nodes());
@@ -124,7 +124,7 @@ Result<MovesView> read_moves(kube::Api& api, const TopologyChange& change) {
   for (std::uint32_t node = 0; node < table.size(); ++node) view.nodes.push_back(table.name(node));
   if (!change.object.service) return view;
   view.ports =
-      core::moves_on_all_nodes(change.before(), change.after(), state.slices_of(key), table);
+      core::moves_on_all_nodes(change.before(), change.after(), state.endpoints_of(key), table);
   return view;
 }
 

@@ -10,41 +10,22 @@
 namespace topolb::core {
 namespace {
 
-bool by_key(const EndpointSlice* a, const EndpointSlice* b) { return a->key < b->key; }
-
-// The labels whose value or presence differs, sorted.
-std::vector<std::string_view> changed_labels(const Labels* before, const Labels* after) {
-  const Labels none;
-  const Labels& old_labels = before == nullptr ? none : *before;
-  const Labels& new_labels = after == nullptr ? none : *after;
-  std::vector<std::string_view> changed;
-  for (const auto& [key, value] : old_labels) {
-    const auto now = new_labels.find(key);
-    if (now == new_labels.end() || now->second != value) changed.push_back(key);
-  }
-  for (const auto& [key, value] : new_labels) {
-    if (!old_labels.contains(key)) changed.push_back(key);
-  }
-  // endpoint.zone stands for this label while the Node object is unknown.
-  if ((before == nullptr) != (after == nullptr)) changed.push_back(kZoneLabel);
-  std::sort(changed.begin(), changed.end());
-  return changed;
+bool contains(const std::vector<std::string>& labels, std::string_view key) {
+  return std::find(labels.begin(), labels.end(), key) != labels.end();
 }
 
-bool contains(const std::vector<std::string_view>& sorted, std::string_view key) {
-  return std::binary_search(sorted.begin(), sorted.end(), key);
-}
-
-bool has_zone_hints(const std::vector<const EndpointSlice*>& slices) {
-  return std::any_of(slices.begin(), slices.end(), [](const EndpointSlice* slice) {
-    return std::any_of(slice->endpoints.begin(), slice->endpoints.end(),
-                       [](const Endpoint& endpoint) { return !endpoint.zone_hints.empty(); });
-  });
+bool uses_any(const TopologyKeys& keys, const std::vector<std::string>& labels) {
+  return std::any_of(keys.keys.begin(), keys.keys.end(),
+                     [&](const std::string& key) { return contains(labels, key); });
 }
 
 }  // namespace
 
-ClusterState::ClusterState(PlanOptions options) : options_(std::move(options)) {}
+ClusterState::ClusterState(PlanOptions options)
+    : options_(std::move(options)),
+      pools_(std::make_unique<Pools>()),
+      no_endpoints_(*pools_),
+      nodes_(*pools_) {}
 
 bool ClusterState::is_served(const Service& service) const {
   if (options_.scope == Scope::OptedIn && !service.opted_in) return false;
@@ -53,14 +34,18 @@ bool ClusterState::is_served(const Service& service) const {
          service.service_proxy_name == options_.service_proxy_name;
 }
 
+const TopologyKeys& ClusterState::keys_of(const ServiceEntry& entry) const {
+  return pools_->topology_keys[entry.keys];
+}
+
 bool ClusterState::is_keyed(const ServiceEntry& entry) const {
-  return entry.service && !entry.keys.keys.empty() && is_served(*entry.service);
+  return entry.service && !keys_of(entry).keys.empty() && is_served(*entry.service);
 }
 
 ClusterState::NamedEntry& ClusterState::entry_of(const ObjectKeyView& key) {
   const auto found = services_.find(key);
   if (found != services_.end()) return *found;
-  return *services_.try_emplace(ObjectKey{std::string(key.namespace_name), std::string(key.name)})
+  return *services_.try_emplace({std::string(key.namespace_name), std::string(key.name)}, *pools_)
               .first;
 }
 
@@ -73,8 +58,7 @@ void ClusterState::put(Service service) {
   NamedEntry& entry = entry_of(service.key);
   if (entry.second.service == service) return;
   change_claims(entry, false);
-  entry.second.keys = topology_keys_of(service);
-  entry.second.service = std::move(service);
+  take_service(entry.second, std::move(service));
   change_claims(entry, true);
   mark_dirty(entry);
 }
@@ -83,9 +67,14 @@ void ClusterState::remove_service(const ObjectKey& key) {
   const auto entry = services_.find(key);
   if (entry == services_.end() || !entry->second.service) return;
   change_claims(*entry, false);
-  entry->second.service.reset();
-  entry->second.keys = {};
+  take_service(entry->second, std::nullopt);
   mark_dirty(*entry);
+}
+
+void ClusterState::take_service(ServiceEntry& entry, std::optional<Service> service) {
+  if (entry.service) pools_->topology_keys.release(entry.keys);
+  entry.service = std::move(service);
+  if (entry.service) entry.keys = pools_->topology_keys.acquire(topology_keys_of(*entry.service));
 }
 
 // Claims or releases the frontends of the entry's Service. Where that changes who gets one, all
@@ -107,81 +96,80 @@ void ClusterState::change_claims(const NamedEntry& entry, bool claim) {
   }
 }
 
-void ClusterState::put(EndpointSlice slice) {
-  slice.endpoints.shrink_to_fit();
-  const auto known = slices_.find(slice);
-  if (known == slices_.end()) {
-    attach_slice(*slices_.insert(std::move(slice)).first);
-    return;
+void ClusterState::put(const EndpointSlice& slice) {
+  NamedEntry& entry = entry_of({slice.key.namespace_name, slice.service_name});
+  if (const auto known = slices_.find(ObjectKeyView(slice.key)); known != slices_.end()) {
+    if (known->entry == &entry) {
+      if (entry.second.endpoints.update(known->number, slice)) mark_dirty(entry);
+      return;
+    }
+    remove(known);  // it was another Service's
   }
-  if (*known == slice) return;
-  detach_slice(*known);
-  auto node = slices_.extract(known);
-  node.value() = std::move(slice);
-  attach_slice(*slices_.insert(std::move(node)).position);
+  slices_.insert({&entry, entry.second.endpoints.add(slice)});
+  mark_dirty(entry);
 }
 
 void ClusterState::remove_slice(const ObjectKey& key) {
-  const auto known = slices_.find(key);
-  if (known == slices_.end()) return;
-  detach_slice(*known);
-  slices_.erase(known);
+  const auto known = slices_.find(ObjectKeyView(key));
+  if (known != slices_.end()) remove(known);
 }
 
-void ClusterState::attach_slice(const EndpointSlice& slice) {
-  NamedEntry& entry = entry_of({slice.key.namespace_name, slice.service_name});
-  auto& slices = entry.second.slices;
-  slices.insert(std::upper_bound(slices.begin(), slices.end(), &slice, by_key), &slice);
-  mark_dirty(entry);
+void ClusterState::remove(Slices::iterator slice) {
+  const SliceRef removed = *slice;
+  slices_.erase(slice);  // first: it is found by its name
+  removed.entry->second.endpoints.remove(removed.number);
+  mark_dirty(*removed.entry);
 }
 
-void ClusterState::detach_slice(const EndpointSlice& slice) {
-  NamedEntry& entry = entry_of({slice.key.namespace_name, slice.service_name});
-  std::erase(entry.second.slices, &slice);
-  mark_dirty(entry);
-}
+void ClusterState::put(const Node& node) { node_changed(node.name, nodes_.put(node)); }
 
-void ClusterState::put(Node node) {
-  const auto known = nodes_.find(node.name);
-  if (known != nodes_.end() && known->second == node) return;
-  node_changed(node.name, known == nodes_.end() ? nullptr : &known->second.labels, &node.labels);
-  if (known == nodes_.end()) {
-    std::string name = node.name;
-    nodes_.emplace(std::move(name), std::move(node));
-  } else {
-    known->second = std::move(node);
-  }
-}
+void ClusterState::remove_node(const std::string& name) { node_changed(name, nodes_.remove(name)); }
 
-void ClusterState::remove_node(const std::string& name) {
-  const auto known = nodes_.find(name);
-  if (known == nodes_.end()) return;
-  node_changed(name, &known->second.labels, nullptr);
-  nodes_.erase(known);
-}
-
-void ClusterState::node_changed(const std::string& name, const Labels* before,
-                                const Labels* after) {
-  const auto changed = changed_labels(before, after);
-  if (changed.empty()) return;
-  const auto uses_changed_key = [&](const ServiceEntry& entry) {
-    return std::any_of(entry.keys.keys.begin(), entry.keys.keys.end(),
-                       [&](const std::string& key) { return contains(changed, key); });
-  };
+void ClusterState::node_changed(const std::string& name, std::vector<std::string> labels) {
+  if (labels.empty()) return;
   if (name == options_.node_name) {
-    const bool zone_changed = contains(changed, kZoneLabel);
-    for (NamedEntry& entry : services_) {
-      const bool affected = is_keyed(entry.second)
-                                ? uses_changed_key(entry.second)
-                                : zone_changed && has_zone_hints(entry.second.slices);
-      if (affected) mark_dirty(entry);
-    }
-    return;
+    own_node_changed(labels);
+  } else {
+    auto& known = changed_nodes_[name];
+    known.insert(known.end(), labels.begin(), labels.end());
   }
-  const auto keyed = keyed_by_backend_node_.find(name);
-  if (keyed == keyed_by_backend_node_.end()) return;
-  for (NamedEntry* entry : keyed->second) {
-    if (uses_changed_key(entry->second)) mark_dirty(*entry);
+}
+
+void ClusterState::own_node_changed(const std::vector<std::string>& labels) {
+  const bool zone_changed = contains(labels, kZoneLabel);
+  const auto has_zone_hints = [&](PoolId placement) {
+    return !pools_->placements[placement].zone_hints.empty();
+  };
+  for (NamedEntry& entry : services_) {
+    const bool affected =
+        is_keyed(entry.second)
+            ? uses_any(keys_of(entry.second), labels)
+            : zone_changed && entry.second.endpoints.any_placement(has_zone_hints);
+    if (affected) mark_dirty(entry);
+  }
+}
+
+// Looks at every endpoint, once for all Nodes that changed: an index of who has a backend where
+// would take more memory than the endpoints.
+void ClusterState::mark_those_on_changed_nodes() {
+  const auto changed = std::exchange(changed_nodes_, {});
+  std::vector<const std::vector<std::string>*> changed_at(pools_->placements.limit(), nullptr);
+  bool any = false;
+  for (PoolId id = 0; id < changed_at.size(); ++id) {
+    const auto found = changed.find(pools_->placements[id].node_name);
+    if (found == changed.end()) continue;
+    changed_at[id] = &found->second;
+    any = true;
+  }
+  if (!any) return;
+  for (NamedEntry& entry : services_) {
+    if (entry.second.dirty || !is_keyed(entry.second)) continue;
+    const TopologyKeys& keys = keys_of(entry.second);
+    if (entry.second.endpoints.any_placement([&](PoolId placement) {
+          return changed_at[placement] != nullptr && uses_any(keys, *changed_at[placement]);
+        })) {
+      mark_dirty(entry);
+    }
   }
 }
 
@@ -196,6 +184,13 @@ std::vector<const ClusterState::NamedEntry*> ClusterState::sorted_entries() cons
 
 std::vector<ServicePortPlan> ClusterState::plan() const {
   std::vector<ServicePortPlan> plans;
+  for (const SharedPlan& plan : shared_plan()) plans.push_back(*plan);
+  return plans;
+}
+
+std::vector<SharedPlan> ClusterState::shared_plan() const {
+  std::vector<SharedPlan> plans;
+  plans.reserve(plan_size_);
   for (const NamedEntry* entry : sorted_entries()) {
     plans.insert(plans.end(), entry->second.plans.begin(), entry->second.plans.end());
   }
@@ -218,30 +213,15 @@ const Service* ClusterState::find_service(const ObjectKey& key) const {
   return &*entry->second.service;
 }
 
-const Node* ClusterState::find_node(const std::string& name) const {
-  const auto node = nodes_.find(name);
-  return node == nodes_.end() ? nullptr : &node->second;
-}
-
-std::vector<const Node*> ClusterState::nodes() const {
-  std::vector<const Node*> nodes;
-  nodes.reserve(nodes_.size());
-  for (const auto& [name, node] : nodes_) nodes.push_back(&node);
-  std::sort(nodes.begin(), nodes.end(),
-            [](const Node* a, const Node* b) { return a->name < b->name; });
-  return nodes;
-}
-
-std::vector<const EndpointSlice*> ClusterState::slices_of(const ObjectKey& service) const {
+const ServiceEndpoints& ClusterState::endpoints_of(const ObjectKey& service) const {
   const auto entry = services_.find(service);
-  if (entry == services_.end()) return {};
-  return entry->second.slices;
+  return entry == services_.end() ? no_endpoints_ : entry->second.endpoints;
 }
 
 NodeView ClusterState::node_view() const {
-  return {options_.node_name, [this](const std::string& name) -> const Labels* {
-            const Node* node = find_node(name);
-            return node == nullptr ? nullptr : &node->labels;
+  return {options_.node_name, [this](const std::string& name) { return nodes_.contains(name); },
+          [this](const std::string& name, std::string_view key) {
+            return nodes_.label(name, std::string(key));
           }};
 }
 

@@ -27,9 +27,10 @@ bool contains(const std::vector<Frontend>& sorted, const Frontend& frontend) {
 
 class Differ {
  public:
-  void put(const ServicePortPlan* before, const ServicePortPlan& after) {
+  void put(const ServicePortPlan* before, const SharedPlan& planned) {
+    const ServicePortPlan& after = *planned;
     if (before == nullptr || !same_publication(*before, after)) {
-      operations_.emplace_back(PublishService{after});
+      operations_.emplace_back(PublishService{planned});
     }
     for (const Frontend& frontend : after.frontends) {
       if (before != nullptr && contains(before->frontends, frontend)) continue;
@@ -76,23 +77,37 @@ bool in_datapath(const ServicePortPlan& plan) { return plan.key.protocol != Prot
 
 }  // namespace
 
-std::vector<Operation> diff(const std::vector<ServicePortPlan>& before,
-                            const std::vector<ServicePortPlan>& after) {
+std::vector<Operation> diff(const std::vector<SharedPlan>& before,
+                            const std::vector<SharedPlan>& after) {
   Differ differ;
   auto old = before.begin();
   auto now = after.begin();
   while (old != before.end() || now != after.end()) {
-    const bool gone = now == after.end() || (old != before.end() && old->key < now->key);
-    const bool is_new = old == before.end() || (now != after.end() && now->key < old->key);
+    const bool gone = now == after.end() || (old != before.end() && (*old)->key < (*now)->key);
+    const bool is_new = old == before.end() || (now != after.end() && (*now)->key < (*old)->key);
     if (gone) {
-      if (in_datapath(*old)) differ.remove(*old);
-    } else if (in_datapath(*now)) {
-      differ.put(is_new ? nullptr : &*old, *now);
+      if (in_datapath(**old)) differ.remove(**old);
+    } else if (in_datapath(**now)) {
+      differ.put(is_new ? nullptr : old->get(), *now);
     }
     if (!is_new) ++old;
     if (!gone) ++now;
   }
   return std::move(differ).finish();
+}
+
+std::vector<Operation> diff(const std::vector<ServicePortPlan>& before,
+                            const std::vector<ServicePortPlan>& after) {
+  return diff(share(before), share(after));
+}
+
+std::vector<SharedPlan> share(const std::vector<ServicePortPlan>& plans) {
+  std::vector<SharedPlan> shared;
+  shared.reserve(plans.size());
+  for (const ServicePortPlan& plan : plans) {
+    shared.push_back(std::make_shared<const ServicePortPlan>(plan));
+  }
+  return shared;
 }
 
 }  // namespace topolb::core

@@ -14,14 +14,14 @@ namespace topolb::core {
 namespace {
 
 EndpointState state_of(const PortEndpoint& endpoint) {
-  if (endpoint.ready()) return EndpointState::Ready;
+  if (endpoint.ready) return EndpointState::Ready;
   return endpoint.serving_terminating() ? EndpointState::Terminating : EndpointState::NotReady;
 }
 
-std::string zone_of(const Endpoint& endpoint, const NodeView& node) {
-  const bool known = !endpoint.node_name.empty() && node.labels_of(endpoint.node_name) != nullptr;
-  if (!known) return endpoint.zone;
-  const std::string* zone = label_of(node, endpoint.node_name, kZoneLabel);
+std::string zone_of(const Placement& placement, const NodeView& node) {
+  const bool known = is_on_known_node(placement, node);
+  if (!known) return placement.zone;
+  const std::string* zone = label_of(node, placement.node_name, kZoneLabel);
   return zone == nullptr ? std::string() : *zone;
 }
 
@@ -58,17 +58,17 @@ class PortExplainer {
                                        const Situation& situation) {
     EndpointExplanation result;
     result.backend = endpoint.backend;
-    result.node = endpoint.endpoint->node_name;
-    result.zone = zone_of(*endpoint.endpoint, node_);
+    result.node = endpoint.placement->node_name;
+    result.zone = zone_of(*endpoint.placement, node_);
     result.state = state_of(endpoint);
     result.chosen = tier != nullptr && std::binary_search(tier->backends.begin(),
                                                           tier->backends.end(), endpoint.backend);
     if (situation.plan.has_keys) {
-      const KeyMask mask = matcher_.matches(*endpoint.endpoint);
+      const KeyMask mask = matcher_.matches(endpoint);
       if (mask != 0)
         result.first_key = keys_.keys[static_cast<std::size_t>(std::countr_zero(mask))];
     }
-    result.reason = result.chosen ? reason_in(*endpoint.endpoint, situation)
+    result.reason = result.chosen ? reason_in(*endpoint.placement, situation)
                                   : reason_out(endpoint, result.first_key, situation);
     return result;
   }
@@ -93,18 +93,17 @@ std::string_view to_string(EndpointState state) {
   return "?";
 }
 
-ServiceExplanation explain_service(const Service& service,
-                                   const std::vector<const EndpointSlice*>& slices,
+ServiceExplanation explain_service(const Service& service, const ServiceEndpoints& endpoints,
                                    const NodeView& node) {
   const TopologyKeys keys = topology_keys_of(service);
-  const ServicePlan plan = plan_service(service, slices, node);
+  const ServicePlan plan = plan_service(service, endpoints, node);
   ServiceExplanation result;
   result.topology_keys = keys.keys;
   result.problems = plan.problems;
   for (const ServicePortPlan& port_plan : plan.ports) {
-    const auto endpoints =
-        endpoints_of(port_of(service, port_plan.key), port_plan.key.family, slices);
-    PortExplainer explainer(endpoints, keys, node);
+    const auto port_endpoints =
+        endpoints.of_port(port_of(service, port_plan.key), port_plan.key.family);
+    PortExplainer explainer(port_endpoints, keys, node);
     PortExplanation& port = result.ports.emplace_back();
     port.key = port_plan.key;
     port.port_name = port_plan.port_name;

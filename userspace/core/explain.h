@@ -53,8 +53,7 @@ struct ServiceExplanation {
 };
 
 /// Inputs as plan_service() has them; the chosen endpoints are the plan's effective backends.
-ServiceExplanation explain_service(const Service& service,
-                                   const std::vector<const EndpointSlice*>& slices,
+ServiceExplanation explain_service(const Service& service, const ServiceEndpoints& endpoints,
                                    const NodeView& node);
 
 }  // namespace topolb::core

@@ -21,7 +21,7 @@ bool falls_back(const TrafficPlan& plan) {
 
 bool any_usable(const std::vector<PortEndpoint>& endpoints) {
   return std::any_of(endpoints.begin(), endpoints.end(), [](const PortEndpoint& endpoint) {
-    return endpoint.ready() || endpoint.serving_terminating();
+    return endpoint.ready || endpoint.serving_terminating();
   });
 }
 
@@ -66,10 +66,10 @@ std::string unused_hints(const Situation& situation) {
   bool any_hint = false;
   const PortEndpoint* without_zone_hint = nullptr;
   for (const PortEndpoint& endpoint : situation.endpoints) {
-    if (!endpoint.ready()) continue;
-    const Endpoint& object = *endpoint.endpoint;
-    any_hint = any_hint || !object.node_hints.empty() || !object.zone_hints.empty();
-    if (object.zone_hints.empty() && without_zone_hint == nullptr) without_zone_hint = &endpoint;
+    if (!endpoint.ready) continue;
+    const Placement& placement = *endpoint.placement;
+    any_hint = any_hint || !placement.node_hints.empty() || !placement.zone_hints.empty();
+    if (placement.zone_hints.empty() && without_zone_hint == nullptr) without_zone_hint = &endpoint;
   }
   if (!any_hint) return {};
   if (without_zone_hint != nullptr) {
@@ -97,41 +97,41 @@ std::string cluster_reason(const Situation& situation) {
 }
 
 // Why the endpoint does not match this one key.
-std::string mismatch(const Endpoint& endpoint, std::string_view key, const NodeView& node) {
+std::string mismatch(const Placement& placement, std::string_view key, const NodeView& node) {
   const std::string* own_value = label_of(node, node.node_name, key);
   if (own_value == nullptr) return fmt::format("this node has no label {}", key);
-  const std::string* value = label_of(node, endpoint.node_name, key);
+  const std::string* value = label_of(node, placement.node_name, key);
   if (value != nullptr) {
     return fmt::format("label {} is {} on its node, {} here", key, *value, *own_value);
   }
-  const bool known = !endpoint.node_name.empty() && node.labels_of(endpoint.node_name) != nullptr;
-  if (known) return fmt::format("its node {} has no label {}", endpoint.node_name, key);
-  if (key == kZoneLabel && !endpoint.zone.empty()) {
-    return fmt::format("its zone is {}, {} here", endpoint.zone, *own_value);
+  const bool known = is_on_known_node(placement, node);
+  if (known) return fmt::format("its node {} has no label {}", placement.node_name, key);
+  if (key == kZoneLabel && !placement.zone.empty()) {
+    return fmt::format("its zone is {}, {} here", placement.zone, *own_value);
   }
-  if (endpoint.node_name.empty()) return fmt::format("it has no node to compare {} with", key);
-  return fmt::format("its node {} is unknown", endpoint.node_name);
+  if (placement.node_name.empty()) return fmt::format("it has no node to compare {} with", key);
+  return fmt::format("its node {} is unknown", placement.node_name);
 }
 
-std::string all_mismatches(const Endpoint& endpoint, const Situation& situation) {
+std::string all_mismatches(const Placement& placement, const Situation& situation) {
   std::vector<std::string> reasons;
   for (const std::string& key : situation.keys.keys) {
-    std::string reason = mismatch(endpoint, key, situation.node);
+    std::string reason = mismatch(placement, key, situation.node);
     if (reasons.empty() || reasons.back() != reason) reasons.push_back(std::move(reason));
   }
   return fmt::format("{}", fmt::join(reasons, "; "));
 }
 
-std::string hinted_for(const Endpoint& endpoint, HintUse use) {
+std::string hinted_for(const Placement& placement, HintUse use) {
   const bool for_nodes = use == HintUse::ForNodes;
   return fmt::format("hinted for {} {}", for_nodes ? "node" : "zone",
-                     fmt::join(for_nodes ? endpoint.node_hints : endpoint.zone_hints, ", "));
+                     fmt::join(for_nodes ? placement.node_hints : placement.zone_hints, ", "));
 }
 
-std::string elsewhere(const Endpoint& endpoint, std::string_view local_policy) {
-  return endpoint.node_name.empty()
+std::string elsewhere(const Placement& placement, std::string_view local_policy) {
+  return placement.node_name.empty()
              ? fmt::format("{} Local: it has no node", local_policy)
-             : fmt::format("{} Local: it is on node {}", local_policy, endpoint.node_name);
+             : fmt::format("{} Local: it is on node {}", local_policy, placement.node_name);
 }
 
 }  // namespace
@@ -144,7 +144,7 @@ std::string traffic_reason(const Situation& situation) {
   return situation.local_policy.empty() ? cluster_reason(situation) : local_reason(situation);
 }
 
-std::string reason_in(const Endpoint& endpoint, const Situation& situation) {
+std::string reason_in(const Placement& placement, const Situation& situation) {
   std::string reason = "ready";
   if (situation.plan.has_keys) {
     reason = "matches " + key_and_value(situation.plan.effective()->key, situation.node);
@@ -153,29 +153,29 @@ std::string reason_in(const Endpoint& endpoint, const Situation& situation) {
   } else if (falls_back(situation.plan)) {
     return "terminating, and no ready one exists";
   } else if (situation.hints != HintUse::None) {
-    reason = hinted_for(endpoint, situation.hints);
+    reason = hinted_for(placement, situation.hints);
   }
   return falls_back(situation.plan) ? reason + "; terminating, and no ready one qualifies" : reason;
 }
 
 std::string reason_out(const PortEndpoint& endpoint, std::string_view first_key,
                        const Situation& situation) {
-  const Endpoint& object = *endpoint.endpoint;
+  const Placement& placement = *endpoint.placement;
   const TrafficPlan& plan = situation.plan;
-  if (!endpoint.ready() && !endpoint.serving_terminating()) {
-    return object.terminating ? "terminating, and no longer serving" : "not ready";
+  if (!endpoint.ready && !endpoint.serving_terminating()) {
+    return endpoint.terminating ? "terminating, and no longer serving" : "not ready";
   }
   if (!situation.keys.valid()) return "the Service's topology keys are refused";
   if (plan.has_keys) {
-    if (first_key.empty()) return all_mismatches(object, situation);
-    if (!endpoint.ready() && !falls_back(plan)) return "terminating, and ready ones exist";
+    if (first_key.empty()) return all_mismatches(placement, situation);
+    if (!endpoint.ready && !falls_back(plan)) return "terminating, and ready ones exist";
     return fmt::format("nearer tier {} has backends", plan.effective()->key);
   }
-  if (!situation.local_policy.empty() && !is_local(object, situation.node)) {
-    return elsewhere(object, situation.local_policy);
+  if (!situation.local_policy.empty() && !is_local(placement, situation.node)) {
+    return elsewhere(placement, situation.local_policy);
   }
-  if (!endpoint.ready()) return "terminating, and ready ones exist";
-  return hinted_for(object, situation.hints);
+  if (!endpoint.ready) return "terminating, and ready ones exist";
+  return hinted_for(placement, situation.hints);
 }
 
 }  // namespace topolb::core

@@ -24,7 +24,7 @@ struct Situation {
 /// Why this verdict, from this tier.
 std::string traffic_reason(const Situation& situation);
 /// Why a chosen endpoint is in.
-std::string reason_in(const Endpoint& endpoint, const Situation& situation);
+std::string reason_in(const Placement& placement, const Situation& situation);
 /// Why an endpoint that is not chosen is out. `first_key`: the first that it matches, or "".
 std::string reason_out(const PortEndpoint& endpoint, std::string_view first_key,
                        const Situation& situation);

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "core/plan.h"
@@ -15,29 +14,34 @@ namespace topolb::core {
 /// Bit i: key i of the list matches. Valid lists have at most 16 keys.
 using KeyMask = std::uint32_t;
 
-/// Resolves this node's labels once and those of each backend node once. `node` and the endpoints
-/// asked about must outlive it, and the Nodes must not change meanwhile.
+/// Resolves this node's labels once and each placement once. `keys` and `node` must outlive it; the
+/// Nodes must not change meanwhile, and all endpoints must be of one cluster state.
 class KeyMatcher {
  public:
-  KeyMatcher(std::vector<std::string> keys, const NodeView& node);
+  KeyMatcher(const std::vector<std::string>& keys, const NodeView& node);
 
-  KeyMask matches(const Endpoint& endpoint);
+  KeyMask matches(const PortEndpoint& endpoint) {
+    const PoolId id = endpoint.placement_id;
+    if (id >= by_placement_.size()) by_placement_.resize(id + id / 2 + 1, kNotMatchedYet);
+    if (by_placement_[id] == kNotMatchedYet) by_placement_[id] = match(*endpoint.placement);
+    return by_placement_[id];
+  }
   [[nodiscard]] const std::vector<std::string>& keys() const { return keys_; }
 
  private:
-  struct NodeMatch {
-    bool known = false;
-    KeyMask mask = 0;
-  };
-  [[nodiscard]] NodeMatch match_node(const std::string& node_name) const;
+  static constexpr KeyMask kNotMatchedYet = ~KeyMask{0};
 
-  std::vector<std::string> keys_;
+  [[nodiscard]] KeyMask match(const Placement& placement) const;
+
+  const std::vector<std::string>& keys_;
   const NodeView& node_;
-  KeyMask any_mask_ = 0;
   /// This node's value of each key; null: it has no such label.
   std::vector<const std::string*> own_values_;
-  std::unordered_map<std::string_view, NodeMatch> by_node_;
+  std::vector<KeyMask> by_placement_;  // by id
 };
+
+/// Whether there is a Node object for where the endpoint is.
+bool is_on_known_node(const Placement& placement, const NodeView& node);
 
 /// The value of a label on a node as far as topology keys see it: null without that label or
 /// without Node object.

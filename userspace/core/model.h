@@ -71,16 +71,21 @@ struct EndpointPort {
   bool operator==(const EndpointPort&) const = default;
 };
 
-/// One endpoint: its first address only. Conditions have the API's defaults applied.
-struct Endpoint {
-  IpAddress address;
-  bool ready = true;
-  bool serving = true;
-  bool terminating = false;
+/// Where an endpoint is, and for whom: what many of them have in common.
+struct Placement {
   std::string node_name;                // "": none
   std::string zone;                     // "": none
   std::vector<std::string> node_hints;  // hints.forNodes
   std::vector<std::string> zone_hints;  // hints.forZones
+  bool operator==(const Placement&) const = default;
+};
+
+/// One endpoint: its first address only. Conditions have the API's defaults applied.
+struct Endpoint : Placement {
+  IpAddress address;
+  bool ready = true;
+  bool serving = true;
+  bool terminating = false;
   bool operator==(const Endpoint&) const = default;
 };
 

@@ -57,14 +57,14 @@ struct Marks {
 /// What of the nodes the plan of one Service can depend on.
 class Splitter {
  public:
-  Splitter(const std::vector<const EndpointSlice*>& slices, NodeTable& nodes)
-      : slices_(slices), nodes_(nodes), partition_(nodes.size()) {}
+  Splitter(const ServiceEndpoints& endpoints, NodeTable& nodes)
+      : endpoints_(endpoints), nodes_(nodes), partition_(nodes.size()) {}
 
   /// For the policy Local: nodes that have an endpoint stand alone.
   void by_own_endpoints() {
     Marks marks(nodes_.size());
-    for_each_endpoint(
-        [&](const Endpoint& endpoint) { marks.add(nodes_.find(endpoint.node_name)); });
+    for_each_placement(
+        [&](const Placement& placement) { marks.add(nodes_.find(placement.node_name)); });
     partition_.split(marks.of, marks.count);
   }
 
@@ -73,9 +73,9 @@ class Splitter {
     const LabelColumn& zones = nodes_.column(std::string(kZoneLabel));
     Marks names(nodes_.size());
     Marks values(zones.texts.size());
-    for_each_endpoint([&](const Endpoint& endpoint) {
-      for (const auto& hint : endpoint.node_hints) names.add(nodes_.find(hint));
-      for (const auto& hint : endpoint.zone_hints) values.add(zones.number_of(hint));
+    for_each_placement([&](const Placement& placement) {
+      for (const auto& hint : placement.node_hints) names.add(nodes_.find(hint));
+      for (const auto& hint : placement.zone_hints) values.add(zones.number_of(hint));
     });
     partition_.split(names.of, names.count);
     by_values(zones, values);
@@ -86,10 +86,10 @@ class Splitter {
   void by_key(const std::string& key) {
     const LabelColumn& column = nodes_.column(key);
     Marks values(column.texts.size());
-    for_each_endpoint([&](const Endpoint& endpoint) {
-      const std::uint32_t node = nodes_.find(endpoint.node_name);
+    for_each_placement([&](const Placement& placement) {
+      const std::uint32_t node = nodes_.find(placement.node_name);
       if (node != NodeTable::kUnknown) values.add(column.of_node[node]);
-      if (key == kZoneLabel) values.add(column.number_of(endpoint.zone));
+      if (key == kZoneLabel) values.add(column.number_of(placement.zone));
     });
     by_values(column, values);
   }
@@ -100,10 +100,11 @@ class Splitter {
 
  private:
   template <typename Visit>
-  void for_each_endpoint(const Visit& visit) const {
-    for (const EndpointSlice* slice : slices_) {
-      for (const Endpoint& endpoint : slice->endpoints) visit(endpoint);
-    }
+  void for_each_placement(const Visit& visit) const {
+    (void)endpoints_.any_placement([&](PoolId id) {
+      visit(endpoints_.placement(id));
+      return false;
+    });
   }
 
   void by_values(const LabelColumn& column, Marks& values) {
@@ -114,16 +115,16 @@ class Splitter {
     partition_.split(marks, values.count);
   }
 
-  const std::vector<const EndpointSlice*>& slices_;
+  const ServiceEndpoints& endpoints_;
   NodeTable& nodes_;
   Partition partition_;
 };
 
 std::vector<std::vector<std::uint32_t>> alike_nodes(const Service& service,
                                                     const TopologyKeys& keys,
-                                                    const std::vector<const EndpointSlice*>& slices,
+                                                    const ServiceEndpoints& endpoints,
                                                     NodeTable& nodes) {
-  Splitter splitter(slices, nodes);
+  Splitter splitter(endpoints, nodes);
   if (keys.valid()) {
     if (service.internal_local || service.external_local) splitter.by_own_endpoints();
     if (keys.keys.empty()) splitter.by_hints();
@@ -136,14 +137,13 @@ std::vector<std::vector<std::uint32_t>> alike_nodes(const Service& service,
 
 }  // namespace
 
-std::vector<NodeGroup> plan_on_all_nodes(const Service& service,
-                                         const std::vector<const EndpointSlice*>& slices,
+std::vector<NodeGroup> plan_on_all_nodes(const Service& service, const ServiceEndpoints& endpoints,
                                          NodeTable& nodes) {
   const TopologyKeys keys = topology_keys_of(service);
   std::vector<NodeGroup> groups;
-  for (auto& members : alike_nodes(service, keys, slices, nodes)) {
+  for (auto& members : alike_nodes(service, keys, endpoints, nodes)) {
     const NodeView view = nodes.view(members.front());
-    auto plan = Planner(view).plan(service, keys, slices);
+    auto plan = Planner(view).plan(service, keys, endpoints);
     groups.push_back({std::move(members), std::move(plan)});
   }
   return groups;

@@ -19,8 +19,7 @@ struct NodeGroup {
 };
 
 /// Every node is in one group. Sorted by their first nodes. Two groups may have equal plans.
-std::vector<NodeGroup> plan_on_all_nodes(const Service& service,
-                                         const std::vector<const EndpointSlice*>& slices,
+std::vector<NodeGroup> plan_on_all_nodes(const Service& service, const ServiceEndpoints& endpoints,
                                          NodeTable& nodes);
 
 }  // namespace topolb::core

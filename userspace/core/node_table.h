@@ -30,11 +30,11 @@ class NodeTable {
  public:
   static constexpr std::uint32_t kUnknown = UINT32_MAX;
 
-  /// `nodes` must outlive it, and not change meanwhile. The numbers are those of their order.
-  explicit NodeTable(std::vector<const Node*> nodes);
+  /// The numbers are those of their order.
+  explicit NodeTable(std::vector<Node> nodes);
 
   [[nodiscard]] std::size_t size() const { return nodes_.size(); }
-  [[nodiscard]] const std::string& name(std::uint32_t node) const { return nodes_[node]->name; }
+  [[nodiscard]] const std::string& name(std::uint32_t node) const { return nodes_[node].name; }
   /// kUnknown: there is no such Node.
   [[nodiscard]] std::uint32_t find(std::string_view name) const;
   /// Stays where it is while the table lives.
@@ -43,7 +43,7 @@ class NodeTable {
   [[nodiscard]] NodeView view(std::uint32_t node) const;
 
  private:
-  std::vector<const Node*> nodes_;
+  std::vector<Node> nodes_;
   std::unordered_map<std::string_view, std::uint32_t> numbers_;
   std::unordered_map<std::string, LabelColumn> columns_;
 };

@@ -17,12 +17,11 @@ struct ObjectKeyView {
   ObjectKeyView(std::string_view namespace_text, std::string_view name_text)
       : namespace_name(namespace_text), name(name_text) {}
   ObjectKeyView(const ObjectKey& key) : namespace_name(key.namespace_name), name(key.name) {}
-  ObjectKeyView(const EndpointSlice& slice) : ObjectKeyView(slice.key) {}
 
   bool operator==(const ObjectKeyView&) const = default;
 };
 
-/// Transparent: for containers of ObjectKey, and of EndpointSlice by its key.
+/// Transparent: for containers of ObjectKey.
 struct ObjectKeyHash {
   using is_transparent = void;
   std::size_t operator()(const ObjectKeyView& key) const noexcept {

@@ -127,14 +127,14 @@ void Planner::plan_backends(const std::vector<PortEndpoint>& endpoints,
   }
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
     if (!in_a_tier[i]) plan.idle_backends.push_back(endpoints[i].backend);
-    if (is_local(*endpoints[i].endpoint, node_)) {
+    if (is_local(*endpoints[i].placement, node_)) {
       plan.local_backends.push_back(endpoints[i].backend);
     }
   }
 }
 
 ServicePlan Planner::plan(const Service& service, const TopologyKeys& keys,
-                          const std::vector<const EndpointSlice*>& slices) {
+                          const ServiceEndpoints& endpoints) {
   ServicePlan result;
   result.problems = problems_of(service, keys);
   const auto ports = service_ports_of(service);
@@ -146,16 +146,17 @@ ServicePlan Planner::plan(const Service& service, const TopologyKeys& keys,
     plan.frontends = frontends_of(service, *port, family);
     plan.affinity_timeout_s = service.affinity_timeout_s;
     plan.source_ranges = of_family(service.source_ranges, family);
-    const auto endpoints = endpoints_of(*port, family, slices);
-    plan_traffic(service, keys, endpoints, plan);
-    plan_backends(endpoints, plan);
+    const auto of_port = endpoints.of_port(*port, family);
+    plan_traffic(service, keys, of_port, plan);
+    plan_backends(of_port, plan);
   }
   return result;
 }
 
-ServicePlan plan_service(const Service& service, const std::vector<const EndpointSlice*>& slices,
+ServicePlan plan_service(const Service& service, const ServiceEndpoints& endpoints,
                          const NodeView& node) {
-  return Planner(node).plan(service, topology_keys_of(service), slices);
+  const TopologyKeys keys = topology_keys_of(service);
+  return Planner(node).plan(service, keys, endpoints);
 }
 
 }  // namespace topolb::core

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plan of one Service on one node: which backends, in which order of tiers, for which
-// kind of traffic. Pure; depends on that Service, its slices and Node labels only.
+// kind of traffic. Pure; depends on that Service, its endpoints and Node labels only.
 // Source: design.md 3, kube-proxy pkg/proxy/topology.go (CategorizeEndpoints), KEP-536, KEP-1669.
 #pragma once
 
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/model.h"
+#include "core/service_endpoints.h"
 #include "core/topology_keys.h"
 
 namespace topolb::core {
@@ -86,12 +87,14 @@ struct ServicePortPlan {
   bool operator==(const ServicePortPlan&) const = default;
 };
 
-/// What the planner must know of the cluster beside the Service and its slices.
+/// What the planner must know of the cluster beside the Service and its endpoints.
 struct NodeView {
   std::string node_name;
-  /// The labels of a node, or null when there is no such Node object. The pointer must stay
-  /// valid during the call.
-  std::function<const Labels*(const std::string& node_name)> labels_of;
+  /// Whether there is a Node object of that name.
+  std::function<bool(const std::string& node_name)> is_known;
+  /// The value of a node's label, or null without that label or Node object. Must stay valid during
+  /// the call.
+  std::function<const std::string*(const std::string& node_name, std::string_view key)> label;
 };
 
 struct ServicePlan {
@@ -100,27 +103,8 @@ struct ServicePlan {
   bool operator==(const ServicePlan&) const = default;
 };
 
-/// `slices` are all slices of the Service, of both families. Total: an invalid Service yields
-/// a reject plan and a problem, never an error.
-ServicePlan plan_service(const Service& service, const std::vector<const EndpointSlice*>& slices,
+/// Total: an invalid Service yields a reject plan and a problem, never an error.
+ServicePlan plan_service(const Service& service, const ServiceEndpoints& endpoints,
                          const NodeView& node);
-
-/// An endpoint of a Service port as the planner sees it, after merging all slices.
-struct PortEndpoint {
-  SocketAddress backend;
-  const Endpoint* endpoint = nullptr;  // into the slices given
-  [[nodiscard]] bool ready() const { return endpoint->ready; }
-  /// The KEP-1669 fallback: not ready, but still serving while it terminates.
-  [[nodiscard]] bool serving_terminating() const {
-    return !endpoint->ready && endpoint->serving && endpoint->terminating;
-  }
-};
-
-/// The merged endpoints of one port and family, sorted by backend, one per address and port.
-std::vector<PortEndpoint> endpoints_of(const ServicePort& port, Family family,
-                                       const std::vector<const EndpointSlice*>& slices);
-
-/// Whether an endpoint matches a topology key on this node (design.md 3.2).
-bool matches_key(const Endpoint& endpoint, std::string_view key, const NodeView& node);
 
 }  // namespace topolb::core

@@ -12,15 +12,15 @@
 
 namespace topolb::core {
 
-/// The NodeView and the slices given to plan() must outlive it; the Nodes must not change
-/// meanwhile.
+/// The NodeView, and the keys and endpoints given to plan(), must outlive it; the Nodes must not
+/// change meanwhile. All endpoints must be of one cluster state.
 class Planner {
  public:
   explicit Planner(const NodeView& node) : node_(node) {}
 
   /// `keys` is topology_keys_of(service). See plan_service().
   ServicePlan plan(const Service& service, const TopologyKeys& keys,
-                   const std::vector<const EndpointSlice*>& slices);
+                   const ServiceEndpoints& endpoints);
 
  private:
   KeyMatcher& matcher_of(const std::vector<std::string>& keys);

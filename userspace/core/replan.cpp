@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "core/cluster_state.h"
@@ -21,57 +20,48 @@ Problem conflict(const ServicePortKey& loser, const FrontendAddress& frontend,
                       winner.port, winner.service->namespace_name, winner.service->name)};
 }
 
-// `from` keeps its size.
-void append_moved(std::vector<ServicePortPlan>& to, std::vector<ServicePortPlan>& from) {
-  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
-}
-
-template <typename T>
-bool contains(const std::vector<T*>& sorted, T* one) {
-  return std::binary_search(sorted.begin(), sorted.end(), one);
-}
-
 }  // namespace
 
 std::vector<Operation> ClusterState::replan() {
+  if (!changed_nodes_.empty()) mark_those_on_changed_nodes();
   std::sort(dirty_.begin(), dirty_.end(),
             [](const NamedEntry* a, const NamedEntry* b) { return a->first < b->first; });
   const NodeView view = node_view();
   Planner planner(view);
   last_replanned_.clear();
-  std::vector<ServicePortPlan> before;
-  std::vector<ServicePortPlan> after;
+  std::vector<SharedPlan> before;
+  std::vector<SharedPlan> after;
   before.reserve(dirty_.size());
   after.reserve(dirty_.size());
   for (NamedEntry* entry : dirty_) {
-    if (entry->second.service || !entry->second.plans.empty()) {
+    auto& plans = entry->second.plans;
+    if (entry->second.service || !plans.empty()) {
       last_replanned_.insert(last_replanned_.end(), entry->first);
     }
-    append_moved(before, entry->second.plans);
+    before.insert(before.end(), plans.begin(), plans.end());
     plan_entry(*entry, planner);
-    append_moved(after, entry->second.plans);
+    after.insert(after.end(), plans.begin(), plans.end());
   }
   plan_size_ = plan_size_ + after.size() - before.size();
-  std::vector<Operation> operations = diff(before, after);
-  auto planned = after.begin();
-  for (NamedEntry* entry : dirty_) {
-    for (ServicePortPlan& plan : entry->second.plans) plan = std::move(*planned++);
-  }
   forget_empty_entries();
-  return operations;
+  return diff(before, after);
 }
 
 void ClusterState::plan_entry(NamedEntry& named, Planner& planner) {
   ServiceEntry& entry = named.second;
   ServicePlan plan;
   if (entry.service && is_served(*entry.service)) {
-    plan = planner.plan(*entry.service, entry.keys, entry.slices);
+    plan = planner.plan(*entry.service, keys_of(entry), entry.endpoints);
   }
-  entry.plans = std::move(plan.ports);
+  leave_lost_frontends_out(named, plan);
+  std::vector<SharedPlan> shared;
+  shared.reserve(plan.ports.size());
+  for (ServicePortPlan& port : plan.ports) {
+    shared.push_back(std::make_shared<const ServicePortPlan>(std::move(port)));
+  }
+  entry.plans = std::move(shared);
   entry.problems = std::move(plan.problems);
-  leave_lost_frontends_out(named);
   note_problems(named);
-  index_backend_nodes(named);
 }
 
 void ClusterState::note_problems(const NamedEntry& entry) {
@@ -82,59 +72,31 @@ void ClusterState::note_problems(const NamedEntry& entry) {
   }
 }
 
-void ClusterState::leave_lost_frontends_out(NamedEntry& entry) {
+void ClusterState::leave_lost_frontends_out(const NamedEntry& entry, ServicePlan& plan) {
   bool lost = false;
-  for (ServicePortPlan& plan : entry.second.plans) {
-    const Claimant self{&entry.first, plan.key.port};
-    const auto lost_here = std::erase_if(plan.frontends, [&](const Frontend& frontend) {
-      const FrontendAddress address{{frontend.address, frontend.port}, plan.key.protocol};
+  for (ServicePortPlan& port : plan.ports) {
+    const Claimant self{&entry.first, port.key.port};
+    const auto lost_here = std::erase_if(port.frontends, [&](const Frontend& frontend) {
+      const FrontendAddress address{{frontend.address, frontend.port}, port.key.protocol};
       const Claimant& winner = claims_.winner(address);
       if (winner == self) return false;
-      entry.second.problems.push_back(conflict(plan.key, address, winner));
+      plan.problems.push_back(conflict(port.key, address, winner));
       return true;
     });
     if (lost_here == 0) continue;
     lost = true;
-    if (!has_external_frontend(plan.frontends)) {
-      plan.external.reset();
-      plan.node_external.reset();
+    if (!has_external_frontend(port.frontends)) {
+      port.external.reset();
+      port.node_external.reset();
     }
   }
-  if (lost) std::sort(entry.second.problems.begin(), entry.second.problems.end());
-}
-
-void ClusterState::index_backend_nodes(NamedEntry& named) {
-  ServiceEntry& entry = named.second;
-  std::vector<BackendNode*> nodes;
-  if (is_keyed(entry)) {
-    for (const EndpointSlice* slice : entry.slices) {
-      for (const Endpoint& endpoint : slice->endpoints) {
-        if (endpoint.node_name.empty()) continue;
-        nodes.push_back(&*keyed_by_backend_node_.try_emplace(endpoint.node_name).first);
-      }
-    }
-    std::sort(nodes.begin(), nodes.end());
-    nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
-    nodes.shrink_to_fit();
-  }
-  if (nodes == entry.backend_nodes) return;
-  for (BackendNode* node : nodes) {
-    if (!contains(entry.backend_nodes, node)) node->second.push_back(&named);
-  }
-  for (BackendNode* node : entry.backend_nodes) {
-    if (contains(nodes, node)) continue;
-    std::vector<NamedEntry*>& services = node->second;
-    std::swap(*std::find(services.begin(), services.end(), &named), services.back());
-    services.pop_back();
-    if (services.empty()) keyed_by_backend_node_.erase(keyed_by_backend_node_.find(node->first));
-  }
-  entry.backend_nodes = std::move(nodes);
+  if (lost) std::sort(plan.problems.begin(), plan.problems.end());
 }
 
 void ClusterState::forget_empty_entries() {
   for (NamedEntry* entry : dirty_) {
     entry->second.dirty = false;
-    if (entry->second.service || !entry->second.slices.empty()) continue;
+    if (entry->second.service || !entry->second.endpoints.empty()) continue;
     services_.erase(services_.find(entry->first));
   }
   dirty_.clear();

@@ -20,6 +20,7 @@ struct TopologyKeys {
   std::string problem_rule;     // the rule that is broken, and what to write instead
   std::string problem_message;  // that, and what it means for connections
   [[nodiscard]] bool valid() const { return problem_reason.empty(); }
+  bool operator==(const TopologyKeys&) const = default;
 };
 
 /// The annotation when it is set and not empty, else spec.topologyKeys; then the rules:

@@ -72,22 +72,22 @@ std::vector<Tier> tiers_of(const std::vector<PortEndpoint>& endpoints,
 
 }  // namespace
 
-bool is_local(const Endpoint& endpoint, const NodeView& node) {
-  return !endpoint.node_name.empty() && endpoint.node_name == node.node_name;
+bool is_local(const Placement& placement, const NodeView& node) {
+  return !placement.node_name.empty() && placement.node_name == node.node_name;
 }
 
 HintUse hint_use(const std::vector<PortEndpoint>& endpoints, const NodeView& node) {
   bool all_for_nodes = true;
   bool all_for_zones = true;
   for (const PortEndpoint& endpoint : endpoints) {
-    if (!endpoint.ready()) continue;
-    all_for_nodes = all_for_nodes && !endpoint.endpoint->node_hints.empty();
-    all_for_zones = all_for_zones && !endpoint.endpoint->zone_hints.empty();
+    if (!endpoint.ready) continue;
+    all_for_nodes = all_for_nodes && !endpoint.placement->node_hints.empty();
+    all_for_zones = all_for_zones && !endpoint.placement->zone_hints.empty();
     if (!all_for_nodes && !all_for_zones) return HintUse::None;
   }
   const auto any_here = [&](HintUse use) {
     return std::any_of(endpoints.begin(), endpoints.end(), [&](const PortEndpoint& endpoint) {
-      return endpoint.ready() && hinted_here(*endpoint.endpoint, use, node);
+      return endpoint.ready && hinted_here(*endpoint.placement, use, node);
     });
   };
   if (all_for_nodes && any_here(HintUse::ForNodes)) return HintUse::ForNodes;
@@ -95,17 +95,17 @@ HintUse hint_use(const std::vector<PortEndpoint>& endpoints, const NodeView& nod
   return HintUse::None;
 }
 
-bool hinted_here(const Endpoint& endpoint, HintUse use, const NodeView& node) {
+bool hinted_here(const Placement& placement, HintUse use, const NodeView& node) {
   if (use == HintUse::None) return true;
-  if (use == HintUse::ForNodes) return contains(endpoint.node_hints, node.node_name);
+  if (use == HintUse::ForNodes) return contains(placement.node_hints, node.node_name);
   const std::string* zone = label_of(node, node.node_name, kZoneLabel);
-  return zone != nullptr && contains(endpoint.zone_hints, *zone);
+  return zone != nullptr && contains(placement.zone_hints, *zone);
 }
 
 TrafficPlan cluster_traffic(const std::vector<PortEndpoint>& endpoints, const NodeView& node) {
   const HintUse use = hint_use(endpoints, node);
   auto ready = backends_if(endpoints, [&](const PortEndpoint& endpoint) {
-    return endpoint.ready() && hinted_here(*endpoint.endpoint, use, node);
+    return endpoint.ready && hinted_here(*endpoint.placement, use, node);
   });
   auto terminating = backends_if(
       endpoints, [](const PortEndpoint& endpoint) { return endpoint.serving_terminating(); });
@@ -114,14 +114,14 @@ TrafficPlan cluster_traffic(const std::vector<PortEndpoint>& endpoints, const No
 
 TrafficPlan local_traffic(const std::vector<PortEndpoint>& endpoints, const NodeView& node) {
   auto ready = backends_if(endpoints, [&](const PortEndpoint& endpoint) {
-    return endpoint.ready() && is_local(*endpoint.endpoint, node);
+    return endpoint.ready && is_local(*endpoint.placement, node);
   });
   auto terminating = backends_if(endpoints, [&](const PortEndpoint& endpoint) {
-    return endpoint.serving_terminating() && is_local(*endpoint.endpoint, node);
+    return endpoint.serving_terminating() && is_local(*endpoint.placement, node);
   });
   const bool usable_elsewhere =
       std::any_of(endpoints.begin(), endpoints.end(), [](const PortEndpoint& endpoint) {
-        return endpoint.ready() || endpoint.serving_terminating();
+        return endpoint.ready || endpoint.serving_terminating();
       });
   return unkeyed_plan(std::move(ready), std::move(terminating),
                       usable_elsewhere ? Verdict::Drop : Verdict::Reject);
@@ -132,10 +132,10 @@ TrafficPlan keyed_traffic(const std::vector<PortEndpoint>& endpoints, KeyMatcher
   std::vector<KeyMask> terminating(endpoints.size(), 0);
   bool any_terminating = false;
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
-    if (endpoints[i].ready()) {
-      ready[i] = matcher.matches(*endpoints[i].endpoint);
+    if (endpoints[i].ready) {
+      ready[i] = matcher.matches(endpoints[i]);
     } else if (endpoints[i].serving_terminating()) {
-      terminating[i] = matcher.matches(*endpoints[i].endpoint);
+      terminating[i] = matcher.matches(endpoints[i]);
       any_terminating = any_terminating || terminating[i] != 0;
     }
   }

@@ -16,13 +16,13 @@ enum class HintUse : std::uint8_t { None, ForNodes, ForZones };
 /// All-or-nothing over the ready endpoints; hints of unready ones never count.
 HintUse hint_use(const std::vector<PortEndpoint>& endpoints, const NodeView& node);
 
-/// Whether the hints in use allow this endpoint here.
-bool hinted_here(const Endpoint& endpoint, HintUse use, const NodeView& node);
+/// Whether the hints in use allow an endpoint here.
+bool hinted_here(const Placement& placement, HintUse use, const NodeView& node);
 
-/// Whether the endpoint is on this node, by its node's name.
-bool is_local(const Endpoint& endpoint, const NodeView& node);
+/// Whether an endpoint is on this node, by its node's name.
+bool is_local(const Placement& placement, const NodeView& node);
 
-/// The endpoints below are sorted by backend, as endpoints_of() gives them.
+/// The endpoints below are sorted by backend, as ServiceEndpoints::of_port() gives them.
 TrafficPlan cluster_traffic(const std::vector<PortEndpoint>& endpoints, const NodeView& node);
 TrafficPlan local_traffic(const std::vector<PortEndpoint>& endpoints, const NodeView& node);
 TrafficPlan keyed_traffic(const std::vector<PortEndpoint>& endpoints, KeyMatcher& matcher);

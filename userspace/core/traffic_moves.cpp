@@ -62,10 +62,9 @@ TrafficMoves moves_between(std::vector<Outcome> before, std::vector<Outcome> aft
 }  // namespace
 
 std::vector<PortMoves> moves_on_all_nodes(const Service& before, const Service& after,
-                                          const std::vector<const EndpointSlice*>& slices,
-                                          NodeTable& nodes) {
-  const auto groups_before = plan_on_all_nodes(before, slices, nodes);
-  const auto groups_after = plan_on_all_nodes(after, slices, nodes);
+                                          const ServiceEndpoints& endpoints, NodeTable& nodes) {
+  const auto groups_before = plan_on_all_nodes(before, endpoints, nodes);
+  const auto groups_after = plan_on_all_nodes(after, endpoints, nodes);
   if (groups_before.empty()) return {};
   std::vector<PortMoves> result;
   const auto& ports = groups_before.front().plan.ports;

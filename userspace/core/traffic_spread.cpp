@@ -18,14 +18,14 @@ namespace {
 std::vector<PortEndpoint> usable_endpoints(std::vector<PortEndpoint> endpoints,
                                            const std::vector<Outcome>& outcomes) {
   const bool any_ready =
-      std::ranges::any_of(endpoints, [](const PortEndpoint& e) { return e.ready(); });
+      std::ranges::any_of(endpoints, [](const PortEndpoint& e) { return e.ready; });
   const auto is_used = [&](const PortEndpoint& endpoint) {
     return std::ranges::any_of(outcomes, [&](const Outcome& outcome) {
       return std::ranges::binary_search(outcome.backends, endpoint.backend);
     });
   };
   std::erase_if(endpoints, [&](const PortEndpoint& endpoint) {
-    if (endpoint.ready()) return false;
+    if (endpoint.ready) return false;
     return !endpoint.serving_terminating() || (any_ready && !is_used(endpoint));
   });
   return endpoints;
@@ -64,7 +64,7 @@ class Spreader {
   void add_backends(TrafficSpread& result) {
     result.backends.reserve(endpoints_.size());
     for (const PortEndpoint& endpoint : endpoints_) {
-      result.backends.push_back({endpoint.backend, endpoint.endpoint->node_name, 0, 0});
+      result.backends.push_back({endpoint.backend, endpoint.placement->node_name, 0, 0});
     }
     for (const Outcome& outcome : result.outcomes) {
       if (outcome.backends.empty()) continue;
@@ -90,11 +90,11 @@ class Spreader {
   }
 
   /// The value of the label where an endpoint is.
-  [[nodiscard]] std::uint32_t value_of(const Endpoint& endpoint, const std::string& key) {
+  [[nodiscard]] std::uint32_t value_of(const Placement& placement, const std::string& key) {
     const LabelColumn& column = nodes_.column(key);
-    const std::uint32_t node = nodes_.find(endpoint.node_name);
+    const std::uint32_t node = nodes_.find(placement.node_name);
     if (node != NodeTable::kUnknown) return column.of_node[node];
-    return key == kZoneLabel ? column.number_of(endpoint.zone) : LabelColumn::kNoLabel;
+    return key == kZoneLabel ? column.number_of(placement.zone) : LabelColumn::kNoLabel;
   }
 
   std::vector<DomainLoad> domains_of(const TrafficSpread& spread, const std::string& key) {
@@ -102,7 +102,7 @@ class Spreader {
     std::vector<DomainLoad> domains(column.texts.size());
     std::vector<std::uint32_t> of_backend;
     for (std::size_t i = 0; i < endpoints_.size(); ++i) {
-      of_backend.push_back(value_of(*endpoints_[i].endpoint, key));
+      of_backend.push_back(value_of(*endpoints_[i].placement, key));
       DomainLoad& domain = domains[of_backend.back()];
       ++domain.backends;
       domain.share += spread.backends[i].share;
@@ -163,9 +163,8 @@ std::size_t TrafficSpread::nodes_with(Verdict verdict) const {
 }
 
 std::vector<PortSpread> spread_on_all_nodes(const Service& service,
-                                            const std::vector<const EndpointSlice*>& slices,
-                                            NodeTable& nodes) {
-  const auto groups = plan_on_all_nodes(service, slices, nodes);
+                                            const ServiceEndpoints& endpoints, NodeTable& nodes) {
+  const auto groups = plan_on_all_nodes(service, endpoints, nodes);
   if (groups.empty()) return {};
   const auto topology_keys = topology_keys_of(service).keys;
   const auto keys = domain_keys(topology_keys);
@@ -173,10 +172,10 @@ std::vector<PortSpread> spread_on_all_nodes(const Service& service,
   std::vector<PortSpread> spreads;
   for (std::size_t i = 0; i < ports.size(); ++i) {
     const ServicePortPlan& plan = groups.front().plan.ports[i];
-    const auto endpoints = endpoints_of(*ports[i].port, ports[i].family, slices);
+    const auto of_port = endpoints.of_port(*ports[i].port, ports[i].family);
     const auto spread_of = [&](TrafficOf traffic_of) {
       auto outcomes = outcomes_of(groups, i, traffic_of);
-      Spreader spreader(endpoints, outcomes, nodes);
+      Spreader spreader(of_port, outcomes, nodes);
       return spreader.spread(std::move(outcomes), keys);
     };
     PortSpread& spread = spreads.emplace_back();

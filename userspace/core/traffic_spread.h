@@ -71,8 +71,7 @@ struct PortSpread {
 
 /// Sorted by key. `nodes` are all nodes of the cluster.
 std::vector<PortSpread> spread_on_all_nodes(const Service& service,
-                                            const std::vector<const EndpointSlice*>& slices,
-                                            NodeTable& nodes);
+                                            const ServiceEndpoints& endpoints, NodeTable& nodes);
 
 /// Nodes for which the same changes.
 struct Move {
@@ -101,7 +100,6 @@ struct PortMoves {
 
 /// From `before` to `after`, which have the same ports. Sorted by key.
 std::vector<PortMoves> moves_on_all_nodes(const Service& before, const Service& after,
-                                          const std::vector<const EndpointSlice*>& slices,
-                                          NodeTable& nodes);
+                                          const ServiceEndpoints& endpoints, NodeTable& nodes);
 
 }  // namespace topolb::core

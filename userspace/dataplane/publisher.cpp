@@ -84,7 +84,7 @@ Publisher::Publisher(KernelMaps& maps)
       service_ids_(maps.services.capacity()),
       counter_ids_(maps.counters.capacity()) {}
 
-void Publisher::take_over(const std::vector<core::ServicePortPlan>& plan) {
+void Publisher::take_over(const std::vector<core::SharedPlan>& plan) {
   // Programs may still be reading what the agent before replaced with its last breath.
   wait_for_running_programs();
   const KernelState state = read_kernel_state(maps_);
@@ -96,7 +96,8 @@ void Publisher::take_over(const std::vector<core::ServicePortPlan>& plan) {
   for (const auto id : in_no_set) writer_.backends().release(id);
   std::set<std::string> keys;
   for (const auto& port : plan) {
-    for (const auto* traffic : {&port.internal, port.external ? &*port.external : &port.internal}) {
+    for (const auto* traffic :
+         {&port->internal, port->external ? &*port->external : &port->internal}) {
       for (const auto& tier : traffic->tiers) keys.insert(tier.key);
       for (const auto& tier : traffic->terminating_tiers) keys.insert(tier.key);
     }
@@ -130,16 +131,16 @@ void Publisher::restore(const KernelState& state) {
 }
 
 void Publisher::remove_leftovers(const KernelState& state,
-                                 const std::vector<core::ServicePortPlan>& plan) {
+                                 const std::vector<core::SharedPlan>& plan) {
   std::vector<core::Operation> removals;
   for (const auto& service : state.services) {
     const auto planned =
         std::lower_bound(plan.begin(), plan.end(), service.key,
-                         [](const auto& port, const auto& key) { return port.key < key; });
-    const bool stays = planned != plan.end() && planned->key == service.key;
+                         [](const auto& port, const auto& key) { return port->key < key; });
+    const bool stays = planned != plan.end() && (*planned)->key == service.key;
     for (const auto& frontend : service.frontends) {
-      if (!stays ||
-          !std::binary_search(planned->frontends.begin(), planned->frontends.end(), frontend)) {
+      if (!stays || !std::binary_search((*planned)->frontends.begin(), (*planned)->frontends.end(),
+                                        frontend)) {
         removals.emplace_back(core::RemoveFrontend{service.key, frontend});
       }
     }
@@ -156,11 +157,12 @@ void Publisher::execute(const std::vector<core::Operation>& operations) {
 }
 
 void Publisher::apply(const core::PublishService& operation) {
-  auto published = publish(operation.plan);
+  auto published = publish(*operation.plan);
   if (published) {
-    unpublished_.erase(operation.plan.key);
+    unpublished_.erase(operation.plan->key);
   } else {
-    unpublished_.insert_or_assign(operation.plan.key, std::pair{operation.plan, published.error()});
+    unpublished_.insert_or_assign(operation.plan->key,
+                                  std::pair{operation.plan, published.error()});
   }
 }
 

@@ -30,7 +30,8 @@ class Publisher {
 
   /// Once, first: takes over what the maps hold (ids stay), brings it to `plan`, and removes all
   /// else. Only for a complete plan: unknown is not empty.
-  void take_over(const std::vector<core::ServicePortPlan>& plan);
+  void take_over(const std::vector<core::SharedPlan>& plan);
+  void take_over(const std::vector<core::ServicePortPlan>& plan) { take_over(core::share(plan)); }
 
   /// Operations are idempotent. What finds no room is kept out, listed in problems(), and tried
   /// again by the next execute(); all else goes on.
@@ -66,7 +67,7 @@ class Publisher {
   void apply(const core::RemoveService& operation);
 
   void restore(const KernelState& state);
-  void remove_leftovers(const KernelState& state, const std::vector<core::ServicePortPlan>& plan);
+  void remove_leftovers(const KernelState& state, const std::vector<core::SharedPlan>& plan);
   Result<void> publish(const core::ServicePortPlan& plan);
   std::vector<std::uint32_t> acquire_known(const std::vector<SocketAddress>& backends,
                                            Protocol protocol);
@@ -92,7 +93,7 @@ class Publisher {
   // The kernel hands the memory of a deleted hash entry to the next insert at once, under the eyes
   // of a program that has just looked it up: an insert after a delete waits for a grace period.
   bool frontends_deleted_ = false;
-  std::map<core::ServicePortKey, std::pair<core::ServicePortPlan, Error>> unpublished_;
+  std::map<core::ServicePortKey, std::pair<core::SharedPlan, Error>> unpublished_;
   std::map<std::pair<core::ServicePortKey, core::Frontend>, Error> unadded_;
 };
 

@@ -28,7 +28,7 @@ std::string publish(const core::TrafficPlan& internal,
   core::ServicePortPlan plan{.key = kWeb};
   plan.internal = internal;
   plan.external = external;
-  return describe(core::PublishService{plan});
+  return describe(core::PublishService{core::share({plan}).front()});
 }
 
 TEST(ChangeLog, Services) {

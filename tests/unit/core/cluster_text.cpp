@@ -97,18 +97,18 @@ Nodes::Nodes(const std::vector<std::string>& texts) {
   }
 }
 
-NodeView Nodes::view(const std::string& name) const {
-  return {name, [this](const std::string& asked) -> const Labels* {
-            const auto found = labels_.find(asked);
-            return found == labels_.end() ? nullptr : &found->second;
+NodeView view_of(const std::map<std::string, Labels>& nodes, const std::string& name) {
+  return {name, [&nodes](const std::string& asked) { return nodes.contains(asked); },
+          [&nodes](const std::string& asked, std::string_view key) -> const std::string* {
+            const auto node = nodes.find(asked);
+            if (node == nodes.end()) return nullptr;
+            const auto label = node->second.find(key);
+            return label == node->second.end() ? nullptr : &label->second;
           }};
 }
 
-std::vector<const EndpointSlice*> pointers(const std::vector<EndpointSlice>& slices) {
-  std::vector<const EndpointSlice*> result;
-  result.reserve(slices.size());
-  for (const EndpointSlice& slice : slices) result.push_back(&slice);
-  return result;
+MergedEndpoints::MergedEndpoints(const std::vector<EndpointSlice>& slices) {
+  for (const EndpointSlice& slice : slices) endpoints_.add(slice);
 }
 
 std::string text_of(const TrafficPlan& plan) {

@@ -28,17 +28,32 @@ EndpointSlice web_slice(const std::vector<std::string>& endpoints,
 
 IpAddress ip(std::string_view text);
 
+/// The view from the node `name`; `nodes` must outlive it.
+NodeView view_of(const std::map<std::string, Labels>& nodes, const std::string& name);
+
 /// Nodes by name, and a view from one of them.
 class Nodes {
  public:
   explicit Nodes(const std::vector<std::string>& texts);
-  [[nodiscard]] NodeView view(const std::string& name) const;
+  [[nodiscard]] NodeView view(const std::string& name) const { return view_of(labels_, name); }
 
  private:
   std::map<std::string, Labels> labels_;
 };
 
-std::vector<const EndpointSlice*> pointers(const std::vector<EndpointSlice>& slices);
+/// The endpoints of one Service.
+class MergedEndpoints {
+ public:
+  explicit MergedEndpoints(const std::vector<EndpointSlice>& slices);
+  operator const ServiceEndpoints&() const { return endpoints_; }
+  [[nodiscard]] std::vector<PortEndpoint> of_port(const ServicePort& port, Family family) const {
+    return endpoints_.of_port(port, family);
+  }
+
+ private:
+  Pools pools_;
+  ServiceEndpoints endpoints_{pools_};
+};
 
 /// "reject", "drop", "forward: 1 2", with keys "forward zone: 1 2": the last parts of the
 /// effective backends' addresses.

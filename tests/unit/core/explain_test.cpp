@@ -12,8 +12,8 @@
 namespace topolb::core {
 namespace {
 
+using test::MergedEndpoints;
 using test::Nodes;
-using test::pointers;
 
 struct Case {
   std::string what;
@@ -44,7 +44,8 @@ TEST_P(Explain, SaysWhy) {
   service.topology_keys_annotation = GetParam().keys;
   service.internal_local = GetParam().local;
   const std::vector<EndpointSlice> slices{test::web_slice(GetParam().endpoints)};
-  const auto explanation = explain_service(service, pointers(slices), nodes.view(GetParam().here));
+  const auto explanation =
+      explain_service(service, MergedEndpoints(slices), nodes.view(GetParam().here));
   ASSERT_EQ(explanation.ports.size(), 1U);
   EXPECT_FALSE(explanation.ports[0].external.has_value());
   const TrafficExplanation& internal = explanation.ports[0].internal;
@@ -239,7 +240,7 @@ TEST(Explain, KnowsBothKindsOfTrafficAndTheZone) {
   service.external_local = true;
   const std::vector<EndpointSlice> slices{
       test::web_slice({"1@n1 zone=z9", "2@bare zone=z9", "3@lost zone=z9", "4 zone=z9"})};
-  const auto explanation = explain_service(service, pointers(slices), nodes.view("n1"));
+  const auto explanation = explain_service(service, MergedEndpoints(slices), nodes.view("n1"));
   const PortExplanation& port = explanation.ports.at(0);
   EXPECT_EQ(port.internal.reason, "all ready endpoints");
   EXPECT_EQ(port.external.value().reason,

@@ -27,7 +27,7 @@ struct TextOf {
     return SocketAddress{frontend.address, frontend.port}.to_string();
   }
   std::string operator()(const PublishService& one) const {
-    return "publish " + name(one.plan.key);
+    return "publish " + name(one.plan->key);
   }
   std::string operator()(const AddFrontend& one) const { return "add " + name(one.frontend); }
   std::string operator()(const RemoveFrontend& one) const { return "remove " + name(one.frontend); }
@@ -48,8 +48,8 @@ void KernelModel::execute(const std::vector<Operation>& operations) {
 }
 
 void KernelModel::execute(const PublishService& operation) {
-  EXPECT_NE(operation.plan.key.protocol, Protocol::SCTP);
-  services_[operation.plan.key] = without_frontends(operation.plan);
+  EXPECT_NE(operation.plan->key.protocol, Protocol::SCTP);
+  services_[operation.plan->key] = without_frontends(*operation.plan);
 }
 
 void KernelModel::execute(const AddFrontend& operation) {

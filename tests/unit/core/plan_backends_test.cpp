@@ -13,8 +13,8 @@
 namespace topolb::core {
 namespace {
 
+using test::MergedEndpoints;
 using test::Nodes;
-using test::pointers;
 using test::web_service;
 using test::web_slice;
 
@@ -46,7 +46,7 @@ TEST_P(Backends, AreLocalOrIdle) {
   service.internal_local = GetParam().internal_local;
   if (!GetParam().keys.empty()) service.topology_keys_annotation = GetParam().keys;
   const std::vector<EndpointSlice> slices{web_slice(GetParam().endpoints)};
-  const auto plan = plan_service(service, pointers(slices), nodes.view("n1"));
+  const auto plan = plan_service(service, MergedEndpoints(slices), nodes.view("n1"));
   EXPECT_EQ(last_bytes(plan.ports.at(0).local_backends), GetParam().local);
   EXPECT_EQ(last_bytes(plan.ports.at(0).idle_backends), GetParam().idle);
 }
@@ -93,7 +93,7 @@ TEST(SourceRanges, AreThoseOfTheFamily) {
   service.cluster_ips.push_back(test::ip("fd00:96::1"));
   service.source_ranges = {*IpPrefix::parse("192.0.2.0/24"), *IpPrefix::parse("2001:db8::/32")};
   const Nodes nodes({"n1:"});
-  const auto plan = plan_service(service, {}, nodes.view("n1"));
+  const auto plan = plan_service(service, MergedEndpoints({}), nodes.view("n1"));
   ASSERT_EQ(plan.ports.size(), 2U);
   EXPECT_EQ(plan.ports[0].source_ranges, std::vector{service.source_ranges[0]});
   EXPECT_EQ(plan.ports[1].source_ranges, std::vector{service.source_ranges[1]});
@@ -104,7 +104,7 @@ TEST(SourceRanges, AndBackendsArePartOfThePublication) {
   const Nodes nodes({"n1:"});
   const auto planned = [&](const Service& service, const std::vector<std::string>& endpoints) {
     const std::vector<EndpointSlice> slices{web_slice(endpoints)};
-    return plan_service(service, pointers(slices), nodes.view("n1")).ports;
+    return plan_service(service, MergedEndpoints(slices), nodes.view("n1")).ports;
   };
   const Service service = web_service();
   Service ranged = service;

@@ -12,8 +12,8 @@ namespace topolb::core {
 namespace {
 
 using test::endpoint;
+using test::MergedEndpoints;
 using test::Nodes;
-using test::pointers;
 using test::text_of;
 using test::web_service;
 using test::web_slice;
@@ -53,7 +53,8 @@ TEST_P(KeyedTraffic, FollowsTheKeys) {
   service.topology_keys_spec = GetParam().keys;
   service.ports[0].node_port = 30080;
   const std::vector<EndpointSlice> slices{web_slice(GetParam().endpoints)};
-  const ServicePlan plan = plan_service(service, pointers(slices), nodes().view(GetParam().here));
+  const ServicePlan plan =
+      plan_service(service, MergedEndpoints(slices), nodes().view(GetParam().here));
   ASSERT_EQ(plan.ports.size(), 1U);
   const ServicePortPlan& port = plan.ports[0];
   EXPECT_EQ(text_of(port.internal), GetParam().expected);
@@ -235,7 +236,7 @@ TEST(KeyedPlan, ListsEveryTierAndTheTerminatingOnes) {
   service.topology_keys_spec = {kHost, kZone, "*"};
   const std::vector<EndpointSlice> slices{
       web_slice({"2@n2", "1@n3", "4@n2 terminating", "3@n4 terminating", "9@n1 unready"})};
-  const auto plan = plan_service(service, pointers(slices), nodes().view("n1"));
+  const auto plan = plan_service(service, MergedEndpoints(slices), nodes().view("n1"));
   const auto backend = [](const char* number) {
     return SocketAddress{endpoint(number).address, 8080};
   };
@@ -252,7 +253,7 @@ TEST(KeyedPlan, ListsEveryTierAndTheTerminatingOnes) {
 TEST(KeyedPlan, RejectStillListsTheTiers) {
   Service service = web_service();
   service.topology_keys_spec = {kHost, kZone};
-  const auto plan = plan_service(service, {}, nodes().view("n1"));
+  const auto plan = plan_service(service, MergedEndpoints({}), nodes().view("n1"));
   const std::vector<Tier> empty{{kHost, {}}, {kZone, {}}};
   EXPECT_EQ(plan.ports.at(0).internal.tiers, empty);
   EXPECT_TRUE(plan.ports[0].internal.terminating_tiers.empty());
@@ -279,7 +280,7 @@ TEST_P(KeysAndPolicies, HaveOnePrecedence) {
   service.external_local = GetParam().external_local;
   service.load_balancer_ips = {test::ip("192.0.2.1")};
   const std::vector<EndpointSlice> slices{web_slice({"1@n1", "2@n2", "3@n3"})};
-  const auto plan = plan_service(service, pointers(slices), nodes().view("n1"));
+  const auto plan = plan_service(service, MergedEndpoints(slices), nodes().view("n1"));
   const ServicePortPlan& port = plan.ports.at(0);
   EXPECT_EQ(text_of(port.internal), GetParam().internal);
   EXPECT_EQ(text_of(port.external.value()), GetParam().external);
@@ -316,18 +317,10 @@ TEST(InvalidKeys, HaveNoTiers) {
   Service service = web_service();
   service.topology_keys_annotation = "[";
   const std::vector<EndpointSlice> slices{web_slice({"1@n1", "2@n2 terminating"})};
-  const auto plan = plan_service(service, pointers(slices), nodes().view("n1"));
+  const auto plan = plan_service(service, MergedEndpoints(slices), nodes().view("n1"));
   EXPECT_EQ(plan.ports.at(0).internal, TrafficPlan{});
   EXPECT_EQ(plan.ports[0].internal.verdict, Verdict::Reject);
   EXPECT_FALSE(plan.ports[0].frontends.empty());
-}
-
-TEST(MatchesKey, JudgesOneKey) {
-  const NodeView view = nodes().view("n1");
-  EXPECT_TRUE(matches_key(endpoint("1@n2"), kZone, view));
-  EXPECT_FALSE(matches_key(endpoint("1@n2"), kHost, view));
-  EXPECT_TRUE(matches_key(endpoint("1"), "*", view));
-  EXPECT_TRUE(matches_key(endpoint("1 zone=z1"), kZone, view));
 }
 
 }  // namespace

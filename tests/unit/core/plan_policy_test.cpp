@@ -12,8 +12,8 @@
 namespace topolb::core {
 namespace {
 
+using test::MergedEndpoints;
 using test::Nodes;
-using test::pointers;
 using test::text_of;
 using test::web_service;
 using test::web_slice;
@@ -41,7 +41,7 @@ TEST_P(UnkeyedTraffic, FollowsThePolicies) {
       service.ports[0].node_port = 30080;
       service.internal_local = internal_local;
       service.external_local = external_local;
-      const auto plan = plan_service(service, pointers(slices), nodes.view(GetParam().here));
+      const auto plan = plan_service(service, MergedEndpoints(slices), nodes.view(GetParam().here));
       const ServicePortPlan& port = plan.ports.at(0);
       EXPECT_EQ(text_of(port.internal), internal_local ? GetParam().local : GetParam().cluster);
       EXPECT_EQ(text_of(port.external.value()),
@@ -215,7 +215,7 @@ TEST(UnkeyedPlan, KeepsTheTerminatingOnesReady) {
   Service service = web_service();
   service.ports[0].node_port = 30080;
   service.external_local = true;
-  const auto plan = plan_service(service, pointers(slices), nodes.view("n1"));
+  const auto plan = plan_service(service, MergedEndpoints(slices), nodes.view("n1"));
   const auto backends = [](std::initializer_list<const char*> numbers) {
     std::vector<SocketAddress> result;
     for (const char* number : numbers) result.push_back({test::endpoint(number).address, 8080});
@@ -237,10 +237,13 @@ TEST(UnkeyedPlan, HasNoTiersWhenTheVerdictIsFixed) {
   service.internal_local = true;
   const TrafficPlan drop{Verdict::Drop, {}, {}, false};
   const TrafficPlan reject{Verdict::Reject, {}, {}, false};
-  EXPECT_EQ(plan_service(service, pointers(slices), nodes.view("n1")).ports.at(0).internal, drop);
-  EXPECT_EQ(plan_service(service, {}, nodes.view("n1")).ports.at(0).internal, reject);
+  EXPECT_EQ(plan_service(service, MergedEndpoints(slices), nodes.view("n1")).ports.at(0).internal,
+            drop);
+  EXPECT_EQ(plan_service(service, MergedEndpoints({}), nodes.view("n1")).ports.at(0).internal,
+            reject);
   service.internal_local = false;
-  EXPECT_EQ(plan_service(service, {}, nodes.view("n1")).ports.at(0).internal, reject);
+  EXPECT_EQ(plan_service(service, MergedEndpoints({}), nodes.view("n1")).ports.at(0).internal,
+            reject);
 }
 
 }  // namespace

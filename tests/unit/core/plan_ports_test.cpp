@@ -14,8 +14,8 @@ namespace {
 
 using test::endpoint;
 using test::ip;
+using test::MergedEndpoints;
 using test::Nodes;
-using test::pointers;
 using test::text_of;
 using test::web_service;
 using test::web_slice;
@@ -42,13 +42,13 @@ TEST(EndpointsOf, MergesSlicesByPortNameAndProtocol) {
   no_number.ports = {{"http", Protocol::TCP, 0}};
   const std::vector<EndpointSlice> slices{http, other_number, unnamed, no_number};
   using Texts = std::vector<std::string>;
-  EXPECT_EQ(backends(endpoints_of({"http", 80, Protocol::TCP, 0}, Family::IPv4, pointers(slices))),
+  EXPECT_EQ(backends(MergedEndpoints(slices).of_port({"http", 80, Protocol::TCP, 0}, Family::IPv4)),
             (Texts{"10.1.0.1:8080", "10.1.0.1:9090", "10.1.0.2:8080", "10.1.0.3:9090"}));
-  EXPECT_EQ(backends(endpoints_of({"http", 80, Protocol::UDP, 0}, Family::IPv4, pointers(slices))),
+  EXPECT_EQ(backends(MergedEndpoints(slices).of_port({"http", 80, Protocol::UDP, 0}, Family::IPv4)),
             (Texts{"10.1.0.1:8081", "10.1.0.2:8081"}));
-  EXPECT_EQ(backends(endpoints_of({"", 80, Protocol::TCP, 0}, Family::IPv4, pointers(slices))),
+  EXPECT_EQ(backends(MergedEndpoints(slices).of_port({"", 80, Protocol::TCP, 0}, Family::IPv4)),
             Texts{"10.1.0.4:8080"});
-  EXPECT_EQ(backends(endpoints_of({"", 8080, Protocol::SCTP, 0}, Family::IPv4, pointers(slices))),
+  EXPECT_EQ(backends(MergedEndpoints(slices).of_port({"", 8080, Protocol::SCTP, 0}, Family::IPv4)),
             Texts{});
 }
 
@@ -71,9 +71,13 @@ TEST_P(Duplicates, TheBetterOneWinsInAnyOrder) {
         {web_slice({first}, "a"), web_slice({second}, "b")},
         {web_slice({first}, "b"), web_slice({second}, "a")}};
     for (const auto& slices : layouts) {
-      const auto merged = endpoints_of(web_service().ports[0], Family::IPv4, pointers(slices));
+      const MergedEndpoints endpoints(slices);
+      const auto merged = endpoints.of_port(web_service().ports[0], Family::IPv4);
       ASSERT_EQ(merged.size(), 1U);
-      EXPECT_EQ(*merged[0].endpoint, better);
+      EXPECT_EQ(*merged[0].placement, better);
+      EXPECT_EQ(merged[0].ready, better.ready);
+      EXPECT_EQ(merged[0].serving, better.serving);
+      EXPECT_EQ(merged[0].terminating, better.terminating);
     }
   }
 }
@@ -89,17 +93,18 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(EndpointsOf, EqualDuplicatesAreDecidedByTheSliceName) {
   const std::vector<EndpointSlice> slices{web_slice({"1@n2"}, "b"), web_slice({"1@n1"}, "a")};
-  const auto merged = endpoints_of(web_service().ports[0], Family::IPv4, pointers(slices));
+  const MergedEndpoints endpoints(slices);
+  const auto merged = endpoints.of_port(web_service().ports[0], Family::IPv4);
   ASSERT_EQ(merged.size(), 1U);
-  EXPECT_EQ(merged[0].endpoint->node_name, "n1");
+  EXPECT_EQ(merged[0].placement->node_name, "n1");
 }
 
 TEST(EndpointsOf, AddressesOfTheOtherFamilyAreLeftOut) {
   EndpointSlice mixed = web_slice({"1"});
   mixed.endpoints.push_back(Endpoint{.address = ip("2001:db8::1")});
   const std::vector<EndpointSlice> slices{mixed};
-  EXPECT_EQ(endpoints_of(web_service().ports[0], Family::IPv4, pointers(slices)).size(), 1U);
-  EXPECT_TRUE(endpoints_of(web_service().ports[0], Family::IPv6, pointers(slices)).empty());
+  EXPECT_EQ(MergedEndpoints(slices).of_port(web_service().ports[0], Family::IPv4).size(), 1U);
+  EXPECT_TRUE(MergedEndpoints(slices).of_port(web_service().ports[0], Family::IPv6).empty());
 }
 
 TEST(PlanService, EachFamilyIsAServicePortOfItsOwn) {
@@ -108,9 +113,9 @@ TEST(PlanService, EachFamilyIsAServicePortOfItsOwn) {
   service.external_ips = {ip("192.0.2.1")};
   EndpointSlice six = web_slice({}, "web-6");
   six.family = Family::IPv6;
-  six.endpoints.push_back(Endpoint{.address = ip("2001:db8::1"), .node_name = "n1"});
+  six.endpoints.push_back(Endpoint{{.node_name = "n1"}, ip("2001:db8::1")});
   const std::vector<EndpointSlice> slices{web_slice({"1@n1", "2@n1"}), six};
-  const auto plan = plan_service(service, pointers(slices), view());
+  const auto plan = plan_service(service, MergedEndpoints(slices), view());
   ASSERT_EQ(plan.ports.size(), 2U);
   EXPECT_EQ(plan.ports[0].key,
             (ServicePortKey{{"default", "web"}, 80, Protocol::TCP, Family::IPv4}));
@@ -127,13 +132,13 @@ TEST(PlanService, HasNoFamilyWithoutClusterIp) {
   Service service = web_service();
   service.external_ips = {ip("2001:db8::1")};
   service.ports[0].node_port = 30080;
-  const auto plan = plan_service(service, {}, view());
+  const auto plan = plan_service(service, MergedEndpoints({}), view());
   ASSERT_EQ(plan.ports.size(), 1U);
   const std::vector<Frontend> frontends{{FrontendKind::ClusterIP, ip("10.96.0.1"), 80},
                                         {FrontendKind::NodePort, ip("0.0.0.0"), 30080}};
   EXPECT_EQ(plan.ports[0].frontends, frontends);
   service.cluster_ips.clear();
-  EXPECT_TRUE(plan_service(service, {}, view()).ports.empty());
+  EXPECT_TRUE(plan_service(service, MergedEndpoints({}), view()).ports.empty());
 }
 
 TEST(PlanService, FrontendsAreSortedAndThereOnce) {
@@ -142,7 +147,7 @@ TEST(PlanService, FrontendsAreSortedAndThereOnce) {
   service.ports[0].node_port = 30080;
   service.load_balancer_ips = {ip("2001:db8::22"), ip("2001:db8::21"), ip("2001:db8::12")};
   service.external_ips = {ip("2001:db8::12"), ip("2001:db8::11"), ip("2001:db8::11")};
-  const auto plan = plan_service(service, {}, view());
+  const auto plan = plan_service(service, MergedEndpoints({}), view());
   const std::vector<Frontend> frontends{
       {FrontendKind::ClusterIP, ip("2001:db8::10"), 80},
       {FrontendKind::NodePort, ip("::"), 30080},
@@ -159,7 +164,7 @@ TEST(PlanService, PortsAreSortedAndCarryNameAndAffinity) {
   service.ports = {{"b", 443, Protocol::TCP, 0},
                    {"dns", 53, Protocol::UDP, 0},
                    {"dns-tcp", 53, Protocol::TCP, 0}};
-  const auto plan = plan_service(service, {}, view());
+  const auto plan = plan_service(service, MergedEndpoints({}), view());
   ASSERT_EQ(plan.ports.size(), 3U);
   EXPECT_EQ(plan.ports[0].port_name, "dns-tcp");
   EXPECT_EQ(plan.ports[1].port_name, "dns");
@@ -174,7 +179,7 @@ TEST(PlanService, SctpIsPlannedAndAProblem) {
   EndpointSlice slice = web_slice({"1@n1"});
   slice.ports[0].protocol = Protocol::SCTP;
   const std::vector<EndpointSlice> slices{slice};
-  const auto plan = plan_service(service, pointers(slices), view());
+  const auto plan = plan_service(service, MergedEndpoints(slices), view());
   EXPECT_EQ(text_of(plan.ports.at(0).internal), "forward: 1");
   ASSERT_EQ(plan.problems.size(), 1U);
   EXPECT_EQ(plan.problems[0].reason, "UnsupportedProtocol");
@@ -183,7 +188,7 @@ TEST(PlanService, SctpIsPlannedAndAProblem) {
 TEST(PlanService, APortThatIsThereTwiceIsServedOnce) {
   Service service = web_service();
   service.ports = {{"a", 80, Protocol::TCP, 0}, {"b", 80, Protocol::TCP, 0}};
-  const auto plan = plan_service(service, {}, view());
+  const auto plan = plan_service(service, MergedEndpoints({}), view());
   ASSERT_EQ(plan.ports.size(), 1U);
   EXPECT_EQ(plan.ports[0].port_name, "a");
   ASSERT_EQ(plan.problems.size(), 1U);
@@ -195,10 +200,10 @@ TEST(PlanService, DependsOnNoOrder) {
   std::vector<EndpointSlice> slices{web_slice({"3@n1", "1@n1"}, "c"),
                                     web_slice({"1@n2 terminating", "2@n1"}, "a"),
                                     web_slice({"2@n2 unready", "4@n1"}, "b")};
-  const auto expected = plan_service(service, pointers(slices), view());
+  const auto expected = plan_service(service, MergedEndpoints(slices), view());
   std::reverse(slices.begin(), slices.end());
   for (EndpointSlice& slice : slices) std::reverse(slice.endpoints.begin(), slice.endpoints.end());
-  EXPECT_EQ(plan_service(service, pointers(slices), view()), expected);
+  EXPECT_EQ(plan_service(service, MergedEndpoints(slices), view()), expected);
   EXPECT_EQ(text_of(expected.ports.at(0).internal), "forward: 1 2 3 4");
 }
 

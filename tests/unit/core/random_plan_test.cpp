@@ -33,12 +33,7 @@ struct Cluster {
     }
   }
 
-  [[nodiscard]] NodeView view() const {
-    return {kHere, [this](const std::string& name) -> const Labels* {
-              const auto found = nodes.find(name);
-              return found == nodes.end() ? nullptr : &found->second;
-            }};
-  }
+  [[nodiscard]] NodeView view() const { return test::view_of(nodes, kHere); }
 
   Service service;
   std::vector<EndpointSlice> slices;
@@ -72,7 +67,8 @@ TEST(RandomClusters, ArePlannedAsTheReferencePlansThem) {
   for (std::uint32_t seed = 0; seed < kClusters && !testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE(seed);
     const Cluster cluster(seed);
-    const auto plan = plan_service(cluster.service, test::pointers(cluster.slices), cluster.view());
+    const auto plan =
+        plan_service(cluster.service, test::MergedEndpoints(cluster.slices), cluster.view());
     for (const ServicePortPlan& port : plan.ports) {
       const auto expected =
           test::reference_port(cluster.service, port_of(cluster.service, port.key), port.key.family,
@@ -120,9 +116,9 @@ TEST(RandomClusters, AreExplainedAsTheyArePlanned) {
   for (std::uint32_t seed = 0; seed < kClusters && !testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE(seed);
     const Cluster cluster(seed);
-    const auto slices = test::pointers(cluster.slices);
-    const auto plan = plan_service(cluster.service, slices, cluster.view());
-    const auto explanation = explain_service(cluster.service, slices, cluster.view());
+    const test::MergedEndpoints endpoints(cluster.slices);
+    const auto plan = plan_service(cluster.service, endpoints, cluster.view());
+    const auto explanation = explain_service(cluster.service, endpoints, cluster.view());
     EXPECT_EQ(explanation.problems, plan.problems);
     ASSERT_EQ(explanation.ports.size(), plan.ports.size());
     for (std::size_t i = 0; i < plan.ports.size(); ++i) {
@@ -130,7 +126,7 @@ TEST(RandomClusters, AreExplainedAsTheyArePlanned) {
       EXPECT_EQ(port.key, plan.ports[i].key);
       expect_explained(port.internal, plan.ports[i].internal);
       EXPECT_EQ(port.internal.endpoints.size(),
-                endpoints_of(port_of(cluster.service, port.key), port.key.family, slices).size());
+                endpoints.of_port(port_of(cluster.service, port.key), port.key.family).size());
       ASSERT_EQ(port.external.has_value(), plan.ports[i].external.has_value());
       if (port.external) expect_explained(*port.external, *plan.ports[i].external);
     }

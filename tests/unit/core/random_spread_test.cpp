@@ -35,17 +35,11 @@ struct Cluster {
     }
   }
 
-  [[nodiscard]] NodeTable table() const {
-    std::vector<const Node*> pointers;
-    for (const Node& node : nodes) pointers.push_back(&node);
-    return NodeTable(pointers);
-  }
+  [[nodiscard]] NodeTable table() const { return NodeTable(nodes); }
   [[nodiscard]] ServicePlan plan_on(const Service& planned, const std::string& name) const {
-    const NodeView view{name, [this](const std::string& wanted) -> const Labels* {
-                          const auto found = std::ranges::find(nodes, wanted, &Node::name);
-                          return found == nodes.end() ? nullptr : &found->labels;
-                        }};
-    return plan_service(planned, test::pointers(slices), view);
+    std::map<std::string, Labels> labels;
+    for (const Node& node : nodes) labels[node.name] = node.labels;
+    return plan_service(planned, test::MergedEndpoints(slices), test::view_of(labels, name));
   }
 
   Service service;
@@ -69,7 +63,7 @@ TEST(RandomClusters, AreGroupedWithoutChangingAnyPlan) {
     NodeTable table = cluster.table();
     std::set<std::uint32_t> seen;
     for (const auto& group :
-         plan_on_all_nodes(cluster.service, test::pointers(cluster.slices), table)) {
+         plan_on_all_nodes(cluster.service, test::MergedEndpoints(cluster.slices), table)) {
       ++groups_made;
       for (const std::uint32_t node : group.nodes) {
         EXPECT_TRUE(seen.insert(node).second) << "in two groups: " << table.name(node);
@@ -143,7 +137,7 @@ TEST(RandomClusters, SpreadTheirTrafficAsTheNodesDoOneByOne) {
     const Cluster cluster(seed);
     NodeTable table = cluster.table();
     const auto spreads =
-        spread_on_all_nodes(cluster.service, test::pointers(cluster.slices), table);
+        spread_on_all_nodes(cluster.service, test::MergedEndpoints(cluster.slices), table);
     std::vector<ServicePlan> plans;
     for (const Node& node : cluster.nodes) {
       plans.push_back(cluster.plan_on(cluster.service, node.name));
@@ -187,8 +181,8 @@ TEST(RandomClusters, MoveTheirTrafficAsTheNodesDoOneByOne) {
     SCOPED_TRACE(seed);
     const Cluster cluster(seed);
     NodeTable table = cluster.table();
-    const auto result =
-        moves_on_all_nodes(cluster.service, cluster.changed, test::pointers(cluster.slices), table);
+    const auto result = moves_on_all_nodes(cluster.service, cluster.changed,
+                                           test::MergedEndpoints(cluster.slices), table);
     for (std::size_t port = 0; port < result.size(); ++port) {
       double share = 0;
       std::size_t moved_nodes = 0;

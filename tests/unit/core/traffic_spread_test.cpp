@@ -22,11 +22,7 @@ class Zones : public testing::Test {
     }
     slices.push_back(test::web_slice({"1@n1", "2@n4"}));
   }
-  [[nodiscard]] NodeTable table() const {
-    std::vector<const Node*> pointers;
-    for (const Node& node : nodes) pointers.push_back(&node);
-    return NodeTable(pointers);
-  }
+  [[nodiscard]] NodeTable table() const { return NodeTable(nodes); }
   [[nodiscard]] static Service with_keys(const std::string& keys) {
     Service service = test::web_service();
     service.topology_keys_annotation = keys;
@@ -34,11 +30,13 @@ class Zones : public testing::Test {
   }
   [[nodiscard]] TrafficSpread spread(const Service& service) const {
     NodeTable nodes_of_cluster = table();
-    return spread_on_all_nodes(service, test::pointers(slices), nodes_of_cluster).at(0).internal;
+    return spread_on_all_nodes(service, test::MergedEndpoints(slices), nodes_of_cluster)
+        .at(0)
+        .internal;
   }
   [[nodiscard]] TrafficMoves moves(const Service& before, const Service& after) const {
     NodeTable nodes_of_cluster = table();
-    return moves_on_all_nodes(before, after, test::pointers(slices), nodes_of_cluster)
+    return moves_on_all_nodes(before, after, test::MergedEndpoints(slices), nodes_of_cluster)
         .at(0)
         .internal;
   }
@@ -145,8 +143,9 @@ TEST_F(Zones, LoseNodesToKeysThatNothingMatches) {
 
 TEST(TrafficSpread, OfNoNodesIsNothing) {
   NodeTable none({});
-  EXPECT_TRUE(spread_on_all_nodes(test::web_service(), {}, none).empty());
-  EXPECT_TRUE(moves_on_all_nodes(test::web_service(), test::web_service(), {}, none).empty());
+  const test::MergedEndpoints nothing({});
+  EXPECT_TRUE(spread_on_all_nodes(test::web_service(), nothing, none).empty());
+  EXPECT_TRUE(moves_on_all_nodes(test::web_service(), test::web_service(), nothing, none).empty());
 }
 
 }  // namespace
