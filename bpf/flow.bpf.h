@@ -20,13 +20,6 @@ static __always_inline void count_event(__u32 event)
 
 #include "flow_table.bpf.h"
 
-static __always_inline struct topolb_settings *read_settings(void)
-{
-	__u32 row = 0;
-
-	return bpf_map_lookup_elem(&settings, &row);
-}
-
 /* What becomes of a packet. */
 struct step {
 	struct topolb_flow_key to; /* its new addresses and ports */

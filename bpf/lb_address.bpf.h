@@ -49,4 +49,12 @@ static __always_inline struct topolb_address unspecified_like(const struct topol
 	return (struct topolb_address){};
 }
 
+static __always_inline int same_address(const struct topolb_address *a,
+					const struct topolb_address *b)
+{
+	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
+
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
+}
+
 #endif

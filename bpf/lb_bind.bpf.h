@@ -9,8 +9,7 @@
 #ifndef TOPOLB_LB_BIND_BPF_H
 #define TOPOLB_LB_BIND_BPF_H
 
-#include "lb_address.bpf.h"
-#include "lb_maps.bpf.h"
+#include "lb_frontend.bpf.h"
 
 static __always_inline int is_unspecified_ipv6(const struct topolb_address *address)
 {
@@ -20,32 +19,31 @@ static __always_inline int is_unspecified_ipv6(const struct topolb_address *addr
 }
 
 /* A NodePort of the address family that `wanted` is of. */
-static __always_inline int has_node_port(struct topolb_frontend wanted)
+static __always_inline int has_node_port(struct topolb_frontend wanted,
+					 const struct topolb_settings *config)
 {
-	struct topolb_frontend_target *target;
+	struct topolb_frontend_row *row;
 
 	wanted.address = unspecified_like(&wanted.address);
-	target = bpf_map_lookup_elem(&frontends, &wanted);
-	return target && target->kind == TOPOLB_FRONTEND_NODE_PORT;
+	row = find_row(&wanted, config);
+	return row && row->kind == TOPOLB_FRONTEND_NODE_PORT && row->inside_set;
 }
 
 static __always_inline int takes_node_port(struct bpf_sock_addr *ctx, struct topolb_frontend wanted)
 {
-	__u32 row = 0;
-	struct topolb_settings *config = bpf_map_lookup_elem(&settings, &row);
-	__u16 port = bpf_ntohs(wanted.port_be);
+	struct topolb_settings *config = read_settings();
 
-	if (!config || port < config->node_port_min || port > config->node_port_max)
+	if (!config || !is_node_port(wanted.port_be, config))
 		return 0;
 	if (bpf_get_netns_cookie(ctx) != config->node_netns_cookie)
 		return 0;
-	if (has_node_port(wanted))
+	if (has_node_port(wanted, config))
 		return 1;
 	/* A socket on :: gets IPv4 too, unless it is IPV6_V6ONLY, which can't be seen here. */
 	if (!is_unspecified_ipv6(&wanted.address))
 		return 0;
 	wanted.address = ipv4_address(0);
-	return has_node_port(wanted);
+	return has_node_port(wanted, config);
 }
 
 #endif

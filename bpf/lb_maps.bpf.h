@@ -15,20 +15,12 @@
 #include "maps/layout.h"
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, TOPOLB_DEFAULT_FRONTENDS);
-	__type(key, struct topolb_frontend);
-	__type(value, struct topolb_frontend_target);
-} frontends SEC(".maps");
-
-struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, TOPOLB_DEFAULT_SERVICES);
+	__uint(max_entries, 1); /* lines for so many frontends: userspace says */
 	__type(key, __u32);
-	__type(value, struct topolb_service);
-} services SEC(".maps");
+	__type(value, struct topolb_frontend_line);
+} frontends SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -62,8 +54,9 @@ struct {
 } affinities SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, TOPOLB_DEFAULT_COUNTERS);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* as many for each CPU: userspace says */
 	__type(key, __u32);
 	__type(value, struct topolb_counter);
 } counters SEC(".maps");
@@ -94,8 +87,8 @@ struct {
 
 /* Read by people and by the agent's restart only. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, TOPOLB_DEFAULT_SERVICES);
 	__type(key, __u32);
 	__type(value, struct topolb_service_name);

@@ -5,16 +5,16 @@
  * Reads the arrays that the agent publishes (maps/layout.h) and backends[].state,
  * which anybody may flip: the walk below takes the first tier that has a usable
  * backend at this moment, so failing over needs no userspace. A set id, once
- * read from services[], stays valid to the end of the program run: the agent
+ * read from its frontend, stays valid to the end of the program run: the agent
  * reuses rows only after an RCU grace period.
  *
  * Costs: the first tier that has only usable backends is left after one random
- * number and two array reads, however many backends or Services there are.
+ * number and one or two array reads, however many backends or Services there are.
  */
 #ifndef TOPOLB_LB_SELECT_BPF_H
 #define TOPOLB_LB_SELECT_BPF_H
 
-#include "lb_maps.bpf.h"
+#include "lb_frontend.bpf.h"
 
 #define NSEC_PER_SEC 1000000000ULL
 
@@ -33,21 +33,17 @@ static __always_inline int is_forwarded_protocol(__u32 protocol)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
 }
 
-static __always_inline int same_address(const struct topolb_address *a,
-					const struct topolb_address *b)
+/* The backend id in a slot, counted from first_slot; 0 if there is none. */
+static __always_inline __u32 backend_in_slot(const struct topolb_set *set, __u32 first_slot,
+					     __u32 slot)
 {
-	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
+	__u32 at = first_slot + slot, line_id = at / TOPOLB_SLOTS_PER_LINE;
+	struct topolb_slot_line *line;
 
-	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
-}
-
-/* The backend id in a slot of a tier; 0 if there is none. */
-static __always_inline __u32 backend_in_slot(const struct topolb_tier *tier, __u32 slot)
-{
-	__u32 line_id = tier->first_line + slot / TOPOLB_SLOTS_PER_LINE;
-	struct topolb_slot_line *line = bpf_map_lookup_elem(&slots, &line_id);
-
-	return line ? line->backend_ids[slot % TOPOLB_SLOTS_PER_LINE] : 0;
+	if (at < TOPOLB_SLOTS_PER_SET)
+		return set->backend_ids[at];
+	line = bpf_map_lookup_elem(&slots, &line_id);
+	return line ? line->backend_ids[at % TOPOLB_SLOTS_PER_LINE] : 0;
 }
 
 static __always_inline int take_if_usable(__u32 backend_id, __u32 slot,
@@ -64,7 +60,8 @@ static __always_inline int take_if_usable(__u32 backend_id, __u32 slot,
 }
 
 struct search {
-	struct topolb_tier tier;
+	const struct topolb_set *set;
+	__u32 first_slot;
 	__u32 backend_id;
 	__u32 low, high;
 };
@@ -76,7 +73,7 @@ static long search_step(__u32 step __attribute__((unused)), void *data)
 
 	if (search->low >= search->high)
 		return 1;
-	if (backend_in_slot(&search->tier, middle) < search->backend_id)
+	if (backend_in_slot(search->set, search->first_slot, middle) < search->backend_id)
 		search->low = middle + 1;
 	else
 		search->high = middle;
@@ -84,23 +81,28 @@ static long search_step(__u32 step __attribute__((unused)), void *data)
 }
 
 /* Where a backend id stands in a tier (its ids ascend); backend_count if nowhere. */
-static __always_inline __u32 find_slot(const struct topolb_tier *tier, __u32 backend_id)
+static __always_inline __u32 find_slot(const struct topolb_set *set, const struct topolb_tier *tier,
+				       __u32 backend_id)
 {
 	struct search search = {
-		.tier = *tier,
+		.set = set,
+		.first_slot = tier->first_slot,
 		.backend_id = backend_id,
 		.high = tier->backend_count,
 	};
 
 	/* bpf_loop: the verifier reads one step, not all of them. */
 	bpf_loop(TOPOLB_MAX_SEARCH_STEPS, search_step, &search, 0);
-	if (search.low < tier->backend_count && backend_in_slot(tier, search.low) == backend_id)
+	if (search.low < tier->backend_count &&
+	    backend_in_slot(set, tier->first_slot, search.low) == backend_id)
 		return search.low;
 	return tier->backend_count;
 }
 
 struct walk {
-	struct topolb_tier tier;
+	const struct topolb_set *set;
+	__u32 first_slot;
+	__u32 backend_count;
 	__u32 first;
 	struct topolb_choice *choice;
 };
@@ -110,9 +112,10 @@ static long walk_step(__u32 step, void *data)
 	struct walk *walk = data;
 	__u32 slot = walk->first + step;
 
-	if (slot >= walk->tier.backend_count)
-		slot -= walk->tier.backend_count;
-	return take_if_usable(backend_in_slot(&walk->tier, slot), slot, walk->choice);
+	if (slot >= walk->backend_count)
+		slot -= walk->backend_count;
+	return take_if_usable(backend_in_slot(walk->set, walk->first_slot, slot), slot,
+			      walk->choice);
 }
 
 /*
@@ -122,17 +125,23 @@ static long walk_step(__u32 step, void *data)
  *
  * A global function: the verifier reads it once, not once per tier.
  */
-__noinline int topolb_take_from_tier(const struct topolb_tier *tier, struct topolb_choice *choice)
+__noinline int topolb_take_from_tier(const struct topolb_set *set, __u32 index,
+				     struct topolb_choice *choice)
 {
-	if (!tier || !choice || !tier->backend_count)
+	if (!set || !choice || index >= TOPOLB_TIERS_PER_SET)
+		return 0;
+
+	const struct topolb_tier *tier = &set->tiers[index];
+
+	if (!tier->backend_count)
 		return 0;
 
 	if (choice->backend_id) {
 		__u32 slot = choice->slot;
 
 		if (slot >= tier->backend_count ||
-		    backend_in_slot(tier, slot) != choice->backend_id)
-			slot = find_slot(tier, choice->backend_id);
+		    backend_in_slot(set, tier->first_slot, slot) != choice->backend_id)
+			slot = find_slot(set, tier, choice->backend_id);
 		if (slot < tier->backend_count && take_if_usable(choice->backend_id, slot, choice))
 			return 1;
 	}
@@ -141,13 +150,19 @@ __noinline int topolb_take_from_tier(const struct topolb_tier *tier, struct topo
 
 	for (int probe = 0; probe < TOPOLB_RANDOM_PROBES; probe++) {
 		slot = ((__u64)bpf_get_prandom_u32() * count) >> 32;
-		if (take_if_usable(backend_in_slot(tier, slot), slot, choice))
+		if (take_if_usable(backend_in_slot(set, tier->first_slot, slot), slot, choice))
 			return 1;
 		if (count == 1)
 			return 0;
 	}
 
-	struct walk walk = {.tier = *tier, .first = slot, .choice = choice};
+	struct walk walk = {
+		.set = set,
+		.first_slot = tier->first_slot,
+		.backend_count = count,
+		.first = slot,
+		.choice = choice,
+	};
 	__u32 preferred = choice->backend_id;
 
 	choice->backend_id = 0;
@@ -158,16 +173,18 @@ __noinline int topolb_take_from_tier(const struct topolb_tier *tier, struct topo
 	return 0;
 }
 
-static __always_inline void count(__u32 counter_id)
+static __always_inline void count(__u32 counter_id, const struct topolb_settings *config)
 {
-	struct topolb_counter *counter = bpf_map_lookup_elem(&counters, &counter_id);
+	__u32 row = bpf_get_smp_processor_id() * config->counters_per_cpu + counter_id;
+	struct topolb_counter *counter = bpf_map_lookup_elem(&counters, &row);
 
 	if (counter)
 		counter->connections++;
 }
 
 /* Walks the tiers of a set. Returns a TOPOLB_VERDICT_* and counts it. */
-static __always_inline __u32 walk_tiers(const struct topolb_set *head, struct topolb_choice *choice)
+static __always_inline __u32 walk_tiers(const struct topolb_set *head, struct topolb_choice *choice,
+					const struct topolb_settings *config)
 {
 	const struct topolb_set *set = head;
 
@@ -175,8 +192,8 @@ static __always_inline __u32 walk_tiers(const struct topolb_set *head, struct to
 		for (int i = 0; i < TOPOLB_TIERS_PER_SET; i++) {
 			if (i >= set->tier_count)
 				break;
-			if (topolb_take_from_tier(&set->tiers[i], choice)) {
-				count(head->first_counter + set->tiers[i].counter);
+			if (topolb_take_from_tier(set, i, choice)) {
+				count(head->first_counter + set->tiers[i].counter, config);
 				choice->topology_key_id = set->tiers[i].topology_key_id;
 				return TOPOLB_VERDICT_FORWARD;
 			}
@@ -189,7 +206,7 @@ static __always_inline __u32 walk_tiers(const struct topolb_set *head, struct to
 		if (!set)
 			break;
 	}
-	count(head->first_counter);
+	count(head->first_counter, config);
 	return head->verdict == TOPOLB_VERDICT_DROP ? TOPOLB_VERDICT_DROP : TOPOLB_VERDICT_REJECT;
 }
 

@@ -78,14 +78,11 @@ static __always_inline void write_ipv6(struct bpf_sock_addr *ctx,
  * NodePorts answer on the node's own addresses from anywhere in this cgroup, and on
  * loopback for sockets of the node's own network namespace: a pod's loopback is its own.
  */
-static __always_inline struct topolb_frontend_target *find_node_port(struct bpf_sock_addr *ctx,
-								     struct topolb_frontend dialled)
+static __always_inline struct topolb_frontend_row *
+find_node_port(struct bpf_sock_addr *ctx, struct topolb_frontend dialled,
+	       const struct topolb_settings *config)
 {
-	__u32 row = 0;
-	struct topolb_settings *config = bpf_map_lookup_elem(&settings, &row);
-	__u16 port = bpf_ntohs(dialled.port_be);
-
-	if (!config || port < config->node_port_min || port > config->node_port_max)
+	if (!is_node_port(dialled.port_be, config))
 		return NULL;
 	if (is_loopback(&dialled.address)) {
 		if (bpf_get_netns_cookie(ctx) != config->node_netns_cookie)
@@ -94,21 +91,22 @@ static __always_inline struct topolb_frontend_target *find_node_port(struct bpf_
 		return NULL;
 	}
 	dialled.address = unspecified_like(&dialled.address);
-	return bpf_map_lookup_elem(&frontends, &dialled);
+	return find_row(&dialled, config);
 }
 
-static __always_inline struct topolb_frontend_target *
-find_frontend(struct bpf_sock_addr *ctx, const struct topolb_frontend *dialled)
+static __always_inline struct topolb_frontend_row *
+find_frontend(struct bpf_sock_addr *ctx, const struct topolb_frontend *dialled,
+	      const struct topolb_settings *config)
 {
-	struct topolb_frontend_target *target;
+	struct topolb_frontend_row *row;
 
 	if (!is_forwarded_protocol(ctx->protocol))
 		return NULL;
-	target = bpf_map_lookup_elem(&frontends, dialled);
+	row = find_row(dialled, config);
 	/* Found by its own key, a NodePort was dialled at 0.0.0.0 or ::. */
-	if (target && target->kind != TOPOLB_FRONTEND_NODE_PORT)
-		return target;
-	return find_node_port(ctx, *dialled);
+	if (row && row->kind != TOPOLB_FRONTEND_NODE_PORT)
+		return row;
+	return find_node_port(ctx, *dialled, config);
 }
 
 /*
@@ -125,20 +123,16 @@ static __always_inline int answer(__u32 verdict)
 	return REFUSE;
 }
 
-/* Chooses for `target`; `choice` comes in with the backend to keep, if any. */
+/* Chooses for what was dialled; `choice` comes in with the backend to keep, if any. */
 static __always_inline __u32 choose(struct bpf_sock_addr *ctx,
-				    const struct topolb_frontend_target *target,
-				    struct topolb_choice *choice)
+				    const struct topolb_frontend_row *frontend,
+				    struct topolb_choice *choice,
+				    const struct topolb_settings *config)
 {
-	__u32 service_id = target->service_id, set_id;
-	struct topolb_service *service = bpf_map_lookup_elem(&services, &service_id);
-	struct topolb_set *set;
+	const volatile struct topolb_frontend_row *row = frontend;
+	__u32 set_id = row->inside_set, service_id = row->service_id;
+	struct topolb_set *set = bpf_map_lookup_elem(&sets, &set_id);
 
-	if (!service)
-		return TOPOLB_VERDICT_NONE;
-	set_id = target->kind == TOPOLB_FRONTEND_CLUSTER_IP ? service->internal_set
-							    : service->node_set;
-	set = bpf_map_lookup_elem(&sets, &set_id);
 	if (!set || !set_id)
 		return TOPOLB_VERDICT_NONE; /* withdrawn a moment ago */
 
@@ -149,7 +143,7 @@ static __always_inline __u32 choose(struct bpf_sock_addr *ctx,
 		client.client_netns_cookie = bpf_get_netns_cookie(ctx);
 		propose_affinity(set, &client, choice);
 	}
-	__u32 verdict = walk_tiers(set, choice);
+	__u32 verdict = walk_tiers(set, choice, config);
 
 	if (has_affinity && verdict == TOPOLB_VERDICT_FORWARD)
 		remember_affinity(&client, choice);
@@ -174,17 +168,21 @@ static __always_inline __u32 connect_to_backend(struct bpf_sock_addr *ctx,
 						const struct topolb_frontend *dialled,
 						struct topolb_choice *choice)
 {
-	struct topolb_frontend_target *target = find_frontend(ctx, dialled);
+	struct topolb_settings *config = read_settings();
+	struct topolb_frontend_row *target;
 	struct topolb_peer *peer;
 	__u32 verdict;
 
+	if (!config)
+		return TOPOLB_VERDICT_NONE;
+	target = find_frontend(ctx, dialled, config);
 	if (!target) {
 		/* A socket that once dialled a Service may now dial a backend itself. */
 		if (ctx->sk)
 			bpf_sk_storage_delete(&sockets, ctx->sk);
 		return TOPOLB_VERDICT_NONE;
 	}
-	verdict = choose(ctx, target, choice);
+	verdict = choose(ctx, target, choice, config);
 	if (verdict != TOPOLB_VERDICT_FORWARD || !ctx->sk)
 		return verdict;
 	peer = bpf_sk_storage_get(&sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
@@ -225,12 +223,16 @@ static __always_inline __u32 send_to_backend(struct bpf_sock_addr *ctx,
 					     const struct topolb_frontend *dialled,
 					     struct topolb_choice *choice)
 {
-	struct topolb_frontend_target *target = find_frontend(ctx, dialled);
+	struct topolb_settings *config = read_settings();
+	struct topolb_frontend_row *target;
 	struct topolb_udp_socket *socket;
 	struct topolb_peer *peer = NULL;
 	__u32 verdict;
 
-	if (!target || !ctx->sk)
+	if (!config || !ctx->sk)
+		return TOPOLB_VERDICT_NONE;
+	target = find_frontend(ctx, dialled, config);
+	if (!target)
 		return TOPOLB_VERDICT_NONE;
 	socket = bpf_sk_storage_get(&udp_sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (socket)
@@ -239,7 +241,7 @@ static __always_inline __u32 send_to_backend(struct bpf_sock_addr *ctx,
 		choice->backend_id = peer->backend_id;
 		choice->slot = peer->slot;
 	}
-	verdict = choose(ctx, target, choice);
+	verdict = choose(ctx, target, choice, config);
 	if (verdict != TOPOLB_VERDICT_FORWARD || !socket)
 		return verdict;
 	if (!peer)

@@ -24,23 +24,17 @@
 #define FLOW_REFUSED -3
 #define NO_FLOW_YET -4
 
-static __always_inline int is_node_port(__be16 port_be, const struct topolb_settings *config)
-{
-	__u16 port = bpf_ntohs(port_be);
-
-	return port >= config->node_port_min && port <= config->node_port_max;
-}
-
-/* NodePorts answer on those of the node's addresses that --nodeport-addresses says. */
-static __noinline struct topolb_frontend_target *find_frontend(const struct packet *packet,
-							       const struct topolb_settings *config)
+/* NodePorts answer on those of the node's addresses that --nodeport-addresses says. Not
+ * inlined: it would add to the stack of what is called with what it finds. */
+static __noinline struct topolb_frontend_row *find_frontend(const struct packet *packet,
+							    const struct topolb_settings *config)
 {
 	struct topolb_frontend dialled = {
 		.address = packet->key.destination,
 		.port_be = packet->key.destination_port_be,
 		.protocol = packet->key.protocol,
 	};
-	struct topolb_frontend_target *target = bpf_map_lookup_elem(&frontends, &dialled);
+	struct topolb_frontend_row *target = find_row(&dialled, config);
 
 	if (target)
 		return target;
@@ -52,7 +46,7 @@ static __noinline struct topolb_frontend_target *find_frontend(const struct pack
 	if (!node || !(node->flags & TOPOLB_NODE_ADDRESS_NODE_PORTS))
 		return NULL;
 	dialled.address = unspecified_like(&dialled.address);
-	return bpf_map_lookup_elem(&frontends, &dialled);
+	return find_row(&dialled, config);
 }
 
 /* Only a datagram's first fragment has the ports. -1: they are not known. */
@@ -93,23 +87,17 @@ static __always_inline int is_in_source_ranges(const struct packet *packet, __u3
 
 /* Chooses a backend for a new flow. Returns a TOPOLB_VERDICT_*. */
 __noinline __u32 topolb_choose(const struct packet *packet,
-			       const struct topolb_frontend_target *target, int is_from_pod,
-			       struct topolb_choice *choice)
+			       const struct topolb_frontend_row *target, int is_from_pod,
+			       struct topolb_choice *choice, const struct topolb_settings *config)
 {
-	if (!packet || !target || !choice)
+	if (!packet || !target || !choice || !config)
 		return TOPOLB_VERDICT_NONE;
 
-	__u32 service_id = target->service_id, set_id, verdict;
-	struct topolb_service *service = bpf_map_lookup_elem(&services, &service_id);
-	struct topolb_set *set;
+	const volatile struct topolb_frontend_row *row = target;
+	__u32 set_id = is_from_pod ? row->inside_set : row->outside_set;
+	__u32 service_id = row->service_id, verdict;
+	struct topolb_set *set = bpf_map_lookup_elem(&sets, &set_id);
 
-	if (!service)
-		return TOPOLB_VERDICT_NONE;
-	if (target->kind == TOPOLB_FRONTEND_CLUSTER_IP)
-		set_id = service->internal_set;
-	else
-		set_id = is_from_pod ? service->node_set : service->external_set;
-	set = bpf_map_lookup_elem(&sets, &set_id);
 	if (!set || !set_id)
 		return TOPOLB_VERDICT_NONE;
 	if (set->flags & TOPOLB_SET_SOURCE_RANGES &&
@@ -117,7 +105,7 @@ __noinline __u32 topolb_choose(const struct packet *packet,
 	    !is_in_source_ranges(packet, service_id))
 		return TOPOLB_VERDICT_DROP;
 	if (!(set->flags & TOPOLB_SET_CLIENT_IP_AFFINITY))
-		return walk_tiers(set, choice);
+		return walk_tiers(set, choice, config);
 
 	struct topolb_affinity_key client = {
 		.client_address = packet->key.source,
@@ -125,7 +113,7 @@ __noinline __u32 topolb_choose(const struct packet *packet,
 	};
 
 	propose_affinity(set, &client, choice);
-	verdict = walk_tiers(set, choice);
+	verdict = walk_tiers(set, choice, config);
 	if (verdict == TOPOLB_VERDICT_FORWARD)
 		remember_affinity(&client, choice);
 	return verdict;
@@ -157,7 +145,7 @@ static __always_inline int has_address(int is_ipv4, const struct topolb_settings
  * told, or the TC_ACT_* of the packet.
  */
 __noinline int topolb_open_flow(const struct packet *packet,
-				const struct topolb_frontend_target *target, int is_from_pod,
+				const struct topolb_frontend_row *target, int is_from_pod,
 				const struct topolb_settings *config)
 {
 	if (!packet || !target || !config)
@@ -173,7 +161,7 @@ __noinline int topolb_open_flow(const struct packet *packet,
 		return config->packet_flags & TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS ? TC_ACT_SHOT
 										: FLOW_REFUSED;
 	}
-	verdict = topolb_choose(packet, target, is_from_pod, &choice);
+	verdict = topolb_choose(packet, target, is_from_pod, &choice, config);
 	if (verdict == TOPOLB_VERDICT_NONE)
 		return TC_ACT_UNSPEC;
 	if (verdict == TOPOLB_VERDICT_REJECT)
@@ -265,7 +253,7 @@ static __always_inline int may_be_reply(const struct packet *packet,
 
 /* A packet to a frontend. Returns a TC_ACT_*. `target`: NULL if it is not looked up yet. */
 static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
-				 struct topolb_frontend_target *target, int is_from_pod,
+				 struct topolb_frontend_row *target, int is_from_pod,
 				 const struct topolb_settings *config)
 {
 	int action;
@@ -290,7 +278,7 @@ static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
 
 static __always_inline int handle_ingress(struct __sk_buff *ctx, int is_from_pod)
 {
-	struct topolb_frontend_target *target = NULL;
+	struct topolb_frontend_row *target = NULL;
 	struct topolb_settings *config = read_settings();
 	struct packet packet = {};
 	int kind = parse(ctx, &packet);

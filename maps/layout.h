@@ -2,17 +2,16 @@
 /*
  * Every struct that crosses the line between BPF and C++. Compiled by both.
  *
- * How one connection is chosen (docs/decisions/0001-map-layout.md):
+ * How one connection is chosen (docs/decisions/0030-a-frontend-points-at-its-set.md):
  *
- *   frontends[address, port, protocol] -> service id, kind
- *   services[service id]               -> one set id per kind of client
- *   sets[set id]                       -> verdict, flags, tiers
- *   slots[tier.first_line + i/16]      -> backend id
- *   backends[backend id]               -> address, port, state
+ *   frontends[hash of address, port, protocol] -> one set id per kind of client
+ *   sets[set id]                               -> verdict, flags, tiers, slots
+ *   slots[(tier.first_slot + i) / 16]          -> slots of larger tiers
+ *   backends[slot]                             -> address, port, state
  *
  * A set, its chained sets and the slot lines of its tiers are immutable from
- * publication until a grace period after the service stopped pointing at them.
- * A Service is switched by one aligned 32-bit store into services[].
+ * publication until a grace period after the last frontend stopped pointing at
+ * them. A frontend is switched by one aligned 32-bit store per kind of client.
  *
  * Byte order: fields ending in _be are network order, all others host order.
  * Addresses are 16 bytes in network order; IPv4 is v4-mapped (::ffff:a.b.c.d).
@@ -38,8 +37,8 @@ struct topolb_address {
 } __attribute__((aligned(4)));
 TOPOLB_ASSERT(sizeof(struct topolb_address) == 16);
 
-/* frontends: what clients dial. Hash; live entries only. A NodePort is one
- * entry per family with the unspecified address (0.0.0.0 as ::ffff:0.0.0.0). */
+/* What clients dial. A NodePort is one of these per family with the unspecified address
+ * (0.0.0.0 as ::ffff:0.0.0.0). */
 struct topolb_frontend {
 	struct topolb_address address;
 	__be16 port_be;
@@ -56,23 +55,42 @@ enum {
 	TOPOLB_FRONTEND_LOAD_BALANCER = 4,
 };
 
-struct topolb_frontend_target {
+/* Set id 0 is never used: 0 means "nobody is served here any more". */
+struct topolb_frontend_row {
+	struct topolb_address address;
+	__be16 port_be;
+	__u8 protocol; /* 0: a row that was never used */
+	__u8 kind;     /* TOPOLB_FRONTEND_* */
 	__u32 service_id;
-	__u8 kind; /* TOPOLB_FRONTEND_* */
-	__u8 pad[3];
+	__u32 inside_set;  /* for the cluster's own clients: sockets of the node, pods */
+	__u32 outside_set; /* for packets from outside */
 };
-TOPOLB_ASSERT(sizeof(struct topolb_frontend_target) == 8);
+TOPOLB_ASSERT(sizeof(struct topolb_frontend_row) == 32);
+TOPOLB_ASSERT_OFFSET(topolb_frontend_row, inside_set, 24);
 
-/* services: array by service id (one id per Service port and family). Set id 0
- * is never used by a live service: 0 means "no such service". */
-struct topolb_service {
-	__u32 internal_set; /* clients of the ClusterIP */
-	__u32 external_set; /* packets from outside to an external frontend */
-	__u32 node_set;	    /* sockets of this node that dial an external frontend */
-	__u32 pad;
+/* frontends: array of cache lines, a hash table with linear probing. A frontend lies in the line
+ * topolb_first_line(), or in one of the next TOPOLB_FRONTEND_PROBES - 1; a line whose last row
+ * was never used ends the search, so rows that are given up keep their key until nobody can be
+ * searching past them. */
+struct topolb_frontend_line {
+	struct topolb_frontend_row rows[TOPOLB_FRONTENDS_PER_LINE];
 };
-TOPOLB_ASSERT(sizeof(struct topolb_service) == 16);
-TOPOLB_ASSERT_OFFSET(topolb_service, node_set, 8);
+TOPOLB_ASSERT(sizeof(struct topolb_frontend_line) == 64);
+
+/* The first line to look for a frontend in. `seed` is settings.frontend_seed, which nobody who
+ * makes Services knows; `lines` is settings.frontend_lines. */
+static inline __u32 topolb_first_line(const struct topolb_frontend *dialled, __u64 seed,
+				      __u32 lines)
+{
+	const __u64 odd = 0x9e3779b97f4a7c15ULL; /* the golden ratio */
+	__u64 halves[2], hash;
+
+	__builtin_memcpy(halves, &dialled->address, sizeof(halves));
+	hash = (seed ^ halves[0]) * odd;
+	hash = (hash ^ hash >> 32 ^ halves[1]) * odd;
+	hash = (hash ^ hash >> 32 ^ dialled->port_be ^ (__u64)dialled->protocol << 16) * odd;
+	return (__u32)((hash >> 32) * lines >> 32);
+}
 
 enum {
 	TOPOLB_VERDICT_NONE = 0, /* a free row */
@@ -87,10 +105,10 @@ enum {
 	TOPOLB_SET_SOURCE_RANGES = 1 << 1,
 };
 
-/* One tier that has at least one backend. Its ids are the slots
- * [0, backend_count) of a run of lines, ascending. */
+/* One tier that has at least one backend. Its ids ascend in the slots from first_slot on: those
+ * below TOPOLB_SLOTS_PER_SET are the set's own, all others are the lines of slots[]. */
 struct topolb_tier {
-	__u32 first_line;
+	__u32 first_slot;
 	__u32 backend_count;
 	__u16 topology_key_id; /* topology_keys; 0: the Service has no keys */
 	__u8 counter;	       /* counters[set.first_counter + counter] */
@@ -109,11 +127,14 @@ struct topolb_set {
 	__u32 first_counter; /* counters[first_counter]: refused */
 	__u32 next_set;	     /* 0: the last of the chain */
 	struct topolb_tier tiers[TOPOLB_TIERS_PER_SET];
+	__u32 backend_ids[TOPOLB_SLOTS_PER_SET]; /* slots of this set's own tiers */
 };
-TOPOLB_ASSERT(sizeof(struct topolb_set) == 64);
+TOPOLB_ASSERT(sizeof(struct topolb_set) == 96);
 TOPOLB_ASSERT_OFFSET(topolb_set, tiers, 16);
+TOPOLB_ASSERT_OFFSET(topolb_set, backend_ids, 40);
 
-/* slots: array of lines, in runs. */
+/* slots: array of lines, in runs, for tiers that find no room in their set. Slot s of a tier is in
+ * line s / TOPOLB_SLOTS_PER_LINE. */
 struct topolb_slot_line {
 	__u32 backend_ids[TOPOLB_SLOTS_PER_LINE];
 };
@@ -159,9 +180,9 @@ struct topolb_affinity {
 };
 TOPOLB_ASSERT(sizeof(struct topolb_affinity) == 16);
 
-/* counters: per-CPU array. A Service owns a run: TOPOLB_COUNTER_REFUSED, then
- * TOPOLB_COUNTER_WITHOUT_KEY, then one per topology key in order. Counts
- * connect() calls, and for unconnected UDP each datagram. */
+/* counters: array; counter i of CPU c is row c * settings.counters_per_cpu + i. A Service owns a
+ * run: TOPOLB_COUNTER_REFUSED, then TOPOLB_COUNTER_WITHOUT_KEY, then one per topology key in
+ * order. Counts connect() calls, and for unconnected UDP each datagram. */
 enum {
 	TOPOLB_COUNTER_REFUSED = 0,
 	TOPOLB_COUNTER_WITHOUT_KEY = 1,
@@ -172,18 +193,20 @@ struct topolb_counter {
 	__u64 connections;
 };
 
-/* service_names: hash by service id; for people and for the agent's restart. */
+/* service_names: array, for people and for the agent's restart. A Service port's id is the first
+ * row of its run; the rows after it continue its text. */
 struct topolb_service_name {
-	char namespace_name[TOPOLB_NAME_LENGTH];
-	char service_name[TOPOLB_NAME_LENGTH];
-	char port_name[TOPOLB_NAME_LENGTH];
 	__u16 port; /* host order */
 	__u8 protocol;
-	__u8 family; /* 4 or 6 */
+	__u8 family;	/* 4 or 6 */
+	__u8 row_count; /* 0: a free row, or one that continues another */
+	__u8 counter_count;
+	__u16 pad;
 	__u32 first_counter;
-	__u32 counter_count;
+	char text[TOPOLB_NAME_TEXT_LENGTH]; /* NAMESPACE/NAME/PORT NAME, padded with NULs */
 };
-TOPOLB_ASSERT(sizeof(struct topolb_service_name) == 204);
+TOPOLB_ASSERT(sizeof(struct topolb_service_name) == 64);
+TOPOLB_ASSERT_OFFSET(topolb_service_name, text, 12);
 
 /* topology_keys: hash by key id. */
 struct topolb_topology_key {
@@ -219,8 +242,11 @@ struct topolb_settings {
 	__u16 masquerade_port_min;
 	__u16 masquerade_port_max;
 	__u32 packet_flags; /* TOPOLB_PACKETS_* */
+	__u64 frontend_seed;
+	__u32 frontend_lines;
+	__u32 counters_per_cpu;
 };
-TOPOLB_ASSERT(sizeof(struct topolb_settings) == 328);
+TOPOLB_ASSERT(sizeof(struct topolb_settings) == 344);
 TOPOLB_ASSERT_OFFSET(topolb_settings, masquerade_ipv4, 288);
 
 enum {

@@ -9,15 +9,21 @@
 
 /* The layout of layout.h. An agent that finds pins of another version builds
  * the new state beside the old one and switches the programs by link update. */
-#define TOPOLB_LAYOUT_VERSION 1
+#define TOPOLB_LAYOUT_VERSION 2
 
 /* design.md 3.2: at most 16 topology keys. Each can appear twice in the kernel:
  * once with its ready, once with its serving-terminating backends. */
 #define TOPOLB_MAX_TOPOLOGY_KEYS 16
 #define TOPOLB_MAX_TIERS (2 * TOPOLB_MAX_TOPOLOGY_KEYS)
 
-/* A set is one cache line: a head and four tiers, chained when there are more. */
-#define TOPOLB_TIERS_PER_SET 4
+/* A row of the frontends table is half a cache line; a search reads at most so many lines. */
+#define TOPOLB_FRONTENDS_PER_LINE 2
+#define TOPOLB_FRONTEND_PROBES 16
+
+/* A set is a head, two tiers and 14 slots, chained when there are more tiers; most Services need
+ * no more than that one. */
+#define TOPOLB_TIERS_PER_SET 2
+#define TOPOLB_SLOTS_PER_SET 14
 #define TOPOLB_MAX_SET_CHAIN (TOPOLB_MAX_TIERS / TOPOLB_TIERS_PER_SET)
 
 /* A slot line is one cache line of backend ids. */
@@ -63,14 +69,15 @@
 /* IPv6 extension headers that are followed to the transport header. */
 #define TOPOLB_MAX_EXTENSION_HEADERS 6
 
-#define TOPOLB_NAME_LENGTH 64	       /* DNS label (63) and the terminating NUL */
+#define TOPOLB_NAME_TEXT_LENGTH 52     /* of a row; "default/web/http" needs one */
+#define TOPOLB_MAX_NAME_ROWS 4	       /* three DNS labels (63) and two slashes */
 #define TOPOLB_TOPOLOGY_KEY_LENGTH 320 /* prefix (253), "/", name (63), NUL, padding */
 
 /* Default max_entries. */
 #define TOPOLB_DEFAULT_FRONTENDS 65536
 #define TOPOLB_DEFAULT_SERVICES 32768
 #define TOPOLB_DEFAULT_SETS 65536
-#define TOPOLB_DEFAULT_SLOT_LINES 65536
+#define TOPOLB_DEFAULT_SLOT_LINES 32768
 #define TOPOLB_DEFAULT_BACKENDS 131072
 #define TOPOLB_DEFAULT_AFFINITIES 65536
 #define TOPOLB_DEFAULT_COUNTERS 131072

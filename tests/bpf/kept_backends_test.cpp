@@ -2,6 +2,7 @@
 // What the publisher writes for the per-packet path: which backends are local, those that are in no
 // tier and keep their flows, and source ranges. Sources: issue of the per-packet path; KEP-1669;
 // Kubernetes API v1 ServiceSpec.loadBalancerSourceRanges.
+#include "dataplane/frontend_table.h"
 #include "support/datapath_fixture.h"
 
 namespace topolb::test {
@@ -147,7 +148,7 @@ TEST_F(KeptBackends, ServiceWhoseRangesFindNoRoomIsNotOpenToAll) {
   change_to({ranged({"10.0.0.0/8", "11.0.0.0/8", "12.0.0.0/8"})});
   ASSERT_FALSE(publisher_->problems().empty());
   for (const auto& problem : publisher_->problems()) EXPECT_EQ(problem.reason, "MapFull");
-  EXPECT_TRUE(maps().frontends.entries().empty());
+  EXPECT_TRUE(dataplane::live_frontends(maps().frontends).empty());
   EXPECT_EQ(ranges(), Texts{});
   change_to({ranged({"10.0.0.0/8"})});
   EXPECT_TRUE(publisher_->problems().empty());

@@ -8,7 +8,9 @@
 #include <atomic>
 #include <thread>
 
+#include "dataplane/frontend_table.h"
 #include "dataplane/pins.h"
+#include "dataplane/service_names.h"
 #include "dataplane/socket_hooks.h"
 #include "support/datapath_fixture.h"
 
@@ -137,16 +139,17 @@ TEST_F(TakeOver, WhatAKilledAgentLeftUnfinishedIsCleared) {
   maps().backends[77] = {.port_be = 1, .state = TOPOLB_BACKEND_USABLE};
   maps().slots[88].backend_ids[0] = 77;
   maps().sets[99] = {.verdict = TOPOLB_VERDICT_FORWARD, .tier_count = 1};
-  ASSERT_TRUE(maps().service_names.put(55, {.port = 80, .protocol = 6, .family = 4}));
-  ASSERT_TRUE(maps().frontends.put({.port_be = 1, .protocol = 6}, {.service_id = 55, .kind = 1}));
+  dataplane::write_name(maps().service_names, 55, {});
+  dataplane::FrontendTable table(maps().frontends, maps().settings[0]);
+  ASSERT_TRUE(table.put({.port_be = 1, .protocol = 6, .service_id = 66, .inside_set = 99}));
   stop();
   start(plan_);
   publisher_->reclaim();
   EXPECT_EQ(maps().backends[77].state, TOPOLB_BACKEND_FREE);
   EXPECT_EQ(maps().slots[88].backend_ids[0], 0U);
   EXPECT_EQ(maps().sets[99].verdict, TOPOLB_VERDICT_NONE);
-  EXPECT_EQ(maps().service_names.entries().size(), 1U);
-  EXPECT_EQ(maps().frontends.entries().size(), 1U);
+  EXPECT_EQ(dataplane::read_names(maps().service_names).size(), 1U);
+  EXPECT_EQ(dataplane::live_frontends(maps().frontends).size(), 1U);
 }
 
 TEST_F(TakeOver, ASecondAgentOnThePinPathIsRefusedInOneLine) {

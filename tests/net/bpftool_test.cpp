@@ -25,15 +25,14 @@ const std::map<std::string, Names>& fields_of_maps() {
         "slot"}},
       {"backends", {"address", "port_be", "protocol", "state", "flags"}},
       {"counters", {"connections"}},
-      {"frontends", {"address", "port_be", "protocol", "service_id", "kind"}},
+      {"frontends",
+       {"address", "port_be", "protocol", "service_id", "kind", "inside_set", "outside_set"}},
       {"node_addresses", {"bytes", "interface_index"}},
-      {"service_names",
-       {"namespace_name", "service_name", "port_name", "port", "protocol", "family",
-        "first_counter", "counter_count"}},
-      {"services", {"internal_set", "external_set", "node_set"}},
+      {"service_names", {"text", "port", "protocol", "family", "first_counter", "counter_count"}},
       {"sets",
        {"verdict", "flags", "tier_count", "affinity_timeout_s", "first_counter", "next_set",
-        "tiers", "first_line", "backend_count", "topology_key_id", "counter", "terminating"}},
+        "tiers", "first_slot", "backend_count", "topology_key_id", "counter", "terminating",
+        "backend_ids"}},
       {"settings",
        {"layout_version", "node_port_min", "node_port_max", "node_netns_cookie", "published_ns",
         "publications", "node_name"}},
@@ -109,7 +108,7 @@ TEST_F(Bpftool, EveryMapIsADocument) {
 
 // What a person reads without any flag.
 TEST_F(Bpftool, TheTextTellsWhatIsProgrammed) {
-  EXPECT_THAT(dump("service_names", false), HasSubstr(R"("service_name": "web")"));
+  EXPECT_THAT(dump("service_names", false), HasSubstr(R"("text": "default/web/)"));
   EXPECT_THAT(dump("topology_keys", false), HasSubstr(R"("name": "rack")"));
   EXPECT_THAT(dump("settings", false), HasSubstr(R"("node_name": "n1")"));
   for (const auto& [map, fields] : fields_of_maps()) {

@@ -82,6 +82,9 @@ PacketPath::PacketPath(std::uint32_t flows) : object_(std::make_unique<PacketPat
   skeleton->rodata->flow_lines = facts.lines;
   skeleton->rodata->flow_reply_lines = facts.reply_lines;
   skeleton->rodata->flow_id_bits = facts.id_bits;
+  for (const auto& [name, entries] : dataplane::entries_by_map({})) {
+    bpf_map__set_max_entries(bpf_object__find_map_by_name(skeleton->obj, name.c_str()), entries);
+  }
   if (lb_tc__load(skeleton) != 0) fail("load lb_tc");
   const std::uint32_t row = 0;
   if (bpf_map_update_elem(bpf_map__fd(skeleton->maps.flow_facts), &row, &facts, BPF_ANY) != 0) {
@@ -91,8 +94,8 @@ PacketPath::PacketPath(std::uint32_t flows) : object_(std::make_unique<PacketPat
   maps_.emplace(require(dataplane::KernelMaps::open(open, dataplane::Access::ReadWrite)));
   flows_.emplace(
       require(dataplane::FlowTable::open(open, dataplane::Access::ReadWrite, maps_->settings[0])));
+  maps_->initialize();
   publisher_.emplace(*maps_);
-  settings().layout_version = TOPOLB_LAYOUT_VERSION;
   settings().masquerade_ipv4 = wire("192.0.2.10");
   settings().masquerade_ipv6 = wire("2001:db8::10");
   settings().masquerade_port_min = 10000;

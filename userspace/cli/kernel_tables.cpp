@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "cli/plan_view.h"
+#include "dataplane/frontend_table.h"
+#include "dataplane/service_names.h"
 
 namespace topolb::cli {
 namespace {
@@ -20,8 +22,10 @@ void for_each_set(const KernelService& service, const Visit& visit) {
 
 void add_lines(const KernelSet& set, LiveRows& live) {
   for (const auto& tier : set.tiers) {
+    if (tier.first_slot < TOPOLB_SLOTS_PER_SET) continue;  // in the set itself
     for (std::size_t slot = 0; slot < tier.backend_ids.size(); ++slot) {
-      const auto line = tier.first_line + static_cast<std::uint32_t>(slot / TOPOLB_SLOTS_PER_LINE);
+      const auto line =
+          (tier.first_slot + static_cast<std::uint32_t>(slot)) / TOPOLB_SLOTS_PER_LINE;
       LiveRows::Line& row = live.lines[line];
       if (slot % TOPOLB_SLOTS_PER_LINE == 0)
         row = {.set_id = set.set_ids.front(), .backend_ids = {}};
@@ -76,10 +80,9 @@ std::uint32_t live_entries(const KernelSnapshot& kernel, const LiveRows& live,
     return static_cast<std::uint32_t>(std::count_if(rows.begin(), rows.end(), is_live));
   }
   if (map_name == "counters") return live.counters;
-  if (map_name == "frontends") return count(maps.frontends.entries());
+  if (map_name == "frontends") return count(dataplane::live_frontends(maps.frontends));
   if (map_name == "node_addresses") return count(maps.node_addresses.entries());
-  if (map_name == "service_names") return count(maps.service_names.entries());
-  if (map_name == "services") return count(kernel.state.services);
+  if (map_name == "service_names") return count(dataplane::read_names(maps.service_names));
   if (map_name == "sets") return count(live.sets);
   if (map_name == "settings") return 1;
   if (map_name == "slots") return count(live.lines);

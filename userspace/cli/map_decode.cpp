@@ -14,6 +14,7 @@
 
 #include "cli/plan_view.h"
 #include "cli/text.h"
+#include "dataplane/frontend_table.h"
 #include "dataplane/source_ranges.h"
 
 namespace topolb::cli {
@@ -92,16 +93,21 @@ Records decode_frontends(const KernelSnapshot& kernel) {
                    {"PROTOCOL", "protocol"},
                    {"KIND", "kind"},
                    {"ID", "service_id", Align::Right},
-                   {"SERVICE", "service"}});
-  const auto entries = sorted_entries(kernel.maps.frontends, [](const topolb_frontend& key) {
-    return std::tuple(dataplane::from_wire(key.address), ntohs(key.port_be), key.protocol);
+                   {"SERVICE", "service"},
+                   {"INSIDE", "inside_set", Align::Right},
+                   {"OUTSIDE", "outside_set", Align::Right}});
+  auto rows = dataplane::live_frontends(kernel.maps.frontends);
+  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
+    return std::tuple(address_of(a.address), ntohs(a.port_be), a.protocol) <
+           std::tuple(address_of(b.address), ntohs(b.port_be), b.protocol);
   });
-  for (const auto& [key, target] : entries) {
-    const SocketAddress frontend{dataplane::from_wire(key.address), ntohs(key.port_be)};
+  for (const auto& row : rows) {
+    const SocketAddress frontend{address_of(row.address), ntohs(row.port_be)};
     records.add({frontend.to_string(), frontend.address.to_string(), frontend.port,
-                 to_string(static_cast<Protocol>(key.protocol)),
-                 core::to_string(static_cast<core::FrontendKind>(target.kind)), target.service_id,
-                 service_cell(kernel, target.service_id)});
+                 to_string(static_cast<Protocol>(row.protocol)),
+                 core::to_string(static_cast<core::FrontendKind>(row.kind)), row.service_id,
+                 service_cell(kernel, row.service_id), id_or_null(row.inside_set),
+                 id_or_null(row.outside_set)});
   }
   return records;
 }
@@ -177,7 +183,6 @@ const auto& decoders() {
                                                          {"frontends", decode_frontends},
                                                          {"node_addresses", decode_node_addresses},
                                                          {"service_names", decode_service_names},
-                                                         {"services", decode_services},
                                                          {"sets", decode_sets},
                                                          {"settings", decode_settings},
                                                          {"slots", decode_slots},

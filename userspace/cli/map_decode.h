@@ -11,11 +11,12 @@ namespace topolb::cli {
 
 /// What a service id names; null and "-" if nothing.
 RecordCell service_cell(const KernelSnapshot& kernel, std::uint32_t service_id);
+/// Id 0 is none.
+Json id_or_null(std::uint32_t id);
 std::string backend_text(const KernelSnapshot& kernel, std::uint32_t backend_id);
 
 Records decode_counters(const KernelSnapshot& kernel);
 Records decode_service_names(const KernelSnapshot& kernel);
-Records decode_services(const KernelSnapshot& kernel);
 Records decode_sets(const KernelSnapshot& kernel);
 Records decode_slots(const KernelSnapshot& kernel);
 Records decode_topology_keys(const KernelSnapshot& kernel);

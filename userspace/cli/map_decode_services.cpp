@@ -11,8 +11,6 @@
 namespace topolb::cli {
 namespace {
 
-Json id_or_null(std::uint32_t id) { return id == 0 ? Json() : Json(id); }
-
 /// Names of topology keys by id.
 std::map<std::uint32_t, std::string> key_names(const dataplane::KernelMaps& maps) {
   std::map<std::uint32_t, std::string> names;
@@ -22,7 +20,7 @@ std::map<std::uint32_t, std::string> key_names(const dataplane::KernelMaps& maps
   return names;
 }
 
-/// The tiers of one row of `sets`: "zone: 2 at 17" means 2 backends from line 17 on.
+/// The tiers of one row of `sets`: "zone: 2 at 17" means 2 backends from slot 17 on.
 RecordCell tiers_cell(const topolb_set& set, const std::map<std::uint32_t, std::string>& keys) {
   Json::Array tiers;
   std::vector<std::string> texts;
@@ -32,13 +30,31 @@ RecordCell tiers_cell(const topolb_set& set, const std::map<std::uint32_t, std::
     const bool has_key = found != keys.end();
     tiers.emplace_back(Json::Object{{"key", has_key ? Json(found->second) : Json()},
                                     {"terminating", tier.terminating != 0},
-                                    {"first_line", tier.first_line},
+                                    {"first_slot", tier.first_slot},
                                     {"backend_count", tier.backend_count},
                                     {"counter", set.first_counter + tier.counter}});
     texts.push_back(fmt::format("{}: {} at {}", has_key ? short_key(found->second) : "all",
-                                tier.backend_count, tier.first_line));
+                                tier.backend_count, tier.first_slot));
   }
   return {std::move(tiers), std::move(texts)};
+}
+
+/// What lies in the slots of a row of `sets`.
+std::vector<std::uint32_t> own_slots(const topolb_set& set) {
+  std::vector<std::uint32_t> ids;
+  std::copy_if(std::begin(set.backend_ids), std::end(set.backend_ids), std::back_inserter(ids),
+               [](std::uint32_t id) { return id != 0; });
+  return ids;
+}
+
+RecordCell backends_cell(const KernelSnapshot& kernel, const std::vector<std::uint32_t>& ids) {
+  Json::Array backends;
+  std::vector<std::string> texts;
+  for (const auto id : ids) {
+    texts.push_back(backend_text(kernel, id));
+    backends.emplace_back(Json::Object{{"id", id}, {"address", texts.back()}});
+  }
+  return {std::move(backends), std::move(texts)};
 }
 
 /// Most sets serve every kind of traffic that the Service has.
@@ -50,6 +66,8 @@ RecordCell traffic_cell(const std::vector<std::string>& traffic) {
 }
 
 }  // namespace
+
+Json id_or_null(std::uint32_t id) { return id == 0 ? Json() : Json(id); }
 
 RecordCell service_cell(const KernelSnapshot& kernel, std::uint32_t service_id) {
   const auto* service = kernel.service(service_id);
@@ -104,20 +122,6 @@ Records decode_service_names(const KernelSnapshot& kernel) {
   return records;
 }
 
-Records decode_services(const KernelSnapshot& kernel) {
-  Records records({{"ID", "service_id", Align::Right},
-                   {"SERVICE", "service"},
-                   {"INTERNAL", "internal_set", Align::Right},
-                   {"EXTERNAL", "external_set", Align::Right},
-                   {"NODE", "node_set", Align::Right}});
-  for (const auto& [id, service] : kernel.services) {
-    const topolb_service row = kernel.maps.services[id];
-    records.add({id, service_cell(kernel, id), id_or_null(row.internal_set),
-                 id_or_null(row.external_set), id_or_null(row.node_set)});
-  }
-  return records;
-}
-
 Records decode_sets(const KernelSnapshot& kernel) {
   Records records({{"SET", "set_id", Align::Right},
                    {"", "service_id"},
@@ -125,6 +129,7 @@ Records decode_sets(const KernelSnapshot& kernel) {
                    {"TRAFFIC", "traffic"},
                    {"VERDICT", "verdict"},
                    {"TIERS", "tiers"},
+                   {"BACKENDS", "backends"},
                    {"NEXT", "next_set", Align::Right},
                    {"", "affinity_timeout_seconds"},
                    {"", "first_counter"}});
@@ -134,7 +139,8 @@ Records decode_sets(const KernelSnapshot& kernel) {
     records.add({id, use.service->id, service_cell(kernel, use.service->id),
                  traffic_cell(use.traffic),
                  core::to_string(static_cast<core::Verdict>(set.verdict)), tiers_cell(set, keys),
-                 id_or_null(set.next_set), id_or_null(set.affinity_timeout_s), set.first_counter});
+                 backends_cell(kernel, own_slots(set)), id_or_null(set.next_set),
+                 id_or_null(set.affinity_timeout_s), set.first_counter});
   }
   return records;
 }
@@ -147,15 +153,9 @@ Records decode_slots(const KernelSnapshot& kernel) {
                    {"BACKENDS", "backends"}});
   const LiveRows live = live_rows(kernel);
   for (const auto& [line, row] : live.lines) {
-    Json::Array backends;
-    std::vector<std::string> texts;
-    for (const auto id : row.backend_ids) {
-      texts.push_back(backend_text(kernel, id));
-      backends.emplace_back(Json::Object{{"id", id}, {"address", texts.back()}});
-    }
     const auto service_id = live.sets.at(row.set_id).service->id;
     records.add({line, row.set_id, service_id, service_cell(kernel, service_id),
-                 RecordCell(std::move(backends), std::move(texts))});
+                 backends_cell(kernel, row.backend_ids)});
   }
   return records;
 }

@@ -9,6 +9,7 @@
 
 #include "cli/kernel_tables.h"
 #include "cli/text.h"
+#include "dataplane/frontend_table.h"
 
 namespace topolb::cli {
 namespace {
@@ -29,6 +30,12 @@ std::uint32_t value_bytes(const bpf_map_info& info) {
   return info.value_size * static_cast<std::uint32_t>(std::max(1, cpus));
 }
 
+// What a map has room for: of these two, an entry is not a row.
+std::uint32_t room_of(const KernelSnapshot& kernel, const std::string& name, std::uint32_t rows) {
+  if (name == "frontends") return dataplane::frontends_for(rows);
+  return name == "counters" ? kernel.maps.counters.capacity() : rows;
+}
+
 }  // namespace
 
 std::vector<MapFacts> map_facts(const KernelSnapshot& kernel, const std::string& pin_path) {
@@ -41,15 +48,18 @@ std::vector<MapFacts> map_facts(const KernelSnapshot& kernel, const std::string&
     if (!info) continue;
     const bool is_array =
         info->type == BPF_MAP_TYPE_ARRAY || info->type == BPF_MAP_TYPE_PERCPU_ARRAY;
+    const auto room = room_of(kernel, name, info->max_entries);
+    const auto rows_of_entry = room > 0 ? info->max_entries / room : 1;
     const char* type = libbpf_bpf_map_type_str(static_cast<bpf_map_type>(info->type));
-    result.push_back({.name = name,
-                      .type = type == nullptr ? fmt::format("type {}", info->type) : type,
-                      .entries = live_entries(kernel, live, name),
-                      .max_entries = info->max_entries,
-                      .key_bytes = info->key_size,
-                      .value_bytes = value_bytes(*info),
-                      .entry_bytes = (is_array ? 0 : info->key_size) + value_bytes(*info),
-                      .memory_bytes = memory_of(fd->get())});
+    result.push_back(
+        {.name = name,
+         .type = type == nullptr ? fmt::format("type {}", info->type) : type,
+         .entries = live_entries(kernel, live, name),
+         .max_entries = room,
+         .key_bytes = info->key_size,
+         .value_bytes = value_bytes(*info),
+         .entry_bytes = (is_array ? 0 : info->key_size) + rows_of_entry * value_bytes(*info),
+         .memory_bytes = memory_of(fd->get())});
   }
   return result;
 }

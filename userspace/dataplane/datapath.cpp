@@ -15,6 +15,7 @@
 #include <map>
 #include <vector>
 
+#include "dataplane/frontend_table.h"
 #include "dataplane/pins.h"
 #include "dataplane/socket_hooks.h"
 #include "lb_sock.skel.h"
@@ -33,25 +34,13 @@ struct LoadedObject {
 
 namespace {
 
-std::map<std::string, std::uint32_t> sizes_by_name(const MapSizes& sizes) {
-  return {{"frontends", sizes.frontends},
-          {"services", sizes.services},
-          {"sets", sizes.sets},
-          {"slots", sizes.slot_lines},
-          {"backends", sizes.backends},
-          {"affinities", sizes.affinities},
-          {"counters", sizes.counters},
-          {"service_names", sizes.services},
-          {"source_ranges", sizes.source_ranges}};
-}
-
 bool pins_have_this_layout(const std::string& pin_path) {
   return KernelMaps::open_pinned(pin_path, Access::ReadOnly).has_value();
 }
 
 // Only maps of the sizes asked for can be taken over in place.
 bool pins_have_sizes(const std::string& pin_path, const MapSizes& sizes) {
-  for (const auto& [name, size] : sizes_by_name(sizes)) {
+  for (const auto& [name, size] : entries_by_map(sizes)) {
     const auto fd = open_pinned(pin_of_map(pin_path, name));
     if (!fd) return false;
     const auto info = map_info(fd->get(), name);
@@ -116,6 +105,17 @@ Result<void> check_cgroup2(const std::string& path) {
 
 }  // namespace
 
+std::map<std::string, std::uint32_t> entries_by_map(const MapSizes& sizes) {
+  return {{"frontends", frontend_lines_for(sizes.frontends)},
+          {"service_names", sizes.services},
+          {"sets", sizes.sets},
+          {"slots", sizes.slot_lines},
+          {"backends", sizes.backends},
+          {"affinities", sizes.affinities},
+          {"counters", Counters::rows_for(sizes.counters)},
+          {"source_ranges", sizes.source_ranges}};
+}
+
 Datapath::Datapath() = default;
 Datapath::Datapath(Datapath&&) noexcept = default;
 Datapath& Datapath::operator=(Datapath&&) noexcept = default;
@@ -138,7 +138,7 @@ Result<void> Datapath::load() {
   object_ = std::make_unique<LoadedObject>();
   if (object_->skeleton == nullptr) return errno_error(errno, "open the BPF object");
   bpf_object* object = object_->object();
-  for (const auto& [name, size] : sizes_by_name(options_.sizes)) {
+  for (const auto& [name, size] : entries_by_map(options_.sizes)) {
     bpf_map__set_max_entries(bpf_object__find_map_by_name(object, name.c_str()), size);
   }
   object_->skeleton->rodata->has_set_retval = static_cast<std::uint8_t>(
@@ -167,15 +167,11 @@ Result<void> Datapath::load() {
   if (!maps) return maps.error();
   maps_ = std::make_unique<KernelMaps>(std::move(*maps));
 
+  if (!took_over_) maps_->initialize();
   topolb_settings& settings = maps_->settings[0];
-  settings.layout_version = TOPOLB_LAYOUT_VERSION;
   settings.node_netns_cookie = own_netns_cookie();
   std::memset(settings.node_name, 0, sizeof(settings.node_name));
   options_.node_name.copy(settings.node_name, sizeof(settings.node_name) - 1);
-  if (!took_over_) {
-    settings.node_port_min = 1;  // no NodePort yet
-    settings.node_port_max = 0;
-  }
   return {};
 }
 

@@ -3,6 +3,7 @@
 // before.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -24,6 +25,9 @@ struct MapSizes {
   std::uint32_t counters = TOPOLB_DEFAULT_COUNTERS;
   std::uint32_t source_ranges = TOPOLB_DEFAULT_SOURCE_RANGES;
 };
+
+/// max_entries of each map that has a size, by the map's name.
+std::map<std::string, std::uint32_t> entries_by_map(const MapSizes& sizes);
 
 struct DatapathOptions {
   std::string pin_path = kDefaultPinPath;

@@ -4,6 +4,11 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <random>
+
+#include "dataplane/frontend_table.h"
+
 namespace topolb::dataplane {
 namespace {
 
@@ -19,45 +24,53 @@ Result<MappedArray<Row>> open_map(MappedArray<Row>*, UniqueFd fd, const std::str
   return MappedArray<Row>::from_fd(std::move(fd), name, access);
 }
 
-Result<Counters> open_map(Counters*, UniqueFd fd, const std::string&, Access) {
-  return Counters::from_fd(std::move(fd));
+Result<Counters> open_map(Counters*, UniqueFd fd, const std::string&, Access access) {
+  return Counters::from_fd(std::move(fd), access);
+}
+
+std::uint32_t possible_cpus() {
+  return static_cast<std::uint32_t>(std::max(libbpf_num_possible_cpus(), 1));
 }
 
 }  // namespace
 
-Result<Counters> Counters::from_fd(UniqueFd fd) {
-  auto info = map_info(fd.get(), "counters");
-  if (!info) return info.error();
-  auto checked = check_sizes(*info, "counters", sizeof(std::uint32_t), sizeof(topolb_counter));
-  if (!checked) return checked.error();
-  const int cpus = libbpf_num_possible_cpus();
-  if (cpus < 1) return errno_error(-cpus, "count the possible CPUs");
+Result<Counters> Counters::from_fd(UniqueFd fd, Access access) {
+  auto rows = MappedArray<topolb_counter>::from_fd(std::move(fd), "counters", access);
+  if (!rows) return rows.error();
   Counters counters;
-  counters.fd_ = std::move(fd);
-  counters.capacity_ = info->max_entries;
-  counters.cpus_ = static_cast<std::size_t>(cpus);
+  counters.rows_ = std::move(*rows);
+  counters.cpus_ = possible_cpus();
   return counters;
 }
 
+std::uint32_t Counters::rows_for(std::uint32_t count) { return count * possible_cpus(); }
+
 std::vector<std::uint64_t> Counters::read(std::uint32_t first, std::uint32_t count) const {
   std::vector<std::uint64_t> sums(count);
-  std::vector<topolb_counter> per_cpu(cpus_);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const std::uint32_t id = first + i;
-    if (bpf_map_lookup_elem(fd_.get(), &id, per_cpu.data()) != 0) continue;
-    for (const auto& counter : per_cpu) sums[i] += counter.connections;
+  if (first + count > capacity()) return sums;
+  for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      sums[i] += rows_[cpu * capacity() + first + i].connections;
+    }
   }
   return sums;
 }
 
-Result<void> Counters::reset(std::uint32_t first, std::uint32_t count) {
-  const std::vector<topolb_counter> zeros(cpus_);
-  for (std::uint32_t id = first; id < first + count; ++id) {
-    if (bpf_map_update_elem(fd_.get(), &id, zeros.data(), BPF_ANY) != 0) {
-      return errno_error(errno, fmt::format("reset counter {}", id));
-    }
+void Counters::reset(std::uint32_t first, std::uint32_t count) {
+  for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+    for (std::uint32_t i = 0; i < count; ++i) rows_[cpu * capacity() + first + i] = {};
   }
-  return {};
+}
+
+void KernelMaps::initialize() {
+  topolb_settings& row = settings[0];
+  std::random_device random;
+  row.frontend_seed = static_cast<std::uint64_t>(random()) << 32U | random();
+  row.frontend_lines = frontends_for(frontends.capacity());
+  row.counters_per_cpu = counters.capacity();
+  row.node_port_min = 1;  // no NodePort yet
+  row.node_port_max = 0;
+  row.layout_version = TOPOLB_LAYOUT_VERSION;
 }
 
 Result<KernelMaps> KernelMaps::open(
@@ -80,7 +93,6 @@ Result<KernelMaps> KernelMaps::open(
   };
   open_one(maps.settings, "settings");
   open_one(maps.frontends, "frontends");
-  open_one(maps.services, "services");
   open_one(maps.sets, "sets");
   open_one(maps.slots, "slots");
   open_one(maps.backends, "backends");
@@ -116,8 +128,8 @@ Result<KernelMaps> KernelMaps::open_pinned(const std::string& pin_path, Access a
 
 const std::vector<std::string>& pinned_map_names() {
   static const std::vector<std::string> names{
-      "affinities", "backends", "counters", "frontends", "node_addresses", "service_names",
-      "services",   "sets",     "settings", "slots",     "source_ranges",  "topology_keys"};
+      "affinities", "backends", "counters", "frontends",     "node_addresses", "service_names",
+      "sets",       "settings", "slots",    "source_ranges", "topology_keys"};
   return names;
 }
 

@@ -17,21 +17,21 @@ inline constexpr const char* kDefaultPinPath = "/sys/fs/bpf/topolb";
 /// The counters of all CPUs together, by counter id.
 class Counters {
  public:
-  static Result<Counters> from_fd(UniqueFd fd);
-  [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
+  static Result<Counters> from_fd(UniqueFd fd, Access access);
+  /// Rows of the array for `count` counters on each CPU that this machine may have.
+  static std::uint32_t rows_for(std::uint32_t count);
+  [[nodiscard]] std::uint32_t capacity() const { return rows_.capacity() / cpus_; }
   /// `count` counters from `first` on, summed over the CPUs.
   [[nodiscard]] std::vector<std::uint64_t> read(std::uint32_t first, std::uint32_t count) const;
-  Result<void> reset(std::uint32_t first, std::uint32_t count);
+  void reset(std::uint32_t first, std::uint32_t count);
 
  private:
-  UniqueFd fd_;
-  std::uint32_t capacity_ = 0;
-  std::size_t cpus_ = 1;
+  MappedArray<topolb_counter> rows_;
+  std::uint32_t cpus_ = 1;
 };
 
 struct KernelMaps {
-  HashMap<topolb_frontend, topolb_frontend_target> frontends;
-  MappedArray<topolb_service> services;
+  MappedArray<topolb_frontend_line> frontends;
   MappedArray<topolb_set> sets;
   MappedArray<topolb_slot_line> slots;
   MappedArray<topolb_backend> backends;
@@ -39,9 +39,12 @@ struct KernelMaps {
   Counters counters;
   HashMap<topolb_address, topolb_node_address> node_addresses;
   HashMap<topolb_source_range, std::uint32_t> source_ranges;
-  HashMap<std::uint32_t, topolb_service_name> service_names;
+  MappedArray<topolb_service_name> service_names;
   HashMap<std::uint32_t, topolb_topology_key> topology_keys;
   MappedArray<topolb_settings> settings;
+
+  /// Says in the settings how the other maps are to be read; for maps just made.
+  void initialize();
 
   /// Opens every map by `open(name)`.
   static Result<KernelMaps> open(const std::function<Result<UniqueFd>(const std::string&)>& open,

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/frontend_table.h"
+#include "dataplane/service_names.h"
+
 namespace topolb::dataplane {
 namespace {
 
@@ -14,18 +17,20 @@ std::string text_of(const char (&field)[N]) {
   return {field, ::strnlen(field, N)};
 }
 
-KernelTier read_tier(const KernelMaps& maps, const topolb_tier& tier,
+KernelTier read_tier(const KernelMaps& maps, std::uint32_t set_id, const topolb_tier& tier,
                      const std::map<std::uint32_t, std::string>& keys) {
-  KernelTier result{
-      .terminating = tier.terminating != 0, .first_line = tier.first_line, .counter = tier.counter};
+  KernelTier result{.terminating = tier.terminating != 0,
+                    .set_id = set_id,
+                    .first_slot = tier.first_slot,
+                    .counter = tier.counter};
   if (const auto found = keys.find(tier.topology_key_id); found != keys.end()) {
     result.key = found->second;
   }
   result.backend_ids.reserve(tier.backend_count);
-  for (std::uint32_t slot = 0; slot < tier.backend_count; ++slot) {
-    const auto line = tier.first_line + slot / TOPOLB_SLOTS_PER_LINE;
-    if (line >= maps.slots.capacity()) break;
-    result.backend_ids.push_back(maps.slots[line].backend_ids[slot % TOPOLB_SLOTS_PER_LINE]);
+  for (std::uint32_t i = 0; i < tier.backend_count; ++i) {
+    const auto* id = slot_of(maps, set_id, tier.first_slot + i);
+    if (id == nullptr) break;
+    result.backend_ids.push_back(*id);
   }
   return result;
 }
@@ -40,18 +45,24 @@ std::optional<KernelSet> read_set(const KernelMaps& maps, std::uint32_t set_id,
     const topolb_set& set = maps.sets[set_id];
     result.set_ids.push_back(set_id);
     for (std::size_t i = 0; i < std::min<std::size_t>(set.tier_count, TOPOLB_TIERS_PER_SET); ++i) {
-      result.tiers.push_back(read_tier(maps, set.tiers[i], keys));
+      result.tiers.push_back(read_tier(maps, set_id, set.tiers[i], keys));
     }
     set_id = set.next_set;
   }
   return result;
 }
 
-core::ServicePortKey key_of(const topolb_service_name& name) {
-  return {.service = {text_of(name.namespace_name), text_of(name.service_name)},
-          .port = name.port,
-          .protocol = static_cast<Protocol>(name.protocol),
-          .family = static_cast<Family>(name.family)};
+void add_frontend(const KernelMaps& maps, const topolb_frontend_row& row,
+                  const std::map<std::uint32_t, std::string>& keys, KernelService& service) {
+  service.frontends.push_back({.kind = static_cast<core::FrontendKind>(row.kind),
+                               .address = from_wire(row.address),
+                               .port = ntohs(row.port_be)});
+  if (row.kind == TOPOLB_FRONTEND_CLUSTER_IP) {
+    if (auto set = read_set(maps, row.inside_set, keys)) service.internal = std::move(*set);
+  } else if (!service.external && !service.node_external) {
+    service.external = read_set(maps, row.outside_set, keys);
+    service.node_external = read_set(maps, row.inside_set, keys);
+  }
 }
 
 }  // namespace
@@ -79,38 +90,42 @@ SocketAddress from_wire(const topolb_backend& backend) {
   return {from_wire(backend.address), ntohs(backend.port_be)};
 }
 
+const std::uint32_t* slot_of(const KernelMaps& maps, std::uint32_t set_id, std::uint32_t slot) {
+  if (slot < TOPOLB_SLOTS_PER_SET) return &maps.sets[set_id].backend_ids[slot];
+  const auto line = slot / TOPOLB_SLOTS_PER_LINE;
+  if (line >= maps.slots.capacity()) return nullptr;
+  return &maps.slots[line].backend_ids[slot % TOPOLB_SLOTS_PER_LINE];
+}
+
+topolb_frontend key_of(const topolb_frontend_row& row) {
+  return {.address = row.address, .port_be = row.port_be, .protocol = row.protocol, .pad = 0};
+}
+
 KernelState read_kernel_state(const KernelMaps& maps) {
   std::map<std::uint32_t, std::string> keys;
   for (const auto& [id, key] : maps.topology_keys.entries()) keys[id] = text_of(key.name);
 
   std::map<std::uint32_t, KernelService> by_id;
-  for (const auto& [id, name] : maps.service_names.entries()) {
-    if (id == 0 || id >= maps.services.capacity()) continue;
-    const topolb_service& row = maps.services[id];
-    auto internal = read_set(maps, row.internal_set, keys);
-    if (!internal) continue;
-    by_id[id] = {.id = id,
-                 .key = key_of(name),
-                 .port_name = text_of(name.port_name),
-                 .first_counter = name.first_counter,
-                 .counter_count = name.counter_count,
-                 .frontends = {},
-                 .internal = std::move(*internal),
-                 .external = read_set(maps, row.external_set, keys),
-                 .node_external = read_set(maps, row.node_set, keys)};
+  for (auto& [id, name] : read_names(maps.service_names)) {
+    KernelService& service = by_id[id];
+    service.id = id;
+    service.key = std::move(name.key);
+    service.port_name = std::move(name.port_name);
+    service.first_counter = name.first_counter;
+    service.counter_count = name.counter_count;
   }
 
   KernelState state;
-  for (const auto& [frontend, target] : maps.frontends.entries()) {
-    const auto service = by_id.find(target.service_id);
-    if (service == by_id.end()) {
-      state.orphan_frontends.push_back(frontend);
-      continue;
+  for (const auto& row : live_frontends(maps.frontends)) {
+    const auto service = by_id.find(row.service_id);
+    if (service != by_id.end()) {
+      add_frontend(maps, row, keys, service->second);
+    } else {
+      state.orphan_frontends.push_back(key_of(row));
     }
-    service->second.frontends.push_back({.kind = static_cast<core::FrontendKind>(target.kind),
-                                         .address = from_wire(frontend.address),
-                                         .port = ntohs(frontend.port_be)});
   }
+  // Named, but not dialled by anything: an agent was killed before it came that far.
+  std::erase_if(by_id, [](const auto& entry) { return entry.second.frontends.empty(); });
   for (auto& [id, service] : by_id) {
     std::sort(service.frontends.begin(), service.frontends.end());
     state.services.push_back(std::move(service));

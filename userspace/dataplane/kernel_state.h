@@ -17,7 +17,8 @@ namespace topolb::dataplane {
 struct KernelTier {
   std::string key;  // "" without topology keys
   bool terminating = false;
-  std::uint32_t first_line = 0;
+  std::uint32_t set_id = 0;                // the one of the chain that holds the tier
+  std::uint32_t first_slot = 0;            // as in topolb_tier
   std::uint32_t counter = 0;               // offset in the Service's counters
   std::vector<std::uint32_t> backend_ids;  // ascending
 };
@@ -37,7 +38,7 @@ struct KernelService {
   std::uint32_t first_counter = 0;
   std::uint32_t counter_count = 0;
   std::vector<core::Frontend> frontends;  // sorted
-  KernelSet internal;
+  KernelSet internal;                     // without set ids: its ClusterIP is not served
   std::optional<KernelSet> external;
   std::optional<KernelSet> node_external;
 };
@@ -52,6 +53,11 @@ KernelState read_kernel_state(const KernelMaps& maps);
 
 /// The first tier of a set that has a usable backend now, as the kernel would walk; null: none.
 const KernelTier* effective_tier(const KernelSet& set, const KernelMaps& maps);
+
+/// The backend id in a slot of a set's tiers, numbered as in topolb_tier; null: beyond the maps.
+const std::uint32_t* slot_of(const KernelMaps& maps, std::uint32_t set_id, std::uint32_t slot);
+/// What a row is found by.
+topolb_frontend key_of(const topolb_frontend_row& row);
 
 // Conversions between core's host-order values and the wire layout.
 topolb_address to_wire(const IpAddress& address);

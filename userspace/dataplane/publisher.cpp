@@ -6,18 +6,12 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 
 #include "dataplane/grace_period.h"
+#include "dataplane/service_names.h"
 
 namespace topolb::dataplane {
 namespace {
-
-// BPF programs load these words while we store them. The release order makes everything written
-// before visible to whoever follows the word.
-void store_word(std::uint32_t& word, std::uint32_t value) {
-  std::atomic_ref<std::uint32_t>(word).store(value, std::memory_order_release);
-}
 
 std::uint32_t key_count(const core::ServicePortPlan& plan) {
   std::size_t count = 0;
@@ -30,11 +24,6 @@ std::uint32_t key_count(const core::ServicePortPlan& plan) {
   return static_cast<std::uint32_t>(count);
 }
 
-template <std::size_t N>
-void copy_text(const std::string& text, char (&field)[N]) {
-  text.copy(field, N - 1);
-}
-
 using TrafficPlans = std::array<const core::TrafficPlan*, 3>;
 
 // Kinds of traffic with the same backends share a set: the first of those equal to plans[i].
@@ -45,18 +34,20 @@ std::size_t first_equal(const TrafficPlans& plans, std::size_t i) {
   return i;
 }
 
-topolb_service_name name_row(const core::ServicePortPlan& plan, std::uint32_t first_counter,
-                             std::uint32_t counter_count) {
-  topolb_service_name row{};
-  copy_text(plan.key.service.namespace_name, row.namespace_name);
-  copy_text(plan.key.service.name, row.service_name);
-  copy_text(plan.port_name, row.port_name);
-  row.port = plan.key.port;
-  row.protocol = static_cast<std::uint8_t>(plan.key.protocol);
-  row.family = static_cast<std::uint8_t>(plan.key.family);
-  row.first_counter = first_counter;
-  row.counter_count = counter_count;
-  return row;
+// What a row of the frontends table says for a Service's frontend. Plans have external traffic
+// whenever they have an external frontend.
+template <typename Record>
+topolb_frontend_row row_of(const core::Frontend& frontend, Protocol protocol,
+                           const Record& record) {
+  const auto key = to_wire(frontend, protocol);
+  const bool is_cluster_ip = frontend.kind == core::FrontendKind::ClusterIP;
+  return {.address = key.address,
+          .port_be = key.port_be,
+          .protocol = key.protocol,
+          .kind = static_cast<std::uint8_t>(frontend.kind),
+          .service_id = record.id,
+          .inside_set = is_cluster_ip ? record.sets.internal : record.sets.node_external,
+          .outside_set = is_cluster_ip ? record.sets.internal : record.sets.external};
 }
 
 Error map_full(const char* map) {
@@ -80,8 +71,9 @@ core::Problem problem_of(const core::ServicePortKey& key, const std::string& wha
 Publisher::Publisher(KernelMaps& maps)
     : maps_(maps),
       writer_(maps),
+      frontends_(maps.frontends, maps.settings[0]),
       source_ranges_(maps.source_ranges),
-      service_ids_(maps.services.capacity()),
+      service_ids_(maps.service_names.capacity()),
       counter_ids_(maps.counters.capacity()) {}
 
 void Publisher::take_over(const std::vector<core::SharedPlan>& plan) {
@@ -107,26 +99,34 @@ void Publisher::take_over(const std::vector<core::SharedPlan>& plan) {
 
 void Publisher::restore(const KernelState& state) {
   writer_.keys().restore();
+  frontends_.restore();
   source_ranges_.restore();
   for (const auto& service : state.services) {
-    service_ids_.take(service.id);
+    const auto head = [](const KernelSet& set) {
+      return set.set_ids.empty() ? 0 : set.set_ids.front();
+    };
+    const std::uint32_t name_rows = maps_.service_names[service.id].row_count;
+    service_ids_.take(service.id, name_rows);
     counter_ids_.take(service.first_counter, service.counter_count);
-    records_[service.key] = {service.id, service.first_counter, service.counter_count};
+    records_[service.key] = {
+        .id = service.id,
+        .name_rows = name_rows,
+        .first_counter = service.first_counter,
+        .counter_count = service.counter_count,
+        .sets = {.internal = head(service.internal),
+                 .external = service.external ? head(*service.external) : 0,
+                 .node_external = service.node_external ? head(*service.node_external) : 0}};
     for (const auto& frontend : service.frontends) count_node_port(frontend, +1);
-    frontend_count_ += static_cast<std::uint32_t>(service.frontends.size());
-    std::set<std::uint32_t> heads;
+    std::set<std::uint32_t> heads{0};
     for (const auto* set : {&service.internal, service.external ? &*service.external : nullptr,
                             service.node_external ? &*service.node_external : nullptr}) {
-      if (set != nullptr && heads.insert(set->set_ids.front()).second) writer_.restore(*set);
+      if (set != nullptr && heads.insert(head(*set)).second) writer_.restore(*set);
     }
   }
   writer_.drop_unreferenced();
-  for (const auto& frontend : state.orphan_frontends) {
-    (void)maps_.frontends.erase(frontend);
-    frontends_deleted_ = true;
-  }
-  for (const auto& [id, name] : maps_.service_names.entries()) {
-    if (service_ids_.is_free(id)) (void)maps_.service_names.erase(id);  // never got its sets
+  for (const auto& frontend : state.orphan_frontends) frontends_.retire(*frontends_.find(frontend));
+  for (const auto& [id, name] : read_names(maps_.service_names)) {
+    if (service_ids_.is_free(id)) clear_name(maps_.service_names, id);  // nothing dials it
   }
 }
 
@@ -179,12 +179,9 @@ void Publisher::apply(const core::RemoveFrontend& operation) {
   unadded_.erase({operation.service, operation.frontend});
   const auto record = records_.find(operation.service);
   if (record == records_.end()) return;
-  const auto key = to_wire(operation.frontend, operation.service.protocol);
-  const auto target = maps_.frontends.get(key);
-  if (!target || target->service_id != record->second.id) return;  // another Service has it now
-  if (!maps_.frontends.erase(key)) return;
-  frontends_deleted_ = true;
-  --frontend_count_;
+  auto* row = frontends_.find(to_wire(operation.frontend, operation.service.protocol));
+  if (row == nullptr || row->service_id != record->second.id) return;  // another Service has it now
+  frontends_.retire(*row);
   count_node_port(operation.frontend, -1);
 }
 
@@ -193,18 +190,16 @@ void Publisher::apply(const core::RemoveService& operation) {
   const auto found = records_.find(operation.service);
   if (found == records_.end()) return;
   const Record record = found->second;
-  topolb_service& row = maps_.services[record.id];
-  const std::set<std::uint32_t> heads{row.internal_set, row.external_set, row.node_set};
-  store_word(row.internal_set, 0);
-  store_word(row.external_set, 0);
-  store_word(row.node_set, 0);
-  for (const auto head : heads) writer_.retire(head);
+  const auto& [internal, external, node_external] = record.sets;
+  for (const auto head : std::set<std::uint32_t>{internal, external, node_external}) {
+    writer_.retire(head);
+  }
   source_ranges_.keep_only(record.id, {});
   for (const auto id : idle_backends_[record.id]) writer_.backends().release(id);
   idle_backends_.erase(record.id);
-  (void)maps_.service_names.erase(record.id);
+  clear_name(maps_.service_names, record.id);
   counter_ids_.retire(record.first_counter, record.counter_count);
-  service_ids_.retire(record.id);
+  service_ids_.retire(record.id, record.name_rows);
   records_.erase(found);
 }
 
@@ -213,15 +208,16 @@ Result<void> Publisher::publish(const core::ServicePortPlan& plan) {
   if (!record) return record.error();
   // Before the sets let go of them.
   auto idle = acquire_known(plan.idle_backends, plan.key.protocol);
-  auto switched = source_ranges_.add(record->id, plan.source_ranges);
-  if (switched) switched = switch_sets(*record, plan);
+  const auto id = (*record)->id;
+  auto switched = source_ranges_.add(id, plan.source_ranges);
+  if (switched) switched = switch_sets(**record, plan);
   if (switched) {
-    source_ranges_.keep_only(record->id, plan.source_ranges);
-    idle.swap(idle_backends_[record->id]);
-    if (idle_backends_[record->id].empty()) idle_backends_.erase(record->id);
+    source_ranges_.keep_only(id, plan.source_ranges);
+    idle.swap(idle_backends_[id]);
+    if (idle_backends_[id].empty()) idle_backends_.erase(id);
   }
-  for (const auto id : idle) writer_.backends().release(id);
-  if (!switched && maps_.services[record->id].internal_set == 0) {
+  for (const auto backend_id : idle) writer_.backends().release(backend_id);
+  if (!switched && (*record)->sets.internal == 0) {
     apply(core::RemoveService{plan.key});  // a new one that found no room
   }
   return switched;
@@ -237,42 +233,72 @@ std::vector<std::uint32_t> Publisher::acquire_known(const std::vector<SocketAddr
   return ids;
 }
 
-Result<Publisher::Record> Publisher::record_of(const core::ServicePortPlan& plan) {
+Result<Publisher::Record*> Publisher::record_of(const core::ServicePortPlan& plan) {
   const std::uint32_t counter_count = TOPOLB_COUNTER_FIRST_KEY + key_count(plan);
   const auto found = records_.find(plan.key);
   Record record = found == records_.end() ? Record{} : found->second;
   if (record.counter_count != counter_count) {
     const auto counters = allocate(counter_ids_, counter_count);
     if (!counters) return map_full("counters");
-    if (auto reset = maps_.counters.reset(*counters, counter_count); !reset) return reset.error();
+    maps_.counters.reset(*counters, counter_count);
     if (record.counter_count > 0) counter_ids_.retire(record.first_counter, record.counter_count);
     record.first_counter = *counters;
     record.counter_count = counter_count;
   }
-  if (record.id == 0) {
-    const auto id = allocate(service_ids_, 1);
-    if (!id) {
-      counter_ids_.retire(record.first_counter, record.counter_count);
-      return map_full("services");
-    }
-    record.id = *id;
-    maps_.services[record.id] = {};
+  if (auto named = name(record, plan); !named) {
+    if (record.id == 0) counter_ids_.retire(record.first_counter, record.counter_count);
+    return named.error();
   }
-  const auto row = name_row(plan, record.first_counter, record.counter_count);
-  auto named = maps_.service_names.put(record.id, row);
-  records_[plan.key] = record;
-  if (!named) return named.error();
-  return record;
+  Record& kept = records_[plan.key];
+  kept = record;
+  return &kept;
 }
 
-Result<void> Publisher::switch_sets(const Record& record, const core::ServicePortPlan& plan) {
-  topolb_service& row = maps_.services[record.id];
-  const std::array<std::uint32_t, 3> current{row.internal_set, row.external_set, row.node_set};
+Result<void> Publisher::name(Record& record, const core::ServicePortPlan& plan) {
+  const ServiceName name{.key = plan.key,
+                         .port_name = plan.port_name,
+                         .first_counter = record.first_counter,
+                         .counter_count = record.counter_count};
+  const auto rows = name_rows_for(name);
+  if (record.name_rows < rows) {
+    const auto id = allocate(service_ids_, rows);
+    if (!id) return map_full("service_names");
+    if (record.id != 0) {  // a port that got a much longer name
+      if (auto renumbered = renumber(record.id, *id, plan); !renumbered) return renumbered;
+      service_ids_.retire(record.id, record.name_rows);
+    }
+    record.id = *id;
+    record.name_rows = rows;
+  }
+  write_name(maps_.service_names, record.id, name);
+  return {};
+}
+
+// Everything that goes by a Service's id goes over to another.
+Result<void> Publisher::renumber(std::uint32_t from, std::uint32_t to,
+                                 const core::ServicePortPlan& plan) {
+  if (auto added = source_ranges_.add(to, plan.source_ranges); !added) {
+    service_ids_.retire(to, name_rows_for({.key = plan.key, .port_name = plan.port_name}));
+    return added;
+  }
+  frontends_.renumber_service(from, to);
+  if (auto idle = idle_backends_.extract(from)) {
+    idle.key() = to;
+    idle_backends_.insert(std::move(idle));
+  }
+  source_ranges_.keep_only(from, {});
+  clear_name(maps_.service_names, from);
+  return {};
+}
+
+Result<void> Publisher::switch_sets(Record& record, const core::ServicePortPlan& plan) {
+  using Heads = std::array<std::uint32_t, 3>;
+  const Heads current{record.sets.internal, record.sets.external, record.sets.node_external};
   const TrafficPlans wanted{&plan.internal, plan.external ? &*plan.external : nullptr,
                             plan.node_external ? &*plan.node_external : nullptr};
-  std::array<std::uint32_t, 3> next{};
+  Heads next{};
 
-  const auto retire_unless_in = [&](const auto& heads, const auto& kept) {
+  const auto retire_unless_in = [&](const Heads& heads, const Heads& kept) {
     std::set<std::uint32_t> seen(kept.begin(), kept.end());
     for (const auto head : heads) {
       if (seen.insert(head).second) writer_.retire(head);
@@ -292,9 +318,12 @@ Result<void> Publisher::switch_sets(const Record& record, const core::ServicePor
     }
     next[i] = *placed;
   }
-  store_word(row.internal_set, next[0]);
-  store_word(row.external_set, next[1]);
-  store_word(row.node_set, next[2]);
+  record.sets = {.internal = next[0], .external = next[1], .node_external = next[2]};
+  for (const auto& frontend : plan.frontends) {
+    const auto wanted_row = row_of(frontend, plan.key.protocol, record);
+    auto* row = frontends_.find(key_of(wanted_row));
+    if (row != nullptr && row->service_id == record.id) (void)frontends_.put(wanted_row);
+  }
   retire_unless_in(current, next);
   return {};
 }
@@ -324,23 +353,14 @@ Result<std::uint32_t> Publisher::place_set(const Record& record, const core::Ser
 Result<void> Publisher::add_frontend(const core::AddFrontend& operation) {
   const auto record = records_.find(operation.service);
   if (record == records_.end()) return map_full("services");
-  const auto key = to_wire(operation.frontend, operation.service.protocol);
-  const topolb_frontend_target target{.service_id = record->second.id,
-                                      .kind = static_cast<std::uint8_t>(operation.frontend.kind),
-                                      .pad = {}};
-  const auto present = maps_.frontends.get(key);
-  if (present && present->service_id == target.service_id && present->kind == target.kind)
-    return {};
-  if (frontends_deleted_) reclaim();
-  if (!present) count_node_port(operation.frontend, +1);
-  if (auto put = maps_.frontends.put(key, target); !put) {
-    if (!present) count_node_port(operation.frontend, -1);
-    return put.error();
-  }
-  if (present) {
-    frontends_deleted_ = true;  // an update frees the entry that it replaces
+  const auto wanted = row_of(operation.frontend, operation.service.protocol, record->second);
+  const bool is_new = frontends_.find(key_of(wanted)) == nullptr;
+  const bool has_room = frontends_.in_use() < frontends_.capacity();
+  if (is_new && (!has_room || !frontends_.put(wanted))) return map_full("frontends");
+  if (is_new) {
+    count_node_port(operation.frontend, +1);
   } else {
-    ++frontend_count_;
+    (void)frontends_.put(wanted);  // never fails: it has its row
   }
   return {};
 }
@@ -377,7 +397,7 @@ std::vector<core::Problem> Publisher::problems() const {
 }
 
 bool Publisher::has_retired() const {
-  return frontends_deleted_ || writer_.has_retired() || !service_ids_.retired().empty() ||
+  return frontends_.has_retired() || writer_.has_retired() || !service_ids_.retired().empty() ||
          !counter_ids_.retired().empty();
 }
 
@@ -386,7 +406,7 @@ void Publisher::reclaim() {
   writer_.reclaim();
   service_ids_.reclaim();
   counter_ids_.reclaim();
-  frontends_deleted_ = false;
+  frontends_.reclaim();
 }
 
 std::optional<std::uint32_t> Publisher::allocate(RunAllocator& allocator, std::uint32_t length) {
@@ -407,8 +427,8 @@ void Publisher::mark_published(std::uint64_t now_ns) {
 std::vector<MapFill> Publisher::fill() const {
   return {{"backends", writer_.backends().in_use(), maps_.backends.capacity()},
           {"counters", counter_ids_.in_use(), maps_.counters.capacity()},
-          {"frontends", frontend_count_, maps_.frontends.capacity()},
-          {"services", service_ids_.in_use(), maps_.services.capacity()},
+          {"frontends", frontends_.in_use(), frontends_.capacity()},
+          {"service_names", service_ids_.in_use(), maps_.service_names.capacity()},
           {"sets", writer_.sets().in_use(), maps_.sets.capacity()},
           {"slots", writer_.lines().in_use(), maps_.slots.capacity()},
           {"source_ranges", source_ranges_.in_use(), maps_.source_ranges.capacity()},

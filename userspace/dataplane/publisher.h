@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/cluster_state.h"
+#include "dataplane/frontend_table.h"
 #include "dataplane/set_writer.h"
 #include "dataplane/source_ranges.h"
 
@@ -55,10 +56,18 @@ class Publisher {
   [[nodiscard]] std::vector<std::uint16_t> node_ports() const;
 
  private:
+  // Set ids of the kinds of traffic; 0: none.
+  struct SetIds {
+    std::uint32_t internal = 0;
+    std::uint32_t external = 0;
+    std::uint32_t node_external = 0;
+  };
   struct Record {
-    std::uint32_t id = 0;
+    std::uint32_t id = 0;  // the first of its rows in service_names
+    std::uint32_t name_rows = 0;
     std::uint32_t first_counter = 0;
     std::uint32_t counter_count = 0;
+    SetIds sets;
   };
 
   void apply(const core::PublishService& operation);
@@ -71,8 +80,10 @@ class Publisher {
   Result<void> publish(const core::ServicePortPlan& plan);
   std::vector<std::uint32_t> acquire_known(const std::vector<SocketAddress>& backends,
                                            Protocol protocol);
-  Result<Record> record_of(const core::ServicePortPlan& plan);
-  Result<void> switch_sets(const Record& record, const core::ServicePortPlan& plan);
+  Result<Record*> record_of(const core::ServicePortPlan& plan);
+  Result<void> name(Record& record, const core::ServicePortPlan& plan);
+  Result<void> renumber(std::uint32_t from, std::uint32_t to, const core::ServicePortPlan& plan);
+  Result<void> switch_sets(Record& record, const core::ServicePortPlan& plan);
   Result<std::uint32_t> place_set(const Record& record, const core::ServicePortPlan& plan,
                                   const core::TrafficPlan& traffic, std::uint32_t current);
   Result<void> add_frontend(const core::AddFrontend& operation);
@@ -82,6 +93,7 @@ class Publisher {
 
   KernelMaps& maps_;
   SetWriter writer_;
+  FrontendTable frontends_;
   SourceRanges source_ranges_;
   RunAllocator service_ids_;
   RunAllocator counter_ids_;
@@ -89,10 +101,6 @@ class Publisher {
   // By service id, where it has any: ids of backends that are in none of its sets.
   std::map<std::uint32_t, std::vector<std::uint32_t>> idle_backends_;
   std::map<std::uint16_t, std::uint32_t> node_ports_;  // port -> frontends
-  std::uint32_t frontend_count_ = 0;
-  // The kernel hands the memory of a deleted hash entry to the next insert at once, under the eyes
-  // of a program that has just looked it up: an insert after a delete waits for a grace period.
-  bool frontends_deleted_ = false;
   std::map<core::ServicePortKey, std::pair<core::SharedPlan, Error>> unpublished_;
   std::map<std::pair<core::ServicePortKey, core::Frontend>, Error> unadded_;
 };

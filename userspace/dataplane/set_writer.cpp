@@ -123,54 +123,80 @@ void SetWriter::drop(const PreparedSet& prepared) {
   }
 }
 
-std::optional<topolb_tier> SetWriter::write_tier(const PreparedSet::Tier& tier) {
-  const auto count = static_cast<std::uint32_t>(tier.backend_ids.size());
-  const auto first = lines_.allocate(lines_for(count));
-  if (!first) return std::nullopt;
-  for (std::uint32_t slot = 0; slot < lines_for(count) * TOPOLB_SLOTS_PER_LINE; ++slot) {
-    maps_.slots[*first + slot / TOPOLB_SLOTS_PER_LINE].backend_ids[slot % TOPOLB_SLOTS_PER_LINE] =
-        slot < count ? tier.backend_ids[slot] : 0;
+// Chains rows until every tier is in one, and its ids in the row itself if they fit.
+Result<std::vector<topolb_set>> SetWriter::place_tiers(const PreparedSet& prepared) {
+  std::vector<topolb_set> rows(1);
+  std::size_t own_slots = 0;
+  for (const auto& tier : prepared.tiers) {
+    if (rows.back().tier_count == TOPOLB_TIERS_PER_SET) {
+      rows.emplace_back();
+      own_slots = 0;
+    }
+    topolb_set& row = rows.back();
+    const auto count = tier.backend_ids.size();
+    topolb_tier& placed = row.tiers[row.tier_count++];
+    placed = {.first_slot = static_cast<std::uint32_t>(own_slots),
+              .backend_count = static_cast<std::uint32_t>(count),
+              .topology_key_id = tier.key_id,
+              .counter = tier.counter,
+              .terminating = tier.terminating};
+    if (own_slots + count <= TOPOLB_SLOTS_PER_SET) {
+      std::copy(tier.backend_ids.begin(), tier.backend_ids.end(), row.backend_ids + own_slots);
+      own_slots += count;
+      continue;
+    }
+    const auto line = lines_.allocate(lines_for(count));
+    if (!line) {
+      placed.backend_count = 0;  // nothing to give back
+      drop_lines(rows);
+      return full("slots");
+    }
+    placed.first_slot = *line * TOPOLB_SLOTS_PER_LINE;
+    write_lines(*line, tier.backend_ids);
   }
-  return topolb_tier{.first_line = *first,
-                     .backend_count = count,
-                     .topology_key_id = tier.key_id,
-                     .counter = tier.counter,
-                     .terminating = tier.terminating};
+  return rows;
+}
+
+void SetWriter::write_lines(std::uint32_t first, const std::vector<std::uint32_t>& backend_ids) {
+  for (std::uint32_t slot = 0; slot < lines_for(backend_ids.size()) * TOPOLB_SLOTS_PER_LINE;
+       ++slot) {
+    maps_.slots[first + slot / TOPOLB_SLOTS_PER_LINE].backend_ids[slot % TOPOLB_SLOTS_PER_LINE] =
+        slot < backend_ids.size() ? backend_ids[slot] : 0;
+  }
+}
+
+void SetWriter::drop_lines(const std::vector<topolb_set>& rows) {
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.tier_count; ++i) retire_lines(row.tiers[i]);
+  }
+}
+
+void SetWriter::retire_lines(const topolb_tier& tier) {
+  if (tier.first_slot < TOPOLB_SLOTS_PER_SET || tier.backend_count == 0) return;
+  lines_.retire(tier.first_slot / TOPOLB_SLOTS_PER_LINE, lines_for(tier.backend_count));
 }
 
 Result<std::uint32_t> SetWriter::write(const PreparedSet& prepared) {
-  std::vector<topolb_tier> tiers;
+  auto rows = place_tiers(prepared);
+  if (!rows) return rows.error();
   std::vector<std::uint32_t> chain;
-  const auto fail = [&](const char* map) -> Error {
-    for (const auto& tier : tiers) lines_.retire(tier.first_line, lines_for(tier.backend_count));
-    for (const auto id : chain) sets_.retire(id);
-    return full(map);
-  };
-  for (const auto& tier : prepared.tiers) {
-    const auto written = write_tier(tier);
-    if (!written) return fail("slots");
-    tiers.push_back(*written);
-  }
-  const auto length =
-      std::max<std::size_t>(1, (tiers.size() + TOPOLB_TIERS_PER_SET - 1) / TOPOLB_TIERS_PER_SET);
-  while (chain.size() < length) {
+  while (chain.size() < rows->size()) {
     const auto id = sets_.allocate();
-    if (!id) return fail("sets");
+    if (!id) {
+      drop_lines(*rows);
+      for (const auto taken : chain) sets_.retire(taken);
+      return full("sets");
+    }
     chain.push_back(*id);
   }
-  for (std::size_t i = 0; i < length; ++i) {
-    topolb_set set{};
-    set.verdict = static_cast<std::uint8_t>(prepared.verdict);
-    set.flags = prepared.flags;
-    set.affinity_timeout_s = prepared.affinity_timeout_s;
-    set.first_counter = prepared.first_counter;
-    set.next_set = i + 1 < length ? chain[i + 1] : 0;
-    while (set.tier_count < TOPOLB_TIERS_PER_SET &&
-           i * TOPOLB_TIERS_PER_SET + set.tier_count < tiers.size()) {
-      set.tiers[set.tier_count] = tiers[i * TOPOLB_TIERS_PER_SET + set.tier_count];
-      ++set.tier_count;
-    }
-    maps_.sets[chain[i]] = set;
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    topolb_set& row = (*rows)[i];
+    row.verdict = static_cast<std::uint8_t>(prepared.verdict);
+    row.flags = prepared.flags;
+    row.affinity_timeout_s = prepared.affinity_timeout_s;
+    row.first_counter = prepared.first_counter;
+    row.next_set = i + 1 < chain.size() ? chain[i + 1] : 0;
+    maps_.sets[chain[i]] = row;
   }
   return chain.front();
 }
@@ -187,7 +213,8 @@ bool SetWriter::holds(std::uint32_t set_id, const PreparedSet& prepared) const {
   for (const auto& wanted : prepared.tiers) {
     if (at == set->tier_count) {
       if (set->next_set == 0) return false;
-      set = &maps_.sets[set->next_set];
+      set_id = set->next_set;
+      set = &maps_.sets[set_id];
       at = 0;
     }
     if (at >= set->tier_count) return false;
@@ -197,9 +224,8 @@ bool SetWriter::holds(std::uint32_t set_id, const PreparedSet& prepared) const {
         tier.backend_count != wanted.backend_ids.size()) {
       return false;
     }
-    for (std::uint32_t slot = 0; slot < tier.backend_count; ++slot) {
-      const auto& line = maps_.slots[tier.first_line + slot / TOPOLB_SLOTS_PER_LINE];
-      if (line.backend_ids[slot % TOPOLB_SLOTS_PER_LINE] != wanted.backend_ids[slot]) return false;
+    for (std::uint32_t i = 0; i < tier.backend_count; ++i) {
+      if (*slot_of(maps_, set_id, tier.first_slot + i) != wanted.backend_ids[i]) return false;
     }
   }
   return at == set->tier_count && set->next_set == 0;
@@ -208,24 +234,24 @@ bool SetWriter::holds(std::uint32_t set_id, const PreparedSet& prepared) const {
 void SetWriter::retire(std::uint32_t set_id) {
   while (set_id != 0) {
     const topolb_set& set = maps_.sets[set_id];
-    for (std::size_t i = 0; i < set.tier_count; ++i) retire_lines(set.tiers[i]);
+    for (std::size_t i = 0; i < set.tier_count; ++i) {
+      const topolb_tier& tier = set.tiers[i];
+      for (std::uint32_t slot = 0; slot < tier.backend_count; ++slot) {
+        backends_.release(*slot_of(maps_, set_id, tier.first_slot + slot));
+      }
+      retire_lines(tier);
+    }
     sets_.retire(set_id);
     set_id = set.next_set;
   }
 }
 
-void SetWriter::retire_lines(const topolb_tier& tier) {
-  for (std::uint32_t slot = 0; slot < tier.backend_count; ++slot) {
-    backends_.release(maps_.slots[tier.first_line + slot / TOPOLB_SLOTS_PER_LINE]
-                          .backend_ids[slot % TOPOLB_SLOTS_PER_LINE]);
-  }
-  lines_.retire(tier.first_line, lines_for(tier.backend_count));
-}
-
 void SetWriter::restore(const KernelSet& set) {
   for (const auto id : set.set_ids) sets_.take(id);
   for (const auto& tier : set.tiers) {
-    lines_.take(tier.first_line, lines_for(tier.backend_ids.size()));
+    if (tier.first_slot >= TOPOLB_SLOTS_PER_SET) {
+      lines_.take(tier.first_slot / TOPOLB_SLOTS_PER_LINE, lines_for(tier.backend_ids.size()));
+    }
     for (const auto id : tier.backend_ids) backends_.restore(id);
   }
 }

@@ -82,7 +82,9 @@ class SetWriter {
  private:
   std::optional<PreparedSet::Tier> prepare_tier(const core::Tier& tier,
                                                 const core::ServicePortPlan& port);
-  std::optional<topolb_tier> write_tier(const PreparedSet::Tier& tier);
+  Result<std::vector<topolb_set>> place_tiers(const PreparedSet& prepared);
+  void write_lines(std::uint32_t first, const std::vector<std::uint32_t>& backend_ids);
+  void drop_lines(const std::vector<topolb_set>& rows);
   void retire_lines(const topolb_tier& tier);
 
   KernelMaps& maps_;

@@ -33,7 +33,7 @@ CASES = [
     ("completion ", ["bash", "fish", "zsh"]),
     ("help ma", ["map"]),
     ("help map ", ["dump", "list"]),
-    ("map dump se", ["service_names", "services", "sets", "settings"]),
+    ("map dump se", ["service_names", "sets", "settings"]),
     ("check --sc", ["--scope"]),
     ("plan --node n1 --a", ["--all-nodes"]),
     ("plan --scope ", ["all", "opted-in"]),

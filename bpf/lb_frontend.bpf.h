@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The table of frontends: what is dialled, by address, port and protocol. Shared by
+ * every hook; reads settings and frontends. Most look-ups, found or not, touch one
+ * cache line.
+ */
+#ifndef TOPOLB_LB_FRONTEND_BPF_H
+#define TOPOLB_LB_FRONTEND_BPF_H
+
+#include "lb_address.bpf.h"
+#include "lb_maps.bpf.h"
+
+static __always_inline struct topolb_settings *read_settings(void)
+{
+	__u32 row = 0;
+
+	return bpf_map_lookup_elem(&settings, &row);
+}
+
+/* The protocol first: it is there only while the rest of the key is whole. */
+static __always_inline int is_row_of(const struct topolb_frontend_row *row,
+				     const struct topolb_frontend *dialled)
+{
+	return *(const volatile __u8 *)&row->protocol == dialled->protocol &&
+	       row->port_be == dialled->port_be && same_address(&row->address, &dialled->address);
+}
+
+/* The row of a frontend; NULL: nobody dials a Service by that. Whoever goes on to use one
+ * of its set ids reads that once, and takes 0 as NULL. */
+static __always_inline struct topolb_frontend_row *find_row(const struct topolb_frontend *dialled,
+							    const struct topolb_settings *config)
+{
+	__u32 line_id = topolb_first_line(dialled, config->frontend_seed, config->frontend_lines);
+
+	for (int probe = 0; probe < TOPOLB_FRONTEND_PROBES; probe++, line_id++) {
+		struct topolb_frontend_line *line = bpf_map_lookup_elem(&frontends, &line_id);
+
+		if (!line)
+			return NULL;
+		for (int i = 0; i < TOPOLB_FRONTENDS_PER_LINE; i++) {
+			if (is_row_of(&line->rows[i], dialled))
+				return &line->rows[i];
+		}
+		if (!line->rows[TOPOLB_FRONTENDS_PER_LINE - 1].protocol)
+			return NULL;
+	}
+	return NULL;
+}
+
+static __always_inline int is_node_port(__be16 port_be, const struct topolb_settings *config)
+{
+	__u16 port = bpf_ntohs(port_be);
+
+	return port >= config->node_port_min && port <= config->node_port_max;
+}
+
+#endif
