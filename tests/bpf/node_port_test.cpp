@@ -61,8 +61,8 @@ TEST_F(NodePort, AnswersOverIpv6) {
 }
 
 TEST_F(NodePort, DoesNotAnswerElsewhere) {
+  const Server other("10.1.0.1:30080", Protocol::TCP);  // before its port is taken
   start_with_addresses({node_port_service()});
-  const Server other("10.1.0.1:30080", Protocol::TCP);
   EXPECT_EQ(dial_tcp("10.1.0.1:30080").backend, "10.1.0.1:30080");
   EXPECT_EQ(dial_tcp("192.0.2.10:30081").error, ECONNREFUSED);
 }
