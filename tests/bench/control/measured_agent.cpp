@@ -30,6 +30,8 @@ dataplane::Datapath open_datapath(const test::Sandbox& sandbox) {
 
 MeasuredAgent::MeasuredAgent(const std::string& socket_path, const std::string& manifests)
     : datapath_(open_datapath(sandbox_)),
+      packets_(need(agent::PacketPath::open({}, GeneratedCluster::node_name(0), sandbox_.pin_path(),
+                                            datapath_))),
       manifests_path_(manifests),
       controller_({.node_name = GeneratedCluster::node_name(0),
                    .scope = core::Scope::All,
@@ -52,7 +54,7 @@ void MeasuredAgent::start() {
     if (cluster_) cluster_->watch_all_nodes(controller_.needs_all_nodes());
     if (cluster_ ? cluster_->has_synced() : manifests_->is_complete()) break;
   }
-  if (auto started = controller_.start(); !started) {
+  if (auto started = controller_.start(packets_); !started) {
     throw std::runtime_error(started.error().message());
   }
 }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "agent/controller.h"
+#include "agent/packet_path.h"
 #include "dataplane/datapath.h"
 #include "kube/cluster_source.h"
 #include "socket_api.h"
@@ -40,6 +41,7 @@ class MeasuredAgent {
 
   test::Sandbox sandbox_;
   dataplane::Datapath datapath_;
+  agent::PacketPath packets_;
   std::string manifests_path_;
   agent::StatusBoard board_;
   agent::Controller controller_;
