@@ -26,6 +26,9 @@ table inet conntrack {
   chain output { type filter hook output priority 0; ct state invalid drop; }
 }
 """
+# Of a node: to the outside, and to the other nodes' pods where that is another one.
+DEVICE = "eth0"
+CLUSTER_DEVICE = "cluster0"
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def load_topolb(place: Place, programs: Programs, node: Node, cluster: Cluster) 
         agent = place.start(
             node.namespace, str(programs.agent), "--node", NODE, "--manifests", str(manifests),
             "--cgroup", str(node.cgroup), "--pin-path", str(place.pin_path(node.name)),
-            *sizes(cluster), stdout=output, stderr=output)
+            "--devices", f"{DEVICE},{CLUSTER_DEVICE}", *sizes(cluster), stdout=output, stderr=output)
     wait_until_ready(agent, log)
     end(agent, SIGTERM)
 

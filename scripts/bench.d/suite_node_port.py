@@ -9,15 +9,17 @@ from typing import Callable, Iterator
 from cluster import BACKEND_CIDR, TARGET_PORT, Cluster
 from kube_proxy import RealKubeProxy
 from place import Node, Place, join
-from rivals import Programs, Rivals, load_conntrack
+from rivals import CLUSTER_DEVICE, Programs, Rivals, load_conntrack
 from rows import Row
 from traffic import Client, Effort, Server, Turn, take_turns
 
 NAME = "node-port"
 BACKENDS = 10
+CONFIGS = ("nftables", "iptables", "topolb")
 TCP = ("tcp-connect", "tcp-request", "tcp-ping-pong", "tcp-bulk")
 UDP = ("udp-request", "udp-request-new")
 API_ADDRESS = "10.65.0.1"
+POD_DEVICE = "pod0"
 QUICK = (1, 1000)
 FULL = (1, 1000, 10_000)
 
@@ -33,10 +35,11 @@ class Path:
     kube_proxy: RealKubeProxy | None
 
 
-def make_path(place: Place, name: str) -> Path:
+def make_path(place: Place, name: str, device: str) -> Path:
+    """`device`: where the node has the backends."""
     client, node, backends = (place.namespace() for _ in range(3))
     join(client, "eth0", "192.0.2.2", node, "eth0", "192.0.2.1")
-    join(backends, "eth0", "10.64.1.2", node, "cluster0", "10.64.1.1")
+    join(backends, "eth0", "10.64.1.2", node, device, "10.64.1.1")
     client.shell("ip route add default via 192.0.2.1")
     node.shell("ip route add default via 192.0.2.2; echo 1 >/proc/sys/net/ipv4/ip_forward; "
                f"ip route add {BACKEND_CIDR} via 10.64.1.2; "
@@ -61,7 +64,7 @@ def direct_turns(place: Place, programs: Programs) -> Iterator[Turn]:
     one = Cluster(1, BACKENDS)
     backends = [f"{address}:{TARGET_PORT}" for address in one.endpoints(one.hot)]
     targets = {"hot": backends, "udp": backends}
-    plain, conntrack = make_path(place, "direct"), make_path(place, "conntrack")
+    plain, conntrack = (make_path(place, name, CLUSTER_DEVICE) for name in ("direct", "conntrack"))
     load_conntrack(conntrack.node)
     for config, path in (("direct", plain), ("direct-again", plain), ("conntrack", conntrack)):
         yield from turns_of(place, programs, path, targets,
@@ -73,12 +76,12 @@ def run(place: Place, programs: Programs, sizes: tuple[int, ...], effort: Effort
     turns = list(direct_turns(place, programs))
     rows: list[Row] = []
     for services in sizes:
-        for config in ("nftables", "iptables"):
+        for config in CONFIGS:
             for case in ("local", "remote"):
                 name = f"{config}-{services}-{case}"
                 tell(f"loading {name}")
                 cluster = Cluster(services, BACKENDS, node_ports=True, local=case == "local")
-                path = make_path(place, name)
+                path = make_path(place, name, POD_DEVICE if case == "local" else CLUSTER_DEVICE)
                 rivals = Rivals(place, programs, path.kube_proxy)
                 rows += rivals.load(config, path.node, cluster)
                 rivals.stop()

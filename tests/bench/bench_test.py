@@ -24,7 +24,6 @@ from place import BPFFS, PREFIX, cgroup2, remove_dead_runs
 
 DIRECT = ("direct", "direct-again", "conntrack")
 BALANCED = ("nftables", "iptables", "topolb")
-FORWARDED = ("nftables", "iptables")
 SOCKET_WORKLOADS = ("tcp-connect", "tcp-connect-close", "tcp-request", "tcp-ping-pong", "tcp-bulk",
                     "udp-send", "udp-request", "udp-request-new")
 NODE_PORT_WORKLOADS = ("tcp-connect", "tcp-request", "tcp-ping-pong", "tcp-bulk", "udp-request",
@@ -69,7 +68,7 @@ def expected_rows():
         row = {"suite": "node-port", "workload": workload, "stat": "p50"}
         for config in DIRECT:
             yield {**row, "config": config}
-        for config in FORWARDED:
+        for config in BALANCED:
             for case in "local", "remote":
                 yield {**row, "config": config, "case": case, "services": 1000}
     for config in "noop", "topolb":
