@@ -9,7 +9,7 @@
 build_packages=(
   meson ninja-build pkg-config cmake ccache g++
   clang bpftool libbpf-dev libelf-dev zlib1g-dev linux-libc-dev
-  libfmt-dev libspdlog-dev libsimdjson-dev libyaml-dev libcli11-dev
+  libfmt-dev libspdlog-dev libsimdjson-dev libprotozero-dev libyaml-dev libcli11-dev
   libcpprest-dev libboost-system-dev libssl-dev prometheus-cpp-dev
 )
 test_packages=(

@@ -7,8 +7,8 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "kube/decoder.h"
 #include "kube/resource.h"
-#include "kube/watch_event.h"
 
 namespace topolb::kube {
 namespace {

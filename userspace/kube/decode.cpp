@@ -7,21 +7,14 @@
 #include <array>
 #include <utility>
 
+#include "kube/decode_document.h"
 #include "kube/decode_fields.h"
 #include "kube/decode_object.h"
 
 namespace topolb::kube {
 namespace {
 
-using simdjson::dom::element;
-
 constexpr std::size_t kMaxNameBytes = 253;  // RFC 1123 subdomain, the API's limit
-
-// What an item of a list takes from the list.
-struct Inherited {
-  std::optional<Kind> kind;
-  std::string_view api_version;
-};
 
 enum class Role : std::uint8_t { Object, List, Other };
 
@@ -33,7 +26,8 @@ struct Type {
 
 constexpr std::array kKinds{Kind::Service, Kind::EndpointSlice, Kind::Node};
 
-Type type_of(std::string_view kind, std::string_view api_version, const Inherited& inherited) {
+Type type_of(std::string_view kind, std::string_view api_version,
+             const DocumentDecoder::Inherited& inherited) {
   if (kind.empty() && inherited.kind) return {Role::Object, inherited.kind, api_version};
   // Metadata of an object says nothing of the object's own kind: only the caller knows.
   if (kind == "PartialObjectMetadata" && inherited.kind) return {Role::Object, inherited.kind, ""};
@@ -69,22 +63,7 @@ bool is_object_name(std::string_view name) {
          });
 }
 
-class DocumentDecoder {
- public:
-  Result<void> decode(const element& value, const FieldPath& path, const Inherited& inherited);
-  DecodedDocument take() { return std::move(document_); }
-
- private:
-  Result<void> decode_list(const Fields& list, const FieldPath& path, const Inherited& items);
-  void decode_object(simdjson::dom::object object, const FieldPath& path, Kind kind,
-                     std::string_view api_version);
-  static ObjectId decode_identity(const Fields& object, Kind kind);
-  static void decode_body(const Fields& object, DecodedObject& decoded);
-  void add_problems(ProblemSink& sink, const core::ObjectKey& key = {});
-
-  DecodedDocument document_;
-  bool in_list_ = false;
-};
+}  // namespace
 
 void DocumentDecoder::add_problems(ProblemSink& sink, const core::ObjectKey& key) {
   for (core::Problem& problem : sink.take()) {
@@ -94,31 +73,36 @@ void DocumentDecoder::add_problems(ProblemSink& sink, const core::ObjectKey& key
   }
 }
 
-Result<void> DocumentDecoder::decode(const element& value, const FieldPath& path,
+Result<void> DocumentDecoder::decode(const Value& value, const FieldPath& path,
                                      const Inherited& inherited) {
   ProblemSink sink({});
-  simdjson::dom::object object;
-  if (value.get_object().get(object)) {
+  const auto fields = Fields::of(value, path, sink);
+  if (!fields) {
     sink.add_unexpected(kInvalidObject, path, value, "an object");
     add_problems(sink);
     return {};
   }
-  const Fields fields(object, path, sink);
-  const std::string_view kind = fields.string("kind");
-  std::string_view api_version = fields.string("apiVersion");
-  if (sink.count() == 0 && kind.empty() && !inherited.kind) {
+  // Within a list of protobuf, objects do not say what they are.
+  if (fields->is_protobuf()) return decode_typed(*fields, {}, path, inherited);
+  const TypeMeta type{fields->string("kind"), fields->string("apiVersion")};
+  if (sink.count() == 0 && type.kind.empty() && !inherited.kind) {
     sink.add(kInvalidObject, FieldPath(path, "kind").to_string() + " is missing");
   }
   if (sink.count() != 0) {
     add_problems(sink);
     return {};
   }
-  if (api_version.empty()) api_version = inherited.api_version;
-  const Type type = type_of(kind, api_version, inherited);
+  return decode_typed(*fields, type, path, inherited);
+}
+
+Result<void> DocumentDecoder::decode_typed(const Fields& fields, const TypeMeta& meta,
+                                           const FieldPath& path, const Inherited& inherited) {
+  const auto api_version = meta.api_version.empty() ? inherited.api_version : meta.api_version;
+  const Type type = type_of(meta.kind, api_version, inherited);
   if (type.role == Role::Other) return {};
   if (type.kind && is_other_group(*type.kind, type.api_version)) return {};
   if (type.role == Role::List) return decode_list(fields, path, {type.kind, type.api_version});
-  decode_object(object, path, *type.kind, type.api_version);
+  decode_object(fields, path, *type.kind, type.api_version);
   return {};
 }
 
@@ -129,21 +113,16 @@ Result<void> DocumentDecoder::decode_list(const Fields& list, const FieldPath& p
     document_.list_resource_version = metadata->string("resourceVersion");
     document_.list_continue = metadata->string("continue");
   }
-  const FieldPath items_path(path, "items");
-  const auto value = list.find("items");
-  if (!value) return {};
-  simdjson::dom::array array;
   // Unknown is not empty: whoever asked for a list must not take this for one without items.
-  if (value->get_array().get(array)) {
-    return Error{{}, items_path.to_string() + " is no list"};
+  if (!list.is_list("items")) {
+    return Error{{}, FieldPath(path, "items").to_string() + " is no list"};
   }
-  document_.objects.reserve(document_.objects.size() + array.size());
-  std::size_t index = 0;
-  for (const element& item : array) {
-    auto decoded = decode(item, FieldPath(items_path, index++), items);
-    if (!decoded) return decoded;
-  }
-  return {};
+  document_.objects.reserve(document_.objects.size() + list.list_size("items"));
+  Result<void> outcome;
+  list.for_each_element("items", [&](const Value& item, const FieldPath& item_path) {
+    if (outcome) outcome = decode(item, item_path, items);
+  });
+  return outcome;
 }
 
 // What is unusable stays empty, with a problem.
@@ -183,10 +162,10 @@ void DocumentDecoder::decode_body(const Fields& object, DecodedObject& decoded) 
   }
 }
 
-void DocumentDecoder::decode_object(simdjson::dom::object object, const FieldPath& path, Kind kind,
+void DocumentDecoder::decode_object(const Fields& object, const FieldPath& path, Kind kind,
                                     std::string_view api_version) {
   ProblemSink anonymous({std::string(to_string(kind)), "", "", "", ""});
-  ObjectId id = decode_identity(Fields(object, path, anonymous), kind);
+  ObjectId id = decode_identity(object.told_to(anonymous, path), kind);
   if (anonymous.count() != 0) {
     add_problems(anonymous, id.key);
     return;
@@ -196,7 +175,7 @@ void DocumentDecoder::decode_object(simdjson::dom::object object, const FieldPat
   ProblemSink sink(
       {std::string(to_string(kind)), decoded.id.key.namespace_name, decoded.id.key.name, "", ""});
   const FieldPath root;
-  const Fields fields(object, root, sink);
+  const Fields fields = object.told_to(sink, root);
   if (!api_version.empty() && api_version != supported_version(kind)) {
     sink.add(kUnsupportedVersion,
              fmt::format("apiVersion is {}, not {}", quote(api_version), supported_version(kind)));
@@ -208,8 +187,6 @@ void DocumentDecoder::decode_object(simdjson::dom::object object, const FieldPat
   }
   decoded.problems = sink.take();
 }
-
-}  // namespace
 
 std::string_view to_string(Kind kind) {
   switch (kind) {
@@ -235,7 +212,7 @@ core::Node decode_node(const Fields& object, const std::string& name) {
 
 Result<DecodedDocument> decode_json(std::string_view json, std::optional<Kind> default_kind) {
   simdjson::dom::parser parser;
-  element root;
+  simdjson::dom::element root;
   if (const auto error = parser.parse(json.data(), json.size()).get(root)) {
     return Error{{}, fmt::format("no valid JSON: {}", simdjson::error_message(error))};
   }

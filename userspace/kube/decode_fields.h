@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Typed access to the fields of a JSON object. Every field that has a wrong type or value becomes
-// a Problem that names the field, what it is and what it should be; the caller goes on with the
-// fallback. As in Kubernetes' JSON: null is the same as absent, and of a duplicate key the last
-// one counts. Internal to the decoder.
+// Typed access to the fields of an object, in JSON or in protobuf. Every field that has a wrong
+// type or value becomes a Problem that names the field, what it is and what it should be; the
+// caller goes on with the fallback. As in Kubernetes' JSON: null is the same as absent, and of a
+// duplicate key the last one counts. Internal to the decoder.
 #pragma once
 
 #include <simdjson.h>
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/model.h"
+#include "kube/protobuf_message.h"
 
 namespace topolb::kube {
 
@@ -43,6 +44,29 @@ class FieldPath {
   bool is_index_ = false;
 };
 
+/// A field's value. Must not outlive the document.
+class Value {
+ public:
+  Value(const simdjson::dom::element& json) : json_(json) {}
+  explicit Value(const ProtobufValue& protobuf) : protobuf_(protobuf) {}
+
+  [[nodiscard]] std::optional<std::string_view> text() const;
+  [[nodiscard]] std::optional<std::int64_t> number() const;
+  [[nodiscard]] std::optional<bool> truth() const;
+  /// For a message: a text quoted and shortened, a number, "a list", "an object", ...
+  [[nodiscard]] std::string describe() const;
+
+ private:
+  friend class Fields;
+  [[nodiscard]] bool is_protobuf() const { return protobuf_.field != nullptr; }
+  [[nodiscard]] bool is(FieldType type) const {
+    return protobuf_.field != nullptr && protobuf_.field->type == type;
+  }
+
+  simdjson::dom::element json_;
+  ProtobufValue protobuf_;
+};
+
 /// Collects the problems of one object.
 class ProblemSink {
  public:
@@ -51,8 +75,8 @@ class ProblemSink {
 
   void add(std::string_view reason, std::string message);
   /// "<path> is <value>, not <expected>".
-  void add_unexpected(std::string_view reason, const FieldPath& path,
-                      const simdjson::dom::element& value, std::string_view expected);
+  void add_unexpected(std::string_view reason, const FieldPath& path, const Value& value,
+                      std::string_view expected);
   [[nodiscard]] std::size_t count() const { return problems_.size(); }
   [[nodiscard]] std::vector<core::Problem> take() { return std::move(problems_); }
 
@@ -61,14 +85,29 @@ class ProblemSink {
   std::vector<core::Problem> problems_;
 };
 
-/// The fields of one JSON object. Must not outlive its parent, nor the parsed document.
+/// The fields of one object. Must not outlive its parent, nor the document. Keys are JSON's names.
 class Fields {
  public:
   Fields(simdjson::dom::object object, FieldPath path, ProblemSink& sink,
          std::string_view reason = kInvalidObject)
-      : object_(object), path_(path), sink_(&sink), reason_(reason) {}
+      : json_(object), path_(path), sink_(&sink), reason_(reason) {}
+  Fields(const ProtobufMessage& message, FieldPath path, ProblemSink& sink,
+         std::string_view reason = kInvalidObject)
+      : protobuf_(message), path_(path), sink_(&sink), reason_(reason) {}
+  /// The fields of a value; none when it is no object.
+  static std::optional<Fields> of(const Value& value, FieldPath path, ProblemSink& sink,
+                                  std::string_view reason = kInvalidObject);
 
-  [[nodiscard]] std::optional<simdjson::dom::element> find(std::string_view key) const;
+  /// The same object, as a document of its own if `path` is empty.
+  [[nodiscard]] Fields told_to(ProblemSink& sink, FieldPath path) const {
+    Fields copy = *this;
+    copy.sink_ = &sink;
+    copy.path_ = path;
+    return copy;
+  }
+
+  [[nodiscard]] bool is_protobuf() const { return protobuf_.schema() != nullptr; }
+  [[nodiscard]] std::optional<Value> find(std::string_view key) const;
   [[nodiscard]] bool boolean_or(std::string_view key, bool fallback) const;
   /// "" when absent or no string.
   [[nodiscard]] std::string_view string(std::string_view key) const;
@@ -81,9 +120,13 @@ class Fields {
   /// None when absent or no object.
   [[nodiscard]] std::optional<Fields> child(std::string_view key) const;
 
+  /// Whether the key is there, even with the value null; a list in protobuf always is.
+  [[nodiscard]] bool has(std::string_view key) const;
+  /// Absent counts as a list.
+  [[nodiscard]] bool is_list(std::string_view key) const;
   /// How many elements a list has; 0 when absent or no list.
   [[nodiscard]] std::size_t list_size(std::string_view key) const;
-  using ElementVisitor = std::function<void(const simdjson::dom::element&, const FieldPath&)>;
+  using ElementVisitor = std::function<void(const Value&, const FieldPath&)>;
   /// Every element of a list, in order; nothing when it is absent or no list.
   void for_each_element(std::string_view key, const ElementVisitor& visit) const;
   /// Every element of a list of objects; wrong ones are told with `reason`, which also becomes
@@ -100,17 +143,18 @@ class Fields {
   [[nodiscard]] std::string_view reason() const { return reason_; }
 
  private:
-  void add_unexpected(std::string_view key, const simdjson::dom::element& value,
-                      std::string_view expected) const;
+  [[nodiscard]] const FieldSchema* schema_of(std::string_view key) const;
+  void add_unexpected(std::string_view key, const Value& value, std::string_view expected) const;
 
-  simdjson::dom::object object_;
+  simdjson::dom::object json_;
+  ProtobufMessage protobuf_;
   FieldPath path_;
   ProblemSink* sink_;
   std::string_view reason_;
 };
 
 /// Reads an address; what is none, or is the unspecified one, is told as InvalidAddress.
-std::optional<IpAddress> decode_address(const simdjson::dom::element& value, const FieldPath& path,
+std::optional<IpAddress> decode_address(const Value& value, const FieldPath& path,
                                         ProblemSink& sink);
 
 /// The field "protocol"; TCP by default.

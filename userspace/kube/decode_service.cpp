@@ -8,8 +8,6 @@
 namespace topolb::kube {
 namespace {
 
-using simdjson::dom::element;
-
 constexpr std::int64_t kMaxAffinityTimeoutSeconds = 86400;  // one day, as the API's validation
 // An annotation that is no string must not be read as "no keys": this text is no list of keys.
 constexpr std::string_view kNoTopologyKeyList = "[";
@@ -33,18 +31,14 @@ void read_metadata(const Fields& object, core::Service& service) {
 }
 
 void read_spec_topology_keys(const Fields& spec, core::Service& service) {
-  const auto value = spec.find("topologyKeys");
-  if (!value) return;
   auto& keys = service.topology_keys_spec;
-  simdjson::dom::array list;
-  if (value->get_array().get(list)) {
-    keys.emplace_back();  // no list at all: one invalid key, judged as such
+  if (!spec.is_list("topologyKeys")) {
+    keys.emplace_back();  // one invalid key, judged as such
     return;
   }
-  for (const element& entry : list) {
-    std::string_view key;
-    keys.emplace_back(entry.get_string().get(key) ? std::string_view() : key);
-  }
+  spec.for_each_element("topologyKeys", [&](const Value& key, const FieldPath&) {
+    keys.emplace_back(key.text().value_or(std::string_view()));
+  });
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -54,7 +48,7 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
 }
 
-void add_address(const element& value, const FieldPath& path, ProblemSink& sink,
+void add_address(const Value& value, const FieldPath& path, ProblemSink& sink,
                  std::vector<IpAddress>& addresses) {
   const auto address = decode_address(value, path, sink);
   if (!address) return;
@@ -70,13 +64,12 @@ void add_address(const element& value, const FieldPath& path, ProblemSink& sink,
 bool read_cluster_ips(const Fields& spec, core::Service& service) {
   bool headless = false;
   bool any = false;
-  const auto read = [&](const element& value, const FieldPath& path) {
-    std::string_view text;
-    const bool is_text = !value.get_string().get(text);
+  const auto read = [&](const Value& value, const FieldPath& path) {
+    const auto text = value.text();
     any = true;
-    if (is_text && text == "None") {
+    if (text == "None") {
       headless = true;
-    } else if (!is_text || !text.empty()) {
+    } else if (text != "") {
       add_address(value, path, spec.sink(), service.cluster_ips);
     }
   };
@@ -95,23 +88,23 @@ void read_port(const Fields& port, core::Service& service) {
   decoded.protocol = decode_protocol(port);
   decoded.number = port.port_or_zero("port");
   if (sink.count() != problems_before) return;
-  const auto path = port.path().to_string();
+  const auto path = [&port] { return port.path().to_string(); };  // only where there is a problem
   if (decoded.number == 0) {
     sink.add(kInvalidPort, port.find("port")
-                               ? fmt::format("{}.port is 0, not {}", path, kPortNumber)
-                               : fmt::format("{}.port is missing", path));
+                               ? fmt::format("{}.port is 0, not {}", path(), kPortNumber)
+                               : fmt::format("{}.port is missing", path()));
     return;
   }
   decoded.node_port = port.port_or_zero("nodePort");
   for (const core::ServicePort& other : service.ports) {
     if (other.protocol != decoded.protocol) continue;
     if (other.number == decoded.number) {
-      sink.add(kInvalidPort, fmt::format("{} repeats port {}/{}", path, decoded.number,
+      sink.add(kInvalidPort, fmt::format("{} repeats port {}/{}", path(), decoded.number,
                                          to_string(decoded.protocol)));
       return;
     }
     if (decoded.node_port != 0 && other.node_port == decoded.node_port) {
-      sink.add(kInvalidPort, fmt::format("{}.nodePort repeats {}/{}", path, decoded.node_port,
+      sink.add(kInvalidPort, fmt::format("{}.nodePort repeats {}/{}", path(), decoded.node_port,
                                          to_string(decoded.protocol)));
       decoded.node_port = 0;
     }
@@ -128,22 +121,20 @@ void read_policies(const Fields& spec, core::Service& service) {
   const auto client_ip = config ? config->child("clientIP") : std::nullopt;
   const auto timeout = client_ip ? client_ip->find("timeoutSeconds") : std::nullopt;
   if (!timeout) return;
-  std::int64_t seconds = 0;
-  if (timeout->get_int64().get(seconds) || seconds < 1 || seconds > kMaxAffinityTimeoutSeconds) {
+  const auto seconds = timeout->number();
+  if (!seconds || *seconds < 1 || *seconds > kMaxAffinityTimeoutSeconds) {
     spec.sink().add_unexpected(kInvalidObject, FieldPath(client_ip->path(), "timeoutSeconds"),
                                *timeout, "a number of seconds from 1 to 86400");
     return;
   }
-  service.affinity_timeout_s = static_cast<std::uint32_t>(seconds);
+  service.affinity_timeout_s = static_cast<std::uint32_t>(*seconds);
 }
 
 // What is no range must not be read as "everybody": in its place stands one that no client is in.
 void read_source_ranges(const Fields& spec, core::Service& service) {
-  spec.for_each_element("loadBalancerSourceRanges", [&](const element& value,
-                                                        const FieldPath& path) {
-    std::string_view text;
-    const bool is_text = !value.get_string().get(text);
-    const auto range = is_text ? IpPrefix::parse(trimmed(text)) : std::nullopt;
+  spec.for_each_element("loadBalancerSourceRanges", [&](const Value& value, const FieldPath& path) {
+    const auto text = value.text();
+    const auto range = text ? IpPrefix::parse(trimmed(*text)) : std::nullopt;
     if (range) {
       service.source_ranges.push_back(*range);
       return;
@@ -163,8 +154,7 @@ void read_load_balancer(const Fields& object, core::Service& service) {
   load_balancer->for_each_object("ingress", kInvalidObject, [&](const Fields& ingress) {
     const auto ip = ingress.find("ip");
     const bool is_proxy = ingress.choice("ipMode", {"VIP", "Proxy"}) == 1;
-    std::string_view text;
-    if (!ip || is_proxy || (!ip->get_string().get(text) && text.empty())) return;
+    if (!ip || is_proxy || ip->text() == "") return;
     add_address(*ip, FieldPath(ingress.path(), "ip"), ingress.sink(), service.load_balancer_ips);
   });
 }
@@ -181,7 +171,7 @@ std::optional<core::Service> decode_service(const Fields& object, const core::Ob
       !read_cluster_ips(*spec, service)) {
     return std::nullopt;
   }
-  spec->for_each_element("externalIPs", [&](const element& value, const FieldPath& path) {
+  spec->for_each_element("externalIPs", [&](const Value& value, const FieldPath& path) {
     add_address(value, path, spec->sink(), service.external_ips);
   });
   spec->for_each_object("ports", kInvalidPort,

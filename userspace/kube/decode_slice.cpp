@@ -9,8 +9,6 @@
 namespace topolb::kube {
 namespace {
 
-using simdjson::dom::element;
-
 struct SliceLabels {
   std::string service_name;
   bool headless = false;
@@ -50,7 +48,7 @@ std::optional<IpAddress> read_address(const Fields& endpoint, Family family) {
   std::optional<IpAddress> address;
   bool any = false;
   const std::size_t problems_before = sink.count();
-  endpoint.for_each_element("addresses", [&](const element& value, const FieldPath& path) {
+  endpoint.for_each_element("addresses", [&](const Value& value, const FieldPath& path) {
     if (std::exchange(any, true)) return;
     address = decode_address(value, path, sink);
     if (address && address->family() != family) {

@@ -2,6 +2,7 @@
 #include "kube/known_objects.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "kube/watch_event.h"
 
@@ -14,61 +15,89 @@ bool is_unreadable(const DecodedObject& object) {
   });
 }
 
+// No name has a slash in it.
+std::string name_of(const ObjectId& id) { return id.key.namespace_name + '/' + id.key.name; }
+
 }  // namespace
 
-std::vector<Change> KnownObjects::replace(std::vector<DecodedObject> list) {
+ObjectVersion::ObjectVersion(const std::string& text) {
+  if (text.empty()) return;
+  const auto number = version_number(text);
+  kind_ = number ? Kind::Number : Kind::Text;
+  value_ = number.value_or(std::hash<std::string>{}(text));
+}
+
+KnownObjects::Entry* KnownObjects::find(const ObjectId& id) {
+  const auto found = entries_.find(name_of(id));
+  return found == entries_.end() || found->second.removed ? nullptr : &found->second;
+}
+
+ObjectId KnownObjects::id_of(const std::string& name) const {
+  const auto slash = name.find('/');
+  return {kind_, {name.substr(0, slash), name.substr(slash + 1)}};
+}
+
+void KnownObjects::begin_list() {
+  for (auto& [name, entry] : entries_) entry.listed = false;
+}
+
+bool KnownObjects::is_change(const DecodedObject& object) {
+  Entry* known = find(object.id);
+  if (known == nullptr) return true;
+  known->listed = true;
+  const ObjectVersion version(object.resource_version);
+  return version.empty() || version != known->version || is_unreadable(object);
+}
+
+Change KnownObjects::put_listed(DecodedObject object) {
+  if (is_unreadable(object)) return Keep{object.id, std::move(object.problems)};
+  entries_[name_of(object.id)] = {ObjectVersion(object.resource_version), false, true};
+  return Put{std::move(object)};
+}
+
+std::vector<Change> KnownObjects::end_list() {
+  std::vector<ObjectId> gone;
+  std::erase_if(entries_, [&](const auto& named) {
+    const auto& [name, entry] = named;
+    if (!entry.removed && !entry.listed) gone.push_back(id_of(name));
+    return entry.removed || !entry.listed;
+  });
+  std::ranges::sort(gone);
+  bookmark_ = {};
   std::vector<Change> changes;
-  std::map<ObjectId, Entry> listed;
-  for (DecodedObject& object : list) {
-    const auto known = entries_.find(object.id);
-    const bool is_known = known != entries_.end() && !known->second.removed;
-    if (is_unreadable(object)) {
-      if (is_known) listed[object.id] = known->second;
-      changes.emplace_back(Keep{object.id, std::move(object.problems)});
-      continue;
-    }
-    listed[object.id] = {object.resource_version, false};
-    const bool same = is_known && !object.resource_version.empty() &&
-                      known->second.resource_version == object.resource_version;
-    if (!same) changes.emplace_back(Put{std::move(object)});
-  }
-  for (const auto& [id, entry] : entries_) {
-    if (!entry.removed && !listed.contains(id)) changes.emplace_back(Remove{id});
-  }
-  entries_ = std::move(listed);
-  bookmark_.clear();
+  for (ObjectId& id : gone) changes.emplace_back(Remove{std::move(id)});
   return changes;
 }
 
-bool KnownObjects::is_stale(const ObjectId& id, const std::string& resource_version) const {
-  if (is_older(resource_version, bookmark_) ||
-      (resource_version == bookmark_ && version_number(bookmark_))) {
+bool KnownObjects::is_stale(const ObjectId& id, const ObjectVersion& version) const {
+  if (version.is_older_than(bookmark_) || (version.is_number() && version == bookmark_)) {
     return true;
   }
-  const auto known = entries_.find(id);
-  return known != entries_.end() && is_older(resource_version, known->second.resource_version);
+  const auto known = entries_.find(name_of(id));
+  return known != entries_.end() && version.is_older_than(known->second.version);
 }
 
 std::optional<Change> KnownObjects::put(DecodedObject object) {
-  if (is_stale(object.id, object.resource_version)) return std::nullopt;
+  const ObjectVersion version(object.resource_version);
+  if (is_stale(object.id, version)) return std::nullopt;
   if (is_unreadable(object)) return Keep{object.id, std::move(object.problems)};
-  entries_[object.id] = {object.resource_version, false};
+  entries_[name_of(object.id)] = {version, false, false};
   return Put{std::move(object)};
 }
 
 std::optional<Change> KnownObjects::remove(const ObjectId& id,
                                            const std::string& resource_version) {
-  const auto known = entries_.find(id);
-  if (known == entries_.end() || known->second.removed || is_stale(id, resource_version)) {
-    return std::nullopt;
-  }
-  known->second = {resource_version, true};
+  Entry* known = find(id);
+  const ObjectVersion version(resource_version);
+  if (known == nullptr || is_stale(id, version)) return std::nullopt;
+  *known = {version, true, false};
   return Remove{id};
 }
 
 void KnownObjects::bookmark(const std::string& resource_version) {
-  if (is_older(resource_version, bookmark_)) return;
-  bookmark_ = resource_version;
+  const ObjectVersion version(resource_version);
+  if (version.is_older_than(bookmark_)) return;
+  bookmark_ = version;
   std::erase_if(entries_, [](const auto& entry) { return entry.second.removed; });
 }
 

@@ -3,9 +3,10 @@
 // lists and events, repeated or stale as they may be, into changes. Pure.
 #pragma once
 
-#include <map>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -33,11 +34,38 @@ struct Synced {
 };
 using Change = std::variant<Put, Remove, Keep, Synced>;
 
+/// A resourceVersion, kept in few bytes: as a number where it is one, else told apart by its hash.
+class ObjectVersion {
+ public:
+  ObjectVersion() = default;  // of no version
+  explicit ObjectVersion(const std::string& text);
+  [[nodiscard]] bool empty() const { return kind_ == Kind::None; }
+  [[nodiscard]] bool is_number() const { return kind_ == Kind::Number; }
+  /// Both are numbers, and this is the older one.
+  [[nodiscard]] bool is_older_than(const ObjectVersion& other) const {
+    return is_number() && other.is_number() && value_ < other.value_;
+  }
+  bool operator==(const ObjectVersion&) const = default;
+
+ private:
+  enum class Kind : std::uint8_t { None, Number, Text };
+  std::uint64_t value_ = 0;
+  Kind kind_ = Kind::None;
+};
+
 class KnownObjects {
  public:
-  /// A complete list is the truth: the differences to what was known, removals last. An object of
-  /// the same version as before is no difference.
-  std::vector<Change> replace(std::vector<DecodedObject> list);
+  explicit KnownObjects(Kind kind) : kind_(kind) {}
+
+  /// A complete list is the truth. Its objects may come in parts: begin_list(); is_change() of each
+  /// object, once; put_listed() of those that are, at any time; end_list() when it was complete.
+  /// A list that is not ends at the next begin_list().
+  void begin_list();
+  /// Whether it differs from what is known. An object of the same version as before does not.
+  bool is_change(const DecodedObject& object);
+  Change put_listed(DecodedObject object);
+  /// Removals of what the list did not have.
+  std::vector<Change> end_list();
 
   /// A watch's event. None: older than what is known of the object, so a repetition.
   std::optional<Change> put(DecodedObject object);
@@ -50,13 +78,17 @@ class KnownObjects {
 
  private:
   struct Entry {
-    std::string resource_version;
+    ObjectVersion version;
     bool removed = false;  // kept until the next bookmark, against stale events
+    bool listed = false;   // by the list under way
   };
-  [[nodiscard]] bool is_stale(const ObjectId& id, const std::string& resource_version) const;
+  [[nodiscard]] Entry* find(const ObjectId& id);  // null: not known, or removed
+  [[nodiscard]] bool is_stale(const ObjectId& id, const ObjectVersion& version) const;
+  [[nodiscard]] ObjectId id_of(const std::string& name) const;
 
-  std::map<ObjectId, Entry> entries_;
-  std::string bookmark_;
+  Kind kind_;                                       // of all of them
+  std::unordered_map<std::string, Entry> entries_;  // by "namespace/name"
+  ObjectVersion bookmark_;
 };
 
 }  // namespace topolb::kube

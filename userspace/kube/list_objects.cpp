@@ -7,8 +7,8 @@
 #include <iterator>
 
 #include "kube/api_call.h"
+#include "kube/decoder.h"
 #include "kube/resource.h"
-#include "kube/watch_event.h"
 
 namespace topolb::kube {
 namespace {
@@ -42,10 +42,11 @@ Result<DecodedDocument> list_page(Api& api, Kind kind, const ListScope& scope,
   request.accept = resource.accept_list;
   const auto page = call_api(api, request, stop);
   if (!page) return page.error();
-  if (const auto checked = check_list(*page, resource.lists); !checked) {
-    return Error{checked.error().code, fmt::format("GET {}: {}", path, checked.error().what)};
+  auto decoded = Decoder().list(*page, resource.lists, kind);
+  if (!decoded) {
+    return Error{decoded.error().code, fmt::format("GET {}: {}", path, decoded.error().what)};
   }
-  return decode_json(*page, kind);
+  return decoded;
 }
 
 }  // namespace

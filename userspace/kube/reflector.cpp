@@ -30,7 +30,7 @@ bool is_passing(int status) {
 }  // namespace
 
 Reflector::Reflector(ReflectorOptions options, Environment environment)
-    : options_(std::move(options)), environment_(std::move(environment)) {}
+    : options_(std::move(options)), environment_(std::move(environment)), known_(options_.kind) {}
 
 void Reflector::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
@@ -162,69 +162,96 @@ Reflector::Outcome Reflector::list_page(const std::string& continue_token,
   ApiRequest request;
   request.target = target(
       {{"limit", paged_ ? std::to_string(options_.page_limit) : ""}, {"continue", continue_token}});
-  request.accept = resource.accept_list;
+  request.accept = prefer_protobuf(resource.accept_list);
   const auto response = get(std::move(request), body, stop);
   if (!response) return transport_failure(response.error());
   // The token is older than what the server keeps: no page of this list will come any more.
   if (response->status == kGone && !continue_token.empty()) paged_ = false;
   if (response->status != 200) return http_failure(*response);
-  if (auto is_list = check_list(body, resource.lists); !is_list) {
-    return Failure{.what = resource.path + ": " + is_list.error().what, .answered = true};
-  }
-  auto page = decode_json(body, options_.kind);
-  if (!page) return Failure{.what = resource.path + ": " + page.error().message()};
+  auto page = decoder_.list(body, resource.lists, options_.kind);
+  if (!page) return Failure{.what = resource.path + ": " + page.error().what, .answered = true};
   contact();
   ret_page = std::move(*page);
   return std::nullopt;
 }
 
 Reflector::Outcome Reflector::list(const std::stop_token& stop) {
-  std::vector<DecodedObject> objects;
-  std::vector<core::Problem> nameless;
   std::string version;
   std::string continue_token;
+  begin_list();
   do {
     DecodedDocument page;
     if (auto failure = list_page(continue_token, page, stop)) return failure;
-    // All pages are of the first one's version; going on from there can only repeat something.
-    if (version.empty()) version = page.list_resource_version;
-    std::ranges::move(page.objects, std::back_inserter(objects));
-    std::ranges::move(page.problems, std::back_inserter(nameless));
+    if (version.empty()) {
+      // All pages are of the first one's version; going on from there can only repeat something.
+      version = page.list_resource_version;
+      if (auto failure = check_version(version)) return failure;
+    }
     continue_token = page.list_continue;
+    take_listed(std::move(page));
+    tell_changes();
   } while (!continue_token.empty());
   paged_ = true;
-  environment_.on_changes({Keep{{options_.kind, {}}, std::move(nameless)}});
-  return accept_list(std::move(objects), version);
+  accept_list(version);
+  return std::nullopt;
 }
 
-Reflector::Outcome Reflector::accept_list(std::vector<DecodedObject> objects,
-                                          const std::string& version) {
-  // A server that lags behind the one asked before. One that stays behind was restored from a
-  // backup: then that is the truth now.
+void Reflector::begin_list() {
+  known_.begin_list();
+  listed_.clear();
+  nameless_.clear();
+}
+
+// What the very first list has is told at once: there is nothing that it could contradict, and who
+// takes the changes knows from Synced that it was complete. Later ones are told as a whole or not
+// at all; only what has changed is kept until then.
+void Reflector::take_listed(DecodedDocument document) {
+  for (DecodedObject& object : document.objects) {
+    if (!known_.is_change(object)) continue;
+    if (newest_version_.empty()) {
+      changes_.push_back(known_.put_listed(std::move(object)));
+    } else {
+      listed_.push_back(std::move(object));
+    }
+  }
+  std::ranges::move(document.problems, std::back_inserter(nameless_));
+}
+
+// A server that lags behind the one asked before. One that stays behind was restored from a backup:
+// then that is the truth now.
+Reflector::Outcome Reflector::check_version(const std::string& version) {
   if (is_older(version, newest_version_) && ++stale_lists_ < kStaleLists) {
     return Failure{.what = fmt::format("{}: the list is of version {}, older than {} seen before",
                                        resource_of(options_.kind).path, version, newest_version_),
                    .answered = true};
   }
-  stale_lists_ = 0;
-  useless_watches_ = 0;
-  resource_version_ = newest_version_ = version;
-  std::vector<Change> changes = known_.replace(std::move(objects));
-  changes.emplace_back(Synced{options_.kind, options_.field_selector});
-  environment_.on_changes(std::move(changes));
-  const std::lock_guard lock(mutex_);
-  status_.synced = !next_selector_;
   return std::nullopt;
 }
 
+void Reflector::accept_list(const std::string& version) {
+  stale_lists_ = 0;
+  useless_watches_ = 0;
+  resource_version_ = newest_version_ = version;
+  changes_.emplace_back(Keep{{options_.kind, {}}, std::move(nameless_)});
+  for (DecodedObject& object : listed_) changes_.push_back(known_.put_listed(std::move(object)));
+  std::ranges::move(known_.end_list(), std::back_inserter(changes_));
+  changes_.emplace_back(Synced{options_.kind, options_.field_selector});
+  listed_ = {};
+  tell_changes();
+  const std::lock_guard lock(mutex_);
+  status_.synced = !next_selector_;
+}
+
+void Reflector::tell_changes() {
+  if (!changes_.empty()) environment_.on_changes(std::exchange(changes_, {}));
+}
+
 Reflector::Outcome Reflector::stream_list(const std::stop_token& stop) {
-  std::vector<DecodedObject> objects;
   std::string version;
-  const auto on_event = [&](const WatchEvent& event) -> Outcome {
+  begin_list();
+  const auto on_event = [&](WatchEvent event) -> Outcome {
     if (event.type == WatchEvent::Type::Put) {
-      auto decoded = decode_json(event.object, options_.kind);
-      if (!decoded) return Failure{.what = decoded.error().message(), .answered = true};
-      std::ranges::move(decoded->objects, std::back_inserter(objects));
+      take_listed(std::move(event.document));
     } else if (event.type == WatchEvent::Type::Delete) {
       return Failure{.what = "a deletion in the midst of a streamed list", .answered = true};
     } else if (event.initial_events_end) {
@@ -240,7 +267,11 @@ Reflector::Outcome Reflector::stream_list(const std::stop_token& stop) {
                                 {"allowWatchBookmarks", "true"},
                                 {"timeoutSeconds", watch_seconds()}}),
                         options_.list_deadlines, on_event, response, stop);
-  if (!version.empty()) return accept_list(std::move(objects), version);
+  if (!version.empty()) {
+    if (auto stale = check_version(version)) return stale;
+    accept_list(version);
+    return std::nullopt;
+  }
   if (failure && failure->canceled) return failure;
   if (response.status == 0) {
     // A server that knows nothing of streamed lists may leave us waiting for the end.
@@ -255,24 +286,26 @@ Reflector::Outcome Reflector::stream_list(const std::stop_token& stop) {
 // ---- watches ----
 
 Reflector::Outcome Reflector::stream(const std::string& target, const Deadlines& deadlines,
-                                     const std::function<Outcome(const WatchEvent&)>& on_event,
+                                     const std::function<Outcome(WatchEvent)>& on_event,
                                      HttpResponse& ret_response, const std::stop_token& stop) {
-  LineSplitter lines;
+  EventSplitter events;
   Outcome ended;
-  const auto on_line = [&](std::string_view line) {
-    const auto event = parse_watch_event(line);
-    ended = event ? on_event(*event) : Failure{.what = event.error().what, .answered = true};
+  const auto on_bytes = [&](std::string_view bytes) {
+    auto event = decoder_.event(bytes, options_.kind);
+    ended =
+        event ? on_event(std::move(*event)) : Failure{.what = event.error().what, .answered = true};
     return !ended;
   };
   const auto on_piece = [&](std::string_view piece) {
     contact();
-    const auto more = lines.feed(piece, on_line);
+    const auto more = events.feed(piece, on_bytes);
+    tell_changes();
     if (!more) ended = Failure{.what = more.error().what, .answered = true};
     return more && *more;
   };
   ApiRequest request;
   request.target = target;
-  request.accept = resource_of(options_.kind).accept_watch;
+  request.accept = prefer_protobuf(resource_of(options_.kind).accept_watch);
   request.deadlines = deadlines;
   auto response = environment_.api.send(request, on_piece, stop);
   if (ended) {
@@ -281,13 +314,13 @@ Reflector::Outcome Reflector::stream(const std::string& target, const Deadlines&
   }
   if (!response) return transport_failure(response.error());
   ret_response = std::move(*response);
-  if (ret_response.status == 200 && lines.has_partial_line()) {
-    return Failure{.what = "watch ended within a line", .answered = true};
+  if (ret_response.status == 200 && events.has_partial_event()) {
+    return Failure{.what = "watch ended within an event", .answered = true};
   }
   return std::nullopt;
 }
 
-Reflector::Outcome Reflector::apply(const WatchEvent& event) {
+Reflector::Outcome Reflector::apply(WatchEvent event) {
   if (event.type == WatchEvent::Type::Bookmark) {
     known_.bookmark(event.resource_version);
     if (!is_older(event.resource_version, resource_version_)) {
@@ -304,20 +337,16 @@ Reflector::Outcome Reflector::apply(const WatchEvent& event) {
                    .answered = true,
                    .retry_after = event.status.retry_after};
   }
-  auto decoded = decode_json(event.object, options_.kind);
-  if (!decoded) return Failure{.what = decoded.error().message(), .answered = true};
-  std::vector<Change> changes;
-  if (!decoded->problems.empty()) {
-    changes.emplace_back(Keep{{options_.kind, {}}, std::move(decoded->problems)});
+  if (!event.document.problems.empty()) {
+    changes_.emplace_back(Keep{{options_.kind, {}}, std::move(event.document.problems)});
   }
-  for (DecodedObject& object : decoded->objects) {
+  for (DecodedObject& object : event.document.objects) {
     const std::string version = object.resource_version;
     auto change = event.type == WatchEvent::Type::Delete ? known_.remove(object.id, version)
                                                          : known_.put(std::move(object));
-    if (change) changes.push_back(std::move(*change));
+    if (change) changes_.push_back(std::move(*change));
     if (!version.empty() && !is_older(version, resource_version_)) resource_version_ = version;
   }
-  if (!changes.empty()) environment_.on_changes(std::move(changes));
   progress_ = true;
   return std::nullopt;
 }
@@ -330,8 +359,8 @@ Reflector::Outcome Reflector::watch(const std::stop_token& stop) {
               {"allowWatchBookmarks", "true"},
               {"resourceVersion", resource_version_},
               {"timeoutSeconds", watch_seconds()}}),
-      options_.watch_deadlines, [this](const WatchEvent& event) { return apply(event); }, response,
-      stop);
+      options_.watch_deadlines, [this](WatchEvent event) { return apply(std::move(event)); },
+      response, stop);
   if (is_older(newest_version_, resource_version_)) newest_version_ = resource_version_;
   if (!failure && response.status != 200) failure = http_failure(response);
   if (response.status == kGone) resource_version_.clear();

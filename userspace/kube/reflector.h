@@ -16,6 +16,7 @@
 
 #include "kube/api.h"
 #include "kube/backoff.h"
+#include "kube/decoder.h"
 #include "kube/known_objects.h"
 #include "kube/watch_event.h"
 
@@ -80,12 +81,15 @@ class Reflector {
   Outcome list_page(const std::string& continue_token, DecodedDocument& ret_page,
                     const std::stop_token& stop);
   Outcome stream_list(const std::stop_token& stop);
-  Outcome accept_list(std::vector<DecodedObject> objects, const std::string& version);
+  void begin_list();
+  void take_listed(DecodedDocument document);
+  Outcome check_version(const std::string& version);
+  void accept_list(const std::string& version);
   Outcome watch(const std::stop_token& stop);
-  Outcome apply(const WatchEvent& event);
+  Outcome apply(WatchEvent event);
   Outcome stream(const std::string& target, const Deadlines& deadlines,
-                 const std::function<Outcome(const WatchEvent&)>& on_event,
-                 HttpResponse& ret_response, const std::stop_token& stop);
+                 const std::function<Outcome(WatchEvent)>& on_event, HttpResponse& ret_response,
+                 const std::stop_token& stop);
   Result<HttpResponse> get(ApiRequest request, std::string& ret_body, const std::stop_token& stop);
 
   [[nodiscard]] std::string target(const std::vector<std::pair<std::string, std::string>>& query);
@@ -95,10 +99,15 @@ class Reflector {
   std::chrono::milliseconds conclude(const Outcome& outcome);
   std::stop_source begin_step();
   void contact();
+  void tell_changes();
 
   ReflectorOptions options_;
   Environment environment_;
+  Decoder decoder_;
   KnownObjects known_;
+  std::vector<Change> changes_;          // not told yet
+  std::vector<DecodedObject> listed_;    // changes by a list that is not accepted yet
+  std::vector<core::Problem> nameless_;  // of that list
   Backoff backoff_;
   std::string resource_version_;  // empty: a list is needed
   std::string newest_version_;    // of all that was ever seen

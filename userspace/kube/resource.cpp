@@ -27,6 +27,12 @@ std::string label_selector_of(Kind kind, const std::string& service_proxy_name) 
   return other_proxies ? fmt::format("!{}", core::kServiceProxyNameLabel) : "";
 }
 
+std::string prefer_protobuf(std::string_view accept_json) {
+  constexpr std::string_view kJson = "application/json";
+  return fmt::format("application/vnd.kubernetes.protobuf{0},{1}", accept_json.substr(kJson.size()),
+                     accept_json);
+}
+
 std::string percent_encode(std::string_view text) {
   static constexpr std::string_view kUnreserved =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";

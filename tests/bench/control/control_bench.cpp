@@ -33,7 +33,7 @@ constexpr std::uint32_t kRelabels = 10;
 /// A state, where it comes from, and what happens to it then.
 struct Case {
   std::string name;    // the field "case"
-  std::string source;  // "stream", "pages", "json", "yaml"
+  std::string source;  // "stream", "json-stream", "pages", "json", "yaml"
   ClusterSize size;
   std::vector<std::string> workloads;  // after the cold start, in this order
 };
@@ -52,12 +52,14 @@ std::vector<Case> cases(bool quick) {
   ClusterSize one_large = small;
   one_large.endpoints_of_first = quick ? 500 : 5000;
   return {{"streamed", "stream", small, {"endpoint-change"}},
+          {"streamed-json", "json-stream", small, {"endpoint-change"}},
           {"paged", "pages", small, {}},
           {"json-files", "json", small, {}},
           {"yaml-files", "yaml", small, {}},
           {"keyed", "stream", small_keyed, {"endpoint-change", "own-node-label"}},
           {"large-service", "stream", one_large, {"rolling-restart"}},
           {"streamed", "stream", large, {"endpoint-change"}},
+          {"streamed-json", "json-stream", large, {"endpoint-change"}},
           {"paged", "pages", large, {}},
           {"keyed", "stream", large_keyed, {"endpoint-change", "own-node-label", "zone-drained"}}};
 }
@@ -284,7 +286,9 @@ void run_one(const Case& one, Table& table) {
   const std::string manifests = scratch.path() + "/manifests";
   const bool files = one.source == "json" || one.source == "yaml";
   if (files) write_manifests(one.size, one.source == "yaml", manifests);
-  const ObjectServer server(one.size, one.source == "stream", socket);
+  const ObjectServer server(
+      one.size, {.streams = one.source != "pages", .protobuf = one.source != "json-stream"},
+      socket);
   std::vector<std::string> arguments{"--child", socket, files ? manifests : ""};
   arguments.insert(arguments.end(), one.workloads.begin(), one.workloads.end());
   const std::string output = output_of_child(arguments);

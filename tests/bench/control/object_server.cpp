@@ -10,6 +10,8 @@
 #include <ctime>
 #include <stdexcept>
 
+#include "protobuf_objects.h"
+
 namespace topolb::bench {
 namespace {
 
@@ -39,10 +41,15 @@ std::string kind_of(const std::string& target) {
   return target.find("/endpointslices") != std::string::npos ? kSlices : kNodes;
 }
 
-std::string list_head(const std::string& kind) {
-  if (kind == kServices) return R"("kind":"ServiceList","apiVersion":"v1")";
-  if (kind == kSlices) return R"("kind":"EndpointSliceList","apiVersion":"discovery.k8s.io/v1")";
-  return R"("kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1")";
+struct ListName {
+  std::string api_version;
+  std::string item_kind;
+};
+
+ListName list_name(const std::string& kind) {
+  if (kind == kServices) return {"v1", "Service"};
+  if (kind == kSlices) return {"discovery.k8s.io/v1", "EndpointSlice"};
+  return {"meta.k8s.io/v1", "PartialObjectMetadata"};
 }
 
 std::size_t number_after(const std::string& target, const std::string& name) {
@@ -63,8 +70,9 @@ std::uint64_t monotonic_ns() {
 
 }  // namespace
 
-ObjectServer::ObjectServer(const ClusterSize& size, bool streams, const std::string& socket_path)
-    : cluster_(size), streams_(streams), listener_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+ObjectServer::ObjectServer(const ClusterSize& size, const ServerOptions& options,
+                           const std::string& socket_path)
+    : cluster_(size), options_(options), listener_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
   sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
   socket_path.copy(address.sun_path, sizeof(address.sun_path) - 1);
   if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 ||
@@ -96,7 +104,7 @@ void ObjectServer::serve(const UniqueFd& connection) {
 
 void ObjectServer::serve_request(const UniqueFd& connection, const std::string& target) {
   if (target == "/version") {
-    const char* const minor = streams_ ? "36" : "30";
+    const char* const minor = options_.streams ? "36" : "30";
     send_all(connection.get(), fmt::format(R"({{"major":"1","minor":"{}"}})", minor));
   } else if (target.find("sendInitialEvents") != std::string::npos) {
     stream_list(connection, target);
@@ -129,18 +137,24 @@ std::string ObjectServer::item(const std::string& kind,
   return cluster_.node(numbers.first);
 }
 
+std::string ObjectServer::event(const std::string& kind, std::string_view type,
+                                const std::string& json) const {
+  if (!options_.protobuf) return fmt::format(R"({{"type":"{}","object":{}}})", type, json) + '\n';
+  const ListName name = list_name(kind);
+  return protobuf_event(
+      type, protobuf_envelope(name.api_version, name.item_kind, to_protobuf(kind, json)));
+}
+
 void ObjectServer::stream_list(const UniqueFd& connection, const std::string& target) {
   const std::string kind = kind_of(target);
   for (const auto& numbers : items_of(target)) {
-    if (!send_all(connection.get(), R"({"type":"ADDED","object":)" + item(kind, numbers) + "}\n")) {
-      return;
-    }
+    if (!send_all(connection.get(), event(kind, "ADDED", item(kind, numbers)))) return;
   }
-  send_all(connection.get(), fmt::format(R"({{"type":"BOOKMARK","object":{{"kind":"{}","metadata":)"
-                                         R"({{"resourceVersion":"{}","annotations":)"
-                                         R"({{"k8s.io/initial-events-end":"true"}}}}}}}})"
-                                         "\n",
-                                         kind, cluster_.version()));
+  send_all(connection.get(),
+           event(kind, "BOOKMARK",
+                 fmt::format(R"({{"metadata":{{"resourceVersion":"{}","annotations":)"
+                             R"({{"k8s.io/initial-events-end":"true"}}}}}})",
+                             cluster_.version())));
 }
 
 void ObjectServer::send_page(const UniqueFd& connection, const std::string& target) {
@@ -149,15 +163,21 @@ void ObjectServer::send_page(const UniqueFd& connection, const std::string& targ
   const std::size_t first = number_after(target, "continue");
   const std::size_t limit = number_after(target, "limit");
   const std::size_t end = limit == 0 ? items.size() : std::min(items.size(), first + limit);
-  send_all(connection.get(),
-           fmt::format(R"({{{},"metadata":{{"resourceVersion":"{}","continue":"{}"}},"items":[)",
-                       list_head(kind), cluster_.version(),
-                       end < items.size() ? std::to_string(end) : ""));
-  for (std::size_t i = first; i < end; ++i) {
-    if (i > first) send_all(connection.get(), ",");
-    send_all(connection.get(), item(kind, items[i]));
+  const std::string version = std::to_string(cluster_.version());
+  const std::string token = end < items.size() ? std::to_string(end) : "";
+  const ListName name = list_name(kind);
+  std::vector<std::string> objects;
+  for (std::size_t i = first; i < end; ++i) objects.push_back(item(kind, items[i]));
+  if (options_.protobuf) {
+    for (std::string& object : objects) object = to_protobuf(kind, object);
+    send_all(connection.get(), protobuf_envelope(name.api_version, name.item_kind + "List",
+                                                 protobuf_list(version, token, objects)));
+    return;
   }
-  send_all(connection.get(), "]}\n");
+  send_all(connection.get(),
+           fmt::format(R"({{"kind":"{}List","apiVersion":"{}","metadata":{{"resourceVersion":"{}",)"
+                       R"("continue":"{}"}},"items":[{}]}})",
+                       name.item_kind, name.api_version, version, token, fmt::join(objects, ",")));
 }
 
 void ObjectServer::watch(const UniqueFd& connection, const std::string& target) {
@@ -175,7 +195,7 @@ void ObjectServer::watch(const UniqueFd& connection, const std::string& target) 
 
 void ObjectServer::send_event(const std::string& kind, std::string_view type,
                               const std::string& object) {
-  const std::string line = fmt::format(R"({{"type":"{}","object":{}}})", type, object) + '\n';
+  const std::string line = event(kind, type, object);
   const std::lock_guard lock(mutex_);
   const auto found = watches_.find(kind);
   if (found == watches_.end()) return;

@@ -16,10 +16,15 @@
 
 namespace topolb::bench {
 
+struct ServerOptions {
+  bool streams = true;   // lists as events (Kubernetes 1.32 and later), else in pages
+  bool protobuf = true;  // else JSON
+};
+
 class ObjectServer {
  public:
-  /// `streams`: lists are streamed as events (Kubernetes 1.32 and later), else sent in pages.
-  ObjectServer(const ClusterSize& size, bool streams, const std::string& socket_path);
+  ObjectServer(const ClusterSize& size, const ServerOptions& options,
+               const std::string& socket_path);
   ~ObjectServer();
   ObjectServer(const ObjectServer&) = delete;
   ObjectServer& operator=(const ObjectServer&) = delete;
@@ -37,6 +42,10 @@ class ObjectServer {
   [[nodiscard]] std::string item(const std::string& kind,
                                  const std::pair<std::uint32_t, std::uint32_t>& numbers) const;
 
+  /// As it goes over the line, in the encoding of the options.
+  [[nodiscard]] std::string event(const std::string& kind, std::string_view type,
+                                  const std::string& json) const;
+
   // Scenarios; each returns what it tells the one who asked for it.
   std::string run(const std::string& command);
   std::string change_one_endpoint(std::uint32_t number);
@@ -48,7 +57,7 @@ class ObjectServer {
   void send_marker(const std::string& kind);
 
   GeneratedCluster cluster_;
-  bool streams_;
+  ServerOptions options_;
   UniqueFd listener_;
   struct Watch {
     int fd = -1;

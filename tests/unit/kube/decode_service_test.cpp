@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "decode_text.h"
+#include "kube/decoder.h"
+#include "protobuf_text.h"
 
 namespace topolb::kube::test {
 namespace {
@@ -30,6 +32,13 @@ TEST_P(DecodeService, GivesModelAndProblems) {
   EXPECT_EQ(text_of(document->objects[0]), "Service default/web " + tested.expected);
   EXPECT_EQ(text_of(document->objects[0].problems), tested.problems);
   EXPECT_EQ(document->problems, std::vector<core::Problem>());
+  if (const auto event = protobuf_event("ADDED", json)) {
+    const auto decoded = Decoder().event(*event, Kind::Service);
+    ASSERT_TRUE(decoded) << decoded.error().message();
+    ASSERT_EQ(decoded->document.objects.size(), 1U);
+    EXPECT_EQ(decoded->document.objects[0].object, document->objects[0].object);
+    EXPECT_EQ(text_of(decoded->document.objects[0].problems), tested.problems);
+  }
 }
 
 // A Service that is served: more fields of the spec, beside its address and port.

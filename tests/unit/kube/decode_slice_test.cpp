@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "decode_text.h"
+#include "kube/decoder.h"
+#include "protobuf_text.h"
 
 namespace topolb::kube::test {
 namespace {
@@ -30,6 +32,13 @@ TEST_P(DecodeSlice, GivesModelAndProblems) {
   ASSERT_EQ(document->objects.size(), 1U);
   EXPECT_EQ(text_of(document->objects[0]), "EndpointSlice default/web-1 " + tested.expected);
   EXPECT_EQ(text_of(document->objects[0].problems), tested.problems);
+  if (const auto event = protobuf_event("ADDED", json)) {
+    const auto decoded = Decoder().event(*event, Kind::EndpointSlice);
+    ASSERT_TRUE(decoded) << decoded.error().message();
+    ASSERT_EQ(decoded->document.objects.size(), 1U);
+    EXPECT_EQ(decoded->document.objects[0].object, document->objects[0].object);
+    EXPECT_EQ(text_of(decoded->document.objects[0].problems), tested.problems);
+  }
 }
 
 constexpr const char* kOfWeb = R"("kubernetes.io/service-name":"web")";

@@ -71,16 +71,34 @@ INSTANTIATE_TEST_SUITE_P(
                {200, {R"({"kind":"ServiceList","apiVersion":"v1","metadata":{},"items":[]})"}}}),
     [](const auto& tested) { return tested.param.name; });
 
-TEST_F(ReflectorTest, ASecondPageThatFailsUndoesTheFirst) {
+// Nothing is known yet that a part of the first list could contradict.
+TEST_F(ReflectorTest, PagesOfTheFirstListAreToldAsTheyCome) {
   api.answers.push_back({200, {list_json("10", {service_json("a", "1")}, "more")}});
-  EXPECT_EQ(step({500, {}}), "");
+  EXPECT_EQ(step({500, {}}), "+a");
+  EXPECT_FALSE(reflector->status().synced);
+  EXPECT_EQ(step({200, {list_json("10", {service_json("a", "1"), service_json("b", "2")})}}),
+            "+b =");
+}
+
+TEST_F(ReflectorTest, WhatOnlyAnUnfinishedFirstListHadIsRemovedByTheNextOne) {
+  api.answers.push_back({200, {list_json("10", {service_json("a", "1")}, "more")}});
+  EXPECT_EQ(step({500, {}}), "+a");
+  EXPECT_EQ(step({200, {list_json("11", {service_json("b", "2")})}}), "+b -a =");
+}
+
+TEST_F(ReflectorTest, ASecondPageThatFailsUndoesTheFirst) {
   start_with_a_and_b();
+  step({410, {}});
+  api.answers.push_back({200, {list_json("12", {service_json("a", "11")}, "more")}});
+  EXPECT_EQ(step({500, {}}), "");
+  EXPECT_EQ(step({200, {list_json("12", {service_json("a", "11"), service_json("b", "2")})}}),
+            "+a =");
 }
 
 TEST_F(ReflectorTest, AnExpiredContinueTokenAsksForTheListInOnePiece) {
   api.answers.push_back({200, {list_json("10", {service_json("a", "1")}, "more")}});
-  EXPECT_EQ(step({410, {status_json(410, "continue expired")}}), "");
-  EXPECT_EQ(step({200, {list_json("15", {service_json("b", "12")})}}), "+b =");
+  EXPECT_EQ(step({410, {status_json(410, "continue expired")}}), "+a");
+  EXPECT_EQ(step({200, {list_json("15", {service_json("b", "12")})}}), "+b -a =");
   EXPECT_EQ(last_target(), "/api/v1/services?labelSelector=%21x");
 }
 
@@ -177,8 +195,17 @@ TEST_F(StreamedListTest, EndsWithTheMarkedBookmark) {
 }
 
 TEST_F(StreamedListTest, IsNothingWithoutItsEnd) {
-  EXPECT_EQ(step({200, {event_line("ADDED", service_json("a", "1"))}, connection_lost()}), "");
   EXPECT_EQ(step({200, {bookmark_line("10", true)}}), "=");
+  step({410, {}});
+  EXPECT_EQ(step({200, {event_line("ADDED", service_json("a", "11"))}, connection_lost()}), "");
+  EXPECT_EQ(step({200, {bookmark_line("12", true)}}), "=");
+}
+
+TEST_F(StreamedListTest, TheFirstOneIsToldAsItComes) {
+  EXPECT_EQ(step({200, {event_line("ADDED", service_json("a", "1"))}, connection_lost()}), "+a");
+  EXPECT_FALSE(reflector->status().synced);
+  EXPECT_EQ(step({200, {event_line("ADDED", service_json("b", "2")), bookmark_line("10", true)}}),
+            "+b -a =");
 }
 
 TEST_F(StreamedListTest, RefusedFallsBackToPagesAtOnce) {
@@ -191,9 +218,10 @@ TEST_F(StreamedListTest, RefusedFallsBackToPagesAtOnce) {
 
 TEST_F(StreamedListTest, ServersThatNeverEndItAreAskedForPages) {
   const Error timeout{std::make_error_code(std::errc::timed_out), "deadline"};
+  EXPECT_EQ(step({200, {event_line("ADDED", service_json("a", "1"))}, timeout}), "+a");
   EXPECT_EQ(step({200, {event_line("ADDED", service_json("a", "1"))}, timeout}), "");
-  EXPECT_EQ(step({200, {event_line("ADDED", service_json("a", "1"))}, timeout}), "");
-  start_with_a_and_b();
+  EXPECT_EQ(step({200, {list_json("10", {service_json("a", "1"), service_json("b", "2")})}}),
+            "+b =");
 }
 
 TEST_F(StreamedListTest, OverloadIsNoRefusal) {

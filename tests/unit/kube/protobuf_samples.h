@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers of a kube-apiserver 1.36 in protobuf, as base64: what the numbers of the fields really
+// are.
+#pragma once
+
+#include <string_view>
+
+namespace topolb::kube::test {
+
+/// A list of two Services: that of the API server, and "web" with every field that topolb reads.
+constexpr std::string_view kServiceList =
+    "azhzAAoRCgJ2MRILU2VydmljZUxpc3QS+A4KCQoAEgMyMzQaABLoBArxAwoKa3ViZXJuZXRlcxIAGgdkZWZhdWx0"
+    "IgAqJDZkZjc2N2Y3LTMxYjctNDEwOS05NjEzLTJmZmQ4MjhjMjdlMTIDMjA1OABCCAi/iZ7YBhAAWhYKCWNvbXBv"
+    "bmVudBIJYXBpc2VydmVyWhYKCHByb3ZpZGVyEgprdWJlcm5ldGVzigHtAgoOa3ViZS1hcGlzZXJ2ZXISBlVwZGF0"
+    "ZRoCdjEiCAi/iZ7YBhAAMghGaWVsZHNWMTq4Agq1AnsiZjptZXRhZGF0YSI6eyJmOmxhYmVscyI6eyIuIjp7fSwi"
+    "Zjpjb21wb25lbnQiOnt9LCJmOnByb3ZpZGVyIjp7fX19LCJmOnNwZWMiOnsiZjpjbHVzdGVySVAiOnt9LCJmOmlu"
+    "dGVybmFsVHJhZmZpY1BvbGljeSI6e30sImY6aXBGYW1pbHlQb2xpY3kiOnt9LCJmOnBvcnRzIjp7Ii4iOnt9LCJr"
+    "OntcInBvcnRcIjo0NDMsXCJwcm90b2NvbFwiOlwiVENQXCJ9Ijp7Ii4iOnt9LCJmOm5hbWUiOnt9LCJmOnBvcnQi"
+    "Ont9LCJmOnByb3RvY29sIjp7fSwiZjp0YXJnZXRQb3J0Ijp7fX19LCJmOnNlc3Npb25BZmZpbml0eSI6e30sImY6"
+    "dHlwZSI6e319fUIAEm4KGwoFaHR0cHMSA1RDUBi7AyIICAAQy84BGgAoABoJMTAuOTYuMC4xIglDbHVzdGVySVA6"
+    "BE5vbmVCAFIAWgBgAGgAigELU2luZ2xlU3RhY2uSAQkxMC45Ni4wLjGaAQRJUHY0sgEHQ2x1c3RlchoCCgAS/wkK"
+    "+QcKA3dlYhIAGgdkZWZhdWx0IgAqJGM1OGRhMmNmLWQxZjQtNGRmMy05MjdiLWNmZGQ3OTNjMjU4YTIDMjMyOABC"
+    "CAj8iZ7YBhAAWi0KKHNlcnZpY2Uua3ViZXJuZXRlcy5pby9zZXJ2aWNlLXByb3h5LW5hbWUSAXhaGQoRdG9wb2xi"
+    "LmlvL2VuYWJsZWQSBHRydWViIgoXdG9wb2xiLmlvL3RvcG9sb2d5LWtleXMSB3JhY2ssICqKAdkFCgRjdXJsEgZV"
+    "cGRhdGUaAnYxIggI/Ime2AYQADIIRmllbGRzVjE6rgUKqwV7ImY6bWV0YWRhdGEiOnsiZjphbm5vdGF0aW9ucyI6"
+    "eyIuIjp7fSwiZjp0b3BvbGIuaW8vdG9wb2xvZ3kta2V5cyI6e319LCJmOmxhYmVscyI6eyIuIjp7fSwiZjpzZXJ2"
+    "aWNlLmt1YmVybmV0ZXMuaW8vc2VydmljZS1wcm94eS1uYW1lIjp7fSwiZjp0b3BvbGIuaW8vZW5hYmxlZCI6e319"
+    "fSwiZjpzcGVjIjp7ImY6YWxsb2NhdGVMb2FkQmFsYW5jZXJOb2RlUG9ydHMiOnt9LCJmOmV4dGVybmFsSVBzIjp7"
+    "fSwiZjpleHRlcm5hbFRyYWZmaWNQb2xpY3kiOnt9LCJmOmludGVybmFsVHJhZmZpY1BvbGljeSI6e30sImY6bG9h"
+    "ZEJhbGFuY2VyU291cmNlUmFuZ2VzIjp7fSwiZjpwb3J0cyI6eyIuIjp7fSwiazp7XCJwb3J0XCI6NTMsXCJwcm90"
+    "b2NvbFwiOlwiVURQXCJ9Ijp7Ii4iOnt9LCJmOm5hbWUiOnt9LCJmOm5vZGVQb3J0Ijp7fSwiZjpwb3J0Ijp7fSwi"
+    "Zjpwcm90b2NvbCI6e30sImY6dGFyZ2V0UG9ydCI6e319LCJrOntcInBvcnRcIjo4MCxcInByb3RvY29sXCI6XCJU"
+    "Q1BcIn0iOnsiLiI6e30sImY6bmFtZSI6e30sImY6cG9ydCI6e30sImY6cHJvdG9jb2wiOnt9LCJmOnRhcmdldFBv"
+    "cnQiOnt9fX0sImY6c2Vzc2lvbkFmZmluaXR5Ijp7fSwiZjpzZXNzaW9uQWZmaW5pdHlDb25maWciOnsiLiI6e30s"
+    "ImY6Y2xpZW50SVAiOnsiLiI6e30sImY6dGltZW91dFNlY29uZHMiOnt9fX0sImY6dHlwZSI6e319fUIAigFiCgRj"
+    "dXJsEgZVcGRhdGUaAnYxIggI/ome2AYQADIIRmllbGRzVjE6MgoweyJmOnN0YXR1cyI6eyJmOmxvYWRCYWxhbmNl"
+    "ciI6eyJmOmluZ3Jlc3MiOnt9fX19QgZzdGF0dXMSygEKGgoEaHR0cBIDVENQGFAiBwgAEJA/GgAorfQBChgKA2Ru"
+    "cxIDVURQGDUiBggAEDUaACjl6gEaDTEwLjEwNC40Ny4xMDAiDExvYWRCYWxhbmNlcioJMTkyLjAuMi43OghDbGll"
+    "bnRJUEIASgoxMC4wLjAuMC84Sg0yMDAxOmRiODo6LzMyUgBaBUxvY2FsYI7+AWgAcgQKAghNigELU2luZ2xlU3Rh"
+    "Y2uSAQ0xMC4xMDQuNDcuMTAwmgEESVB2NKABAbIBBUxvY2FsGjQKMgoSCgkxOTIuMC4yLjkSABoDVklQChUKCjE5"
+    "Mi4wLjIuMTASABoFUHJveHkKBQoAEgFoGgAiAA==";
+
+/// A list of two EndpointSlices: that of the API server, and "web-1" with conditions and hints.
+constexpr std::string_view kEndpointSliceList =
+    "azhzAAooChNkaXNjb3ZlcnkuazhzLmlvL3YxEhFFbmRwb2ludFNsaWNlTGlzdBKkBwoJCgASAzIzNBoAEugCCrwC"
+    "CgprdWJlcm5ldGVzEgAaB2RlZmF1bHQiACokZmFkYjgwNmYtOWJmMy00MzU4LWEwMGEtOGI4YWRkMGUwN2JmMgMy"
+    "MDg4AUIICL+JntgGEABaKAoaa3ViZXJuZXRlcy5pby9zZXJ2aWNlLW5hbWUSCmt1YmVybmV0ZXOKAb4BCg5rdWJl"
+    "LWFwaXNlcnZlchIGVXBkYXRlGhNkaXNjb3ZlcnkuazhzLmlvL3YxIggIv4me2AYQADIIRmllbGRzVjE6eQp3eyJm"
+    "OmFkZHJlc3NUeXBlIjp7fSwiZjplbmRwb2ludHMiOnt9LCJmOm1ldGFkYXRhIjp7ImY6bGFiZWxzIjp7Ii4iOnt9"
+    "LCJmOmt1YmVybmV0ZXMuaW8vc2VydmljZS1uYW1lIjp7fX19LCJmOnBvcnRzIjp7fX1CABIPCgkxOTIuMC4yLjES"
+    "AggBGhAKBWh0dHBzEgNUQ1AYy84BIgRJUHY0EqsECsMDCgV3ZWItMRIAGgdkZWZhdWx0IgAqJDhiNGQxZTA5LWU0"
+    "YTEtNDUwMC1hZDQ1LWFiOTRmMGE1MzllYTIDMjMzOAFCCAj+iZ7YBhAAWiEKGmt1YmVybmV0ZXMuaW8vc2Vydmlj"
+    "ZS1uYW1lEgN3ZWJiSAowZW5kcG9pbnRzLmt1YmVybmV0ZXMuaW8vbGFzdC1jaGFuZ2UtdHJpZ2dlci10aW1lEhQy"
+    "MDI1LTAxLTAxVDAwOjAwOjAwWooBhwIKBGN1cmwSBlVwZGF0ZRoTZGlzY292ZXJ5Lms4cy5pby92MSIICP6JntgG"
+    "EAAyCEZpZWxkc1YxOssBCsgBeyJmOmFkZHJlc3NUeXBlIjp7fSwiZjplbmRwb2ludHMiOnt9LCJmOm1ldGFkYXRh"
+    "Ijp7ImY6YW5ub3RhdGlvbnMiOnsiLiI6e30sImY6ZW5kcG9pbnRzLmt1YmVybmV0ZXMuaW8vbGFzdC1jaGFuZ2Ut"
+    "dHJpZ2dlci10aW1lIjp7fX0sImY6bGFiZWxzIjp7Ii4iOnt9LCJmOmt1YmVybmV0ZXMuaW8vc2VydmljZS1uYW1l"
+    "Ijp7fX19LCJmOnBvcnRzIjp7fX1CABIqCggxMC4xLjAuMRICCAEyAm4xOgJ6MUISCgQKAnoxCgQKAnoyEgQKAm4x"
+    "EhIKCDEwLjEuMC4yEgYIABABGAEaDgoEaHR0cBIDVENQGJA/Gg0KA2RucxIDVURQGOkpIgRJUHY0GgAiAA==";
+
+/// A list of the metadata of one Node.
+constexpr std::string_view kNodeList =
+    "azhzAAorCg5tZXRhLms4cy5pby92MRIZUGFydGlhbE9iamVjdE1ldGFkYXRhTGlzdBLNAQoJCgASAzIzNBoAEr8B"
+    "CrwBCgJuMRIAGgAiACokOTVkZGVkNzMtMDdjOC00NDY5LTliNzAtNjQxNjVlYzNiNzJkMgMyMzQ4AEIICP+JntgG"
+    "EABaBQoBZRIAWgoKBHJhY2sSAnIxigFlCgRjdXJsEgZVcGRhdGUaAnYxIggI/4me2AYQADIIRmllbGRzVjE6Owo5"
+    "eyJmOm1ldGFkYXRhIjp7ImY6bGFiZWxzIjp7Ii4iOnt9LCJmOmUiOnt9LCJmOnJhY2siOnt9fX19QgAaACIA";
+
+/// 404.
+constexpr std::string_view kStatus =
+    "azhzAAoMCgJ2MRIGU3RhdHVzElwKBgoAEgAaABIHRmFpbHVyZRowdGhlIHNlcnZlciBjb3VsZCBub3QgZmluZCB0"
+    "aGUgcmVxdWVzdGVkIHJlc291cmNlIghOb3RGb3VuZCoKCgASABoAKAAyADCUAxoAIgA=";
+
+/// A streamed list of the two EndpointSlices, up to the bookmark at its end.
+constexpr std::string_view kSliceStream =
+    "AAABpgoFQURERUQSnAMKmQNrOHMACiQKE2Rpc2NvdmVyeS5rOHMuaW8vdjESDUVuZHBvaW50U2xpY2US6AIKvAIK"
+    "Cmt1YmVybmV0ZXMSABoHZGVmYXVsdCIAKiRmYWRiODA2Zi05YmYzLTQzNTgtYTAwYS04YjhhZGQwZTA3YmYyAzIw"
+    "ODgBQggIv4me2AYQAFooChprdWJlcm5ldGVzLmlvL3NlcnZpY2UtbmFtZRIKa3ViZXJuZXRlc4oBvgEKDmt1YmUt"
+    "YXBpc2VydmVyEgZVcGRhdGUaE2Rpc2NvdmVyeS5rOHMuaW8vdjEiCAi/iZ7YBhAAMghGaWVsZHNWMTp5Cnd7ImY6"
+    "YWRkcmVzc1R5cGUiOnt9LCJmOmVuZHBvaW50cyI6e30sImY6bWV0YWRhdGEiOnsiZjpsYWJlbHMiOnsiLiI6e30s"
+    "ImY6a3ViZXJuZXRlcy5pby9zZXJ2aWNlLW5hbWUiOnt9fX0sImY6cG9ydHMiOnt9fUIAEg8KCTE5Mi4wLjIuMRIC"
+    "CAEaEAoFaHR0cHMSA1RDUBjLzgEiBElQdjQaACIAAAACaQoFQURERUQS3wQK3ARrOHMACiQKE2Rpc2NvdmVyeS5r"
+    "OHMuaW8vdjESDUVuZHBvaW50U2xpY2USqwQKwwMKBXdlYi0xEgAaB2RlZmF1bHQiACokOGI0ZDFlMDktZTRhMS00"
+    "NTAwLWFkNDUtYWI5NGYwYTUzOWVhMgMyMzM4AUIICP6JntgGEABaIQoaa3ViZXJuZXRlcy5pby9zZXJ2aWNlLW5h"
+    "bWUSA3dlYmJICjBlbmRwb2ludHMua3ViZXJuZXRlcy5pby9sYXN0LWNoYW5nZS10cmlnZ2VyLXRpbWUSFDIwMjUt"
+    "MDEtMDFUMDA6MDA6MDBaigGHAgoEY3VybBIGVXBkYXRlGhNkaXNjb3ZlcnkuazhzLmlvL3YxIggI/ome2AYQADII"
+    "RmllbGRzVjE6ywEKyAF7ImY6YWRkcmVzc1R5cGUiOnt9LCJmOmVuZHBvaW50cyI6e30sImY6bWV0YWRhdGEiOnsi"
+    "Zjphbm5vdGF0aW9ucyI6eyIuIjp7fSwiZjplbmRwb2ludHMua3ViZXJuZXRlcy5pby9sYXN0LWNoYW5nZS10cmln"
+    "Z2VyLXRpbWUiOnt9fSwiZjpsYWJlbHMiOnsiLiI6e30sImY6a3ViZXJuZXRlcy5pby9zZXJ2aWNlLW5hbWUiOnt9"
+    "fX0sImY6cG9ydHMiOnt9fUIAEioKCDEwLjEuMC4xEgIIATICbjE6AnoxQhIKBAoCejEKBAoCejISBAoCbjESEgoI"
+    "MTAuMS4wLjISBggAEAEYARoOCgRodHRwEgNUQ1AYkD8aDQoDZG5zEgNVRFAY6SkiBElQdjQaACIAAAAAeAoIQk9P"
+    "S01BUksSbApqazhzAAokChNkaXNjb3ZlcnkuazhzLmlvL3YxEg1FbmRwb2ludFNsaWNlEjoKNgoAEgAaACIAKgAy"
+    "AzIzNDgAQgBiIQoZazhzLmlvL2luaXRpYWwtZXZlbnRzLWVuZBIEdHJ1ZSIAGgAiAA==";
+
+}  // namespace topolb::kube::test
