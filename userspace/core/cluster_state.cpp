@@ -6,17 +6,14 @@
 #include <utility>
 
 #include "core/frontends.h"
+#include "core/name_list.h"
 
 namespace topolb::core {
 namespace {
 
-bool contains(const std::vector<std::string>& labels, std::string_view key) {
-  return std::find(labels.begin(), labels.end(), key) != labels.end();
-}
-
 bool uses_any(const TopologyKeys& keys, const std::vector<std::string>& labels) {
   return std::any_of(keys.keys.begin(), keys.keys.end(),
-                     [&](const std::string& key) { return contains(labels, key); });
+                     [&](const std::string& key) { return has_name(labels, key); });
 }
 
 }  // namespace
@@ -136,7 +133,7 @@ void ClusterState::node_changed(const std::string& name, std::vector<std::string
 }
 
 void ClusterState::own_node_changed(const std::vector<std::string>& labels) {
-  const bool zone_changed = contains(labels, kZoneLabel);
+  const bool zone_changed = has_name(labels, kZoneLabel);
   const auto has_zone_hints = [&](PoolId placement) {
     return !pools_->placements[placement].zone_hints.empty();
   };

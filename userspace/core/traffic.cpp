@@ -5,6 +5,8 @@
 #include <array>
 #include <bit>
 
+#include "core/name_list.h"
+
 namespace topolb::core {
 namespace {
 
@@ -18,10 +20,6 @@ std::vector<SocketAddress> backends_if(const std::vector<PortEndpoint>& endpoint
     if (condition(endpoint)) backends.push_back(endpoint.backend);
   }
   return backends;
-}
-
-bool contains(const std::vector<std::string>& names, std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 bool any_backend(const std::vector<Tier>& tiers) {
@@ -97,9 +95,9 @@ HintUse hint_use(const std::vector<PortEndpoint>& endpoints, const NodeView& nod
 
 bool hinted_here(const Placement& placement, HintUse use, const NodeView& node) {
   if (use == HintUse::None) return true;
-  if (use == HintUse::ForNodes) return contains(placement.node_hints, node.node_name);
+  if (use == HintUse::ForNodes) return has_name(placement.node_hints, node.node_name);
   const std::string* zone = label_of(node, node.node_name, kZoneLabel);
-  return zone != nullptr && contains(placement.zone_hints, *zone);
+  return zone != nullptr && has_name(placement.zone_hints, *zone);
 }
 
 TrafficPlan cluster_traffic(const std::vector<PortEndpoint>& endpoints, const NodeView& node) {
