@@ -149,6 +149,17 @@ constexpr auto kCommands = std::to_array<Command>({
      .options = kKernel,
      .handler = run_backend_list},
     {.section = Section::Kernel,
+     .noun = "flow",
+     .verb = "list",
+     .summary = "the flows of the per-packet path",
+     .details = "By Service, frontend, and the topology key that decided. AS is the source port "
+                "that the backend sees, of the node's address if the flow is masqueraded; - if it "
+                "is the client's own.",
+     .examples = "sudo topolb flow list\n"
+                 "sudo topolb flow list -o json",
+     .options = kKernel,
+     .handler = run_flow_list},
+    {.section = Section::Kernel,
      .noun = "map",
      .verb = "list",
      .summary = "the pinned maps: type, fill, memory",

@@ -16,6 +16,7 @@ int run_status(const Invocation& call);
 int run_service_list(const Invocation& call);
 int run_service_show(const Invocation& call);
 int run_backend_list(const Invocation& call);
+int run_flow_list(const Invocation& call);
 int run_map_list(const Invocation& call);
 int run_map_dump(const Invocation& call);
 int run_cleanup(const Invocation& call);

@@ -11,15 +11,6 @@
 namespace topolb::cli {
 namespace {
 
-/// Names of topology keys by id.
-std::map<std::uint32_t, std::string> key_names(const dataplane::KernelMaps& maps) {
-  std::map<std::uint32_t, std::string> names;
-  for (const auto& [id, key] : maps.topology_keys.entries()) {
-    names[id] = {key.name, ::strnlen(key.name, sizeof(key.name))};
-  }
-  return names;
-}
-
 /// The tiers of one row of `sets`: "zone: 2 at 17" means 2 backends from slot 17 on.
 RecordCell tiers_cell(const topolb_set& set, const std::map<std::uint32_t, std::string>& keys) {
   Json::Array tiers;
@@ -133,7 +124,7 @@ Records decode_sets(const KernelSnapshot& kernel) {
                    {"NEXT", "next_set", Align::Right},
                    {"", "affinity_timeout_seconds"},
                    {"", "first_counter"}});
-  const auto keys = key_names(kernel.maps);
+  const auto keys = dataplane::topology_key_names(kernel.maps);
   for (const auto& [id, use] : live_rows(kernel).sets) {
     const topolb_set set = kernel.maps.sets[id];
     records.add({id, use.service->id, service_cell(kernel, use.service->id),
@@ -162,7 +153,7 @@ Records decode_slots(const KernelSnapshot& kernel) {
 
 Records decode_topology_keys(const KernelSnapshot& kernel) {
   Records records({{"ID", "id", Align::Right}, {"KEY", "key"}});
-  for (const auto& [id, key] : key_names(kernel.maps)) records.add({id, key});
+  for (const auto& [id, key] : dataplane::topology_key_names(kernel.maps)) records.add({id, key});
   return records;
 }
 

@@ -86,6 +86,13 @@ Result<FlowTable> FlowTable::open(const std::function<Result<UniqueFd>(const std
   return table;
 }
 
+Result<FlowTable> FlowTable::open_pinned(const std::string& pin_path, Access access,
+                                         const topolb_settings& settings) {
+  return open(
+      [&](const std::string& name) { return dataplane::open_pinned(pin_of_map(pin_path, name)); },
+      access, settings);
+}
+
 std::uint32_t FlowTable::load_slot(std::uint32_t flow_id) const {
   return load(index_[flow_id / TOPOLB_FLOW_WAYS].slots[flow_id % TOPOLB_FLOW_WAYS]);
 }

@@ -27,6 +27,9 @@ class FlowTable {
   /// masqueraded flows have; it must outlive the table.
   static Result<FlowTable> open(const std::function<Result<UniqueFd>(const std::string&)>& open,
                                 Access access, const topolb_settings& settings);
+  /// The one below `pin_path`. Error no_such_file_or_directory: no per-packet path was ever on.
+  static Result<FlowTable> open_pinned(const std::string& pin_path, Access access,
+                                       const topolb_settings& settings);
 
   [[nodiscard]] const topolb_flow_facts& facts() const { return facts_[0]; }
   /// Rows; flow_facts_for() says how many flows that is room for.
@@ -38,6 +41,9 @@ class FlowTable {
   [[nodiscard]] std::optional<topolb_flow> read(std::uint32_t flow_id) const;
   /// Every flow. One that comes or goes meanwhile may be left out.
   void for_each(const std::function<void(std::uint32_t flow_id, const topolb_flow&)>& visit) const;
+
+  /// The client's, or the node's.
+  [[nodiscard]] const topolb_address& address_seen_by_backend(const topolb_flow& flow) const;
 
   /// Removes the flow that was read as `flow`. False: it is gone already, or is another one now.
   bool remove(std::uint32_t flow_id, const topolb_flow& flow);
@@ -65,7 +71,6 @@ class FlowTable {
   [[nodiscard]] std::uint32_t load_slot(std::uint32_t flow_id) const;
   [[nodiscard]] topolb_flow_place clients_place(const topolb_flow& flow) const;
   [[nodiscard]] topolb_flow_place reply_place(const topolb_flow& flow) const;
-  [[nodiscard]] const topolb_address& address_seen_by_backend(const topolb_flow& flow) const;
   [[nodiscard]] bool has_client_key(const topolb_flow_place& place, const topolb_flow& flow) const;
   std::optional<std::uint32_t> take_row(const topolb_flow_place& place);
   bool add_reply(const topolb_flow& flow, std::uint32_t flow_id);

@@ -101,10 +101,14 @@ topolb_frontend key_of(const topolb_frontend_row& row) {
   return {.address = row.address, .port_be = row.port_be, .protocol = row.protocol, .pad = 0};
 }
 
-KernelState read_kernel_state(const KernelMaps& maps) {
-  std::map<std::uint32_t, std::string> keys;
-  for (const auto& [id, key] : maps.topology_keys.entries()) keys[id] = text_of(key.name);
+std::map<std::uint32_t, std::string> topology_key_names(const KernelMaps& maps) {
+  std::map<std::uint32_t, std::string> names;
+  for (const auto& [id, key] : maps.topology_keys.entries()) names[id] = text_of(key.name);
+  return names;
+}
 
+KernelState read_kernel_state(const KernelMaps& maps) {
+  const auto keys = topology_key_names(maps);
   std::map<std::uint32_t, KernelService> by_id;
   for (auto& [id, name] : read_names(maps.service_names)) {
     KernelService& service = by_id[id];

@@ -51,6 +51,9 @@ struct KernelState {
 
 KernelState read_kernel_state(const KernelMaps& maps);
 
+/// By id.
+std::map<std::uint32_t, std::string> topology_key_names(const KernelMaps& maps);
+
 /// The first tier of a set that has a usable backend now, as the kernel would walk; null: none.
 const KernelTier* effective_tier(const KernelSet& set, const KernelMaps& maps);
 

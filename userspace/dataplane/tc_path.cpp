@@ -31,9 +31,7 @@ Result<TcPath> TcPath::load(const std::string& pin_path, Datapath& datapath,
   topolb_settings& settings = datapath.maps().settings[0];
   auto flows = programs->flow_table(settings);
   if (!flows) return flows.error();
-  auto pinned = FlowTable::open(
-      [&](const std::string& name) { return open_pinned(pin_of_map(pin_path, name)); },
-      Access::ReadOnly, settings);
+  auto pinned = FlowTable::open_pinned(pin_path, Access::ReadOnly, settings);
   const bool is_replaced = pinned && pinned->facts().seed != flows->facts().seed;
   TcPath path(pin_path, std::move(*programs), std::move(*flows));
   path.room_ = options.sizes.flows;

@@ -102,10 +102,11 @@ TEST(Help, GoesBeforeWhatElseIsWrong) {
 TEST(Commands, AreThoseOfTheContract) {
   std::set<std::string> words;
   for (const auto& command : command_table()) words.insert(command.words());
-  EXPECT_EQ(words, (std::set<std::string>{"plan", "check", "explain", "status", "service list",
-                                          "service show", "backend list", "map list", "map dump",
-                                          "topology get", "topology set", "topology unset",
-                                          "cleanup", "completion", "help", "version"}));
+  EXPECT_EQ(words,
+            (std::set<std::string>{"plan", "check", "explain", "status", "service list",
+                                   "service show", "backend list", "flow list", "map list",
+                                   "map dump", "topology get", "topology set", "topology unset",
+                                   "cleanup", "completion", "help", "version"}));
 }
 
 TEST(Commands, MapDumpKnowsEveryPinnedMap) {

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// `topolb flow list` on the flow table of a real agent, up and down, and with
+// tens of thousands of flows. Sources: issue of the per-packet path; docs/cli.md.
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "dataplane/flow_table.h"
+#include "dataplane/kernel_maps.h"
+#include "dataplane/kernel_state.h"
+#include "net/json_text.h"
+#include "net/tc/agent_cluster.h"
+
+namespace topolb::test {
+namespace {
+
+constexpr const char* kNodePort = "192.0.2.10:30080";
+constexpr const char* kPod = "10.1.2.2:8080";
+
+class FlowList : public ::testing::Test {
+ protected:
+  FlowList() {
+    cluster_.write("web.yaml", dual_stack_text({.name = "web",
+                                                .cluster_ips = "10.96.0.1, \"fd00:96::1\"",
+                                                .spec = "type: NodePort",
+                                                .node_port = 30080},
+                                               {{.pod = 2}}));
+    cluster_.start_agent(1);
+  }
+
+  [[nodiscard]] JsonText read(const Words& words) const {
+    auto with_json = words;
+    with_json.insert(with_json.end(), {"-o", "json"});
+    return JsonText(cluster_.topolb(1, with_json).out);
+  }
+
+  AgentCluster cluster_;
+};
+
+TEST_F(FlowList, ShowsFlowsWithTheAgentUpAndDown) {
+  EXPECT_EQ(cluster_.topolb(1, {"flow", "list"}).out, "No flows.\n");
+  cluster_.serve("pod2", kPod, Protocol::UDP);
+  std::unique_ptr<UdpClient> client;
+  cluster_.topology().inside("client", [&] { client = std::make_unique<UdpClient>(Family::IPv4); });
+  ASSERT_EQ(client->ask(kNodePort).backend, kPod);
+  const auto expect_it = [&] {
+    const auto list = read({"flow", "list"});
+    ASSERT_EQ(list.size("/flows"), 1U);
+    EXPECT_EQ(list.text("/flows/0/service/name"), "web");
+    EXPECT_EQ(list.text("/flows/0/protocol"), "UDP");
+    EXPECT_EQ(list.text("/flows/0/frontend"), kNodePort);
+    EXPECT_EQ(list.text("/flows/0/backend"), kPod);
+    EXPECT_EQ(list.text("/flows/0/client").find("198.51.100.7:"), 0U);
+    EXPECT_EQ(list.text("/flows/0/source").find("192.0.2.10:"), 0U);
+    EXPECT_TRUE(list.flag("/flows/0/masqueraded"));
+    EXPECT_EQ(list.text("/flows/0/state"), "replied");
+    const auto table = cluster_.topolb(1, {"flow", "list"}).out;
+    EXPECT_NE(table.find("default/web 80/UDP at 192.0.2.10:30080\n"), std::string::npos) << table;
+  };
+  expect_it();
+  cluster_.stop_agent(1, SIGKILL);
+  expect_it();
+}
+
+TEST_F(FlowList, OfAFullTable) {
+  auto maps =
+      dataplane::KernelMaps::open_pinned(cluster_.pin_path(1), dataplane::Access::ReadWrite);
+  ASSERT_TRUE(maps) << maps.error().message();
+  auto table = dataplane::FlowTable::open_pinned(cluster_.pin_path(1), dataplane::Access::ReadWrite,
+                                                 maps->settings[0]);
+  ASSERT_TRUE(table) << table.error().message();
+  topolb_flow flow{};
+  flow.client = dataplane::to_wire(*IpAddress::parse("198.51.100.7"));
+  flow.frontend = dataplane::to_wire(*IpAddress::parse("192.0.2.10"));
+  flow.backend = dataplane::to_wire(*IpAddress::parse("10.1.2.2"));
+  flow.protocol = 6;
+  flow.state = TOPOLB_FLOW_REPLIED;
+  flow.touched = flow.created = dataplane::flow_time_now();
+  std::uint32_t flows = 0;
+  for (std::uint32_t port = 0; port < 0x10000; ++port) {
+    flow.client_port_be = flow.source_port_be = static_cast<std::uint16_t>(port);
+    flows += table->insert(flow) ? 1 : 0;
+  }
+  EXPECT_GT(flows, 65000U);
+  EXPECT_EQ(read({"flow", "list"}).size("/flows"), flows);
+}
+
+}  // namespace
+}  // namespace topolb::test
