@@ -14,7 +14,9 @@ build_packages=(
 )
 test_packages=(
   libgtest-dev libgmock-dev clang-format clang-tidy shellcheck
-  iproute2 iptables nftables procps python3 util-linux ca-certificates
+  iproute2 iptables nftables procps python3 util-linux ca-certificates openssl
+  # Completion and manual pages are tested with those who read them.
+  fish zsh groff man-db mandoc
   # The Helm chart is rendered by the libraries that Helm is made of.
   python3-yaml golang-go golang-github-masterminds-sprig-dev golang-github-ghodss-yaml-dev
   golang-github-xeipuuv-gojsonschema-dev

@@ -24,10 +24,10 @@ constexpr const char* kNoPorts = "NoMasqueradePorts";
 
 }  // namespace
 
-PacketPath::PacketPath(const PacketOptions& options, std::string node_name, std::string pin_path,
+PacketPath::PacketPath(PacketOptions options, std::string node_name, std::string pin_path,
                        dataplane::Datapath& datapath, dataplane::NodeAddressMonitor addresses,
                        dataplane::TcDeviceMonitor devices)
-    : options_(options),
+    : options_(std::move(options)),
       node_name_(std::move(node_name)),
       pin_path_(std::move(pin_path)),
       datapath_(datapath),

@@ -45,7 +45,7 @@ class PacketPath {
   void add_to(Status& status) const;
 
  private:
-  PacketPath(const PacketOptions& options, std::string node_name, std::string pin_path,
+  PacketPath(PacketOptions options, std::string node_name, std::string pin_path,
              dataplane::Datapath& datapath, dataplane::NodeAddressMonitor addresses,
              dataplane::TcDeviceMonitor devices);
   void read_addresses();

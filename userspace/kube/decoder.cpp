@@ -25,7 +25,7 @@ const MessageSchema* schema_of(std::string_view kind) {
     std::string_view kind;
     const MessageSchema* schema;
   };
-  static const std::array<Entry, 9> kSchemas{
+  static const std::array<Entry, 9> schemas{
       {{"Service", &kServiceMessage},
        {"ServiceList", &kServiceListMessage},
        {"EndpointSlice", &kEndpointSliceMessage},
@@ -35,8 +35,8 @@ const MessageSchema* schema_of(std::string_view kind) {
        {"Node", &kMetadataOnlyMessage},
        {"NodeList", &kMetadataOnlyListMessage},
        {"Status", &kStatusMessage}}};
-  const auto found = std::ranges::find(kSchemas, kind, &Entry::kind);
-  return found == kSchemas.end() ? nullptr : found->schema;
+  const auto* const found = std::ranges::find(schemas, kind, &Entry::kind);
+  return found == schemas.end() ? nullptr : found->schema;
 }
 
 ApiStatus read_status(const Fields& fields) {

@@ -65,6 +65,7 @@ std::vector<Change> KnownObjects::end_list() {
   std::ranges::sort(gone);
   bookmark_ = {};
   std::vector<Change> changes;
+  changes.reserve(gone.size());
   for (ObjectId& id : gone) changes.emplace_back(Remove{std::move(id)});
   return changes;
 }
