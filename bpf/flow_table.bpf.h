@@ -286,13 +286,14 @@ struct victim {
 	__u32 line_id;
 	__u32 now;
 	__u32 value; /* evictability() of the best one so far; 0: none */
-	__u32 way;
+	__u32 flow_id;
 };
 
 static long judge_way(__u32 way, void *data)
 {
 	struct victim *best = data;
-	struct topolb_flow *flow = flow_of(best->line_id * TOPOLB_FLOW_WAYS + way);
+	__u32 flow_id = best->line_id * TOPOLB_FLOW_WAYS + way;
+	struct topolb_flow *flow = flow_of(flow_id);
 	__u32 value;
 
 	if (!flow || flow->generation & 1) /* it comes or goes */
@@ -300,42 +301,37 @@ static long judge_way(__u32 way, void *data)
 	value = evictability(flow, best->now);
 	if (value > best->value) {
 		best->value = value;
-		best->way = way;
+		best->flow_id = flow_id;
 	}
 	return 0;
 }
 
-/* Removes the flow of a full line that can best be done without. 0: all are needed. */
-static __noinline int evict_flow(__u32 line_id, __u32 now, const struct topolb_settings *config)
+/* Makes room for a flow whose key found none: removes the flow of its two lines that can best be
+ * done without. 0: all are needed. */
+__noinline int topolb_make_room_for(const struct topolb_flow_key *key,
+				    const struct topolb_settings *config)
 {
-	struct victim victim = {.line_id = line_id, .now = now};
+	struct victim victim = {.now = topolb_flow_time(bpf_ktime_get_coarse_ns())};
+	struct topolb_flow_place place;
 	struct topolb_flow *flow;
-	__u32 flow_id, *slot;
+	__u32 *slot;
 
+	if (!key || !config)
+		return 0;
+	place = clients_place(key);
+	victim.line_id = place.lines[0];
 	bpf_loop(TOPOLB_FLOW_WAYS, judge_way, &victim, 0);
-	flow_id = line_id * TOPOLB_FLOW_WAYS + victim.way;
-	flow = flow_of(flow_id);
-	slot = slot_of(flow_id);
+	victim.line_id = place.lines[1];
+	bpf_loop(TOPOLB_FLOW_WAYS, judge_way, &victim, 0);
+	flow = flow_of(victim.flow_id);
+	slot = slot_of(victim.flow_id);
 	if (!victim.value || !flow || !slot ||
-	    !take_flow(flow, flow_id, READ_ONCE(flow->generation), slot, config))
+	    !take_flow(flow, victim.flow_id, READ_ONCE(flow->generation), slot, config))
 		return 0;
 	__sync_lock_test_and_set(slot, TOPOLB_FLOW_SLOT_FREE);
 	if (victim.value < OVER)
 		count_event(TOPOLB_EVENT_FLOW_EVICTED);
 	return 1;
-}
-
-/* Makes room for a flow whose key found none. 0: there is nothing that may go. */
-__noinline int topolb_make_room_for(const struct topolb_flow_key *key,
-				    const struct topolb_settings *config)
-{
-	struct topolb_flow_place place;
-	__u32 now = topolb_flow_time(bpf_ktime_get_coarse_ns());
-
-	if (!key || !config)
-		return 0;
-	place = clients_place(key);
-	return evict_flow(place.lines[0], now, config) || evict_flow(place.lines[1], now, config);
 }
 
 __noinline __u32 topolb_take_free_slot(__u32 line_id)
@@ -352,19 +348,6 @@ __noinline __u32 topolb_take_free_slot(__u32 line_id)
 	return TOPOLB_FLOW_WAYS;
 }
 
-/* A row for a new flow, its slot taken. Its id, or NO_ROOM. */
-
-static __always_inline __u32 take_row(const struct topolb_flow_place *place)
-{
-	__u32 line_id = place->lines[0], way = topolb_take_free_slot(line_id);
-
-	if (way == TOPOLB_FLOW_WAYS) {
-		line_id = place->lines[1];
-		way = topolb_take_free_slot(line_id);
-	}
-	return way == TOPOLB_FLOW_WAYS ? NO_ROOM : line_id * TOPOLB_FLOW_WAYS + way;
-}
-
 /* Adds whether two values are equal, without a branch for the verifier to follow. In order: the
  * compiler would load all slots first, and spill them. */
 static __always_inline __u32 count_equal(__u32 count, __u32 a, __u32 b)
@@ -374,6 +357,38 @@ static __always_inline __u32 count_equal(__u32 count, __u32 a, __u32 b)
 	count += (~difference & (difference - 1)) >> 31;
 	asm volatile("" : "+r"(count));
 	return count;
+}
+
+/* Free slots of a line of flow_index. */
+static __noinline __u32 count_free(__u32 line_id)
+{
+	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
+	__u32 count = 0;
+
+	if (!line)
+		return 0;
+#pragma unroll
+	for (int way = 0; way < TOPOLB_FLOW_WAYS; way++)
+		count = count_equal(count, line->slots[way], TOPOLB_FLOW_SLOT_FREE);
+	return count;
+}
+
+/* A row for a new flow, its slot taken. Its id, or NO_ROOM. */
+static __always_inline __u32 take_row(const struct topolb_flow_place *place)
+{
+	__u32 line_id = place->lines[0], other_line_id = place->lines[1], way;
+	__u32 free = count_free(line_id);
+
+	if (free <= TOPOLB_FLOW_RESERVED_WAYS && count_free(other_line_id) > free) {
+		line_id = place->lines[1];
+		other_line_id = place->lines[0];
+	}
+	way = topolb_take_free_slot(line_id);
+	if (way == TOPOLB_FLOW_WAYS) { /* other CPUs were faster */
+		line_id = other_line_id;
+		way = topolb_take_free_slot(line_id);
+	}
+	return way == TOPOLB_FLOW_WAYS ? NO_ROOM : line_id * TOPOLB_FLOW_WAYS + way;
 }
 
 /* How many slots of the two lines of a reply's key have its tag. */

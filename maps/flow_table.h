@@ -6,9 +6,11 @@
  *   flow_replies[line].slots[way]  -> flows[id]:              by the packets of the backend
  *
  * A flow is one row. Its key (what a client's packet has) is hashed to two lines of flow_index; it
- * stands in a slot of the first one that had room. The slot holds a tag from the hash, its place
- * says which row. The same goes for the key of the replies in flow_replies, whose slots hold the
- * row's id and a tag. So a packet is found with one line and one row, and nothing is allocated.
+ * stands in a slot of the first one, or of the emptier one once the first fills up: so no new flow
+ * finds both full while the table has the room that it promises. The slot holds a tag from the
+ * hash, its place says which row. The same goes for the key of the replies in flow_replies, whose
+ * slots hold the row's id and a tag. So a packet is found with one line and one row, and nothing is
+ * allocated.
  *
  * Who writes a row owns its slot of flow_index: it is taken by compare-and-swap, from
  * TOPOLB_FLOW_SLOT_FREE by who opens a flow, from the tag by who removes one, to
@@ -23,6 +25,8 @@
 #include "layout.h"
 
 #define TOPOLB_FLOW_WAYS 16
+/* Slots of its first line that a new flow leaves to others, if its other line is emptier. */
+#define TOPOLB_FLOW_RESERVED_WAYS 6
 /* The last slot of a line of flow_replies: whether a key of this line stands in its other one. */
 #define TOPOLB_FLOW_REPLY_WAYS (TOPOLB_FLOW_WAYS - 1)
 
@@ -92,9 +96,10 @@ static inline __u32 topolb_flow_line_of(__u32 hash, __u32 lines)
 
 static inline struct topolb_flow_place topolb_flow_place_of(__u64 hash, __u32 lines)
 {
-	__u32 high = (__u32)(hash >> 32);
-	struct topolb_flow_place place = {{topolb_flow_line_of((__u32)hash, lines),
-					   topolb_flow_line_of(high * 0x9e3779b1U, lines)},
+	__u32 low = (__u32)hash, high = (__u32)(hash >> 32);
+	/* Neither line tells anything of the tag: who share a line seldom share that, too. */
+	struct topolb_flow_place place = {{topolb_flow_line_of(low, lines),
+					   topolb_flow_line_of((low + high) * 0x9e3779b1U, lines)},
 					  high | 2};
 
 	return place;

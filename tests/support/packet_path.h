@@ -65,7 +65,11 @@ class PacketPath {
   void age_flows(std::uint64_t seconds);
 
  private:
+  [[nodiscard]] std::uint32_t device(Hook hook) const;
+
   Sandbox sandbox_;
+  std::uint32_t external_device_ = 0;
+  std::uint32_t pod_device_ = 0;
   std::unique_ptr<PacketPathObject> object_;
   std::optional<dataplane::KernelMaps> maps_;
   std::optional<dataplane::FlowTable> flows_;

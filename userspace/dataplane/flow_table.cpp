@@ -105,6 +105,16 @@ std::uint32_t FlowTable::count(std::uint32_t first_line, std::uint32_t lines) co
   return used;
 }
 
+std::uint32_t FlowTable::reply_count() const {
+  std::uint32_t used = 0;
+  for (const auto& line : replies_.rows()) {
+    for (std::size_t way = 0; way < TOPOLB_FLOW_REPLY_WAYS; ++way) {
+      used += load(line.slots[way]) == kFree ? 0 : 1;
+    }
+  }
+  return used;
+}
+
 std::optional<topolb_flow> FlowTable::read(std::uint32_t flow_id) const {
   if (load_slot(flow_id) <= kTaken) return std::nullopt;
   const auto generation = load_generation(flows_[flow_id]);
@@ -125,6 +135,15 @@ const topolb_address& FlowTable::address_seen_by_backend(const topolb_flow& flow
   if ((flow.state & TOPOLB_FLOW_MASQUERADED) == 0) return flow.client;
   return from_wire(flow.client).family() == Family::IPv4 ? settings_->masquerade_ipv4
                                                          : settings_->masquerade_ipv6;
+}
+
+bool FlowTable::has_same_reply(const topolb_flow& a, const topolb_flow& b) const {
+  const auto& seen_a = address_seen_by_backend(a);
+  const auto& seen_b = address_seen_by_backend(b);
+  return std::memcmp(&a.backend, &b.backend, sizeof(a.backend)) == 0 &&
+         std::memcmp(&seen_a, &seen_b, sizeof(seen_a)) == 0 &&
+         a.backend_port_be == b.backend_port_be && a.source_port_be == b.source_port_be &&
+         a.protocol == b.protocol;
 }
 
 topolb_flow_place FlowTable::clients_place(const topolb_flow& flow) const {
@@ -154,6 +173,10 @@ bool FlowTable::remove(std::uint32_t flow_id, const topolb_flow& flow) {
   const auto tag = load_slot(flow_id);
   if (tag <= kTaken || load_generation(flows_[flow_id]) != flow.generation) return false;
   if (!exchange_if(slot(flow_id), tag, kTaken)) return false;
+  if (load_generation(flows_[flow_id]) != flow.generation) {  // one with the same key came since
+    store(slot(flow_id), tag);
+    return false;
+  }
   store_generation(flows_[flow_id], flow.generation | 1);
   drop_reply(flow, flow_id);
   store(slot(flow_id), kFree);
@@ -173,7 +196,13 @@ bool FlowTable::has_client_key(const topolb_flow_place& place, const topolb_flow
 }
 
 std::optional<std::uint32_t> FlowTable::take_row(const topolb_flow_place& place) {
-  for (const auto line : place.lines) {
+  const auto rows_free = [&](std::uint32_t line) { return TOPOLB_FLOW_WAYS - count(line, 1); };
+  std::array lines{place.lines[0], place.lines[1]};
+  const auto first_free = rows_free(lines[0]);
+  if (first_free <= TOPOLB_FLOW_RESERVED_WAYS && rows_free(lines[1]) > first_free) {
+    std::swap(lines[0], lines[1]);
+  }
+  for (const auto line : lines) {
     for (std::uint32_t way = 0; way < TOPOLB_FLOW_WAYS; ++way) {
       const auto id = line * TOPOLB_FLOW_WAYS + way;
       if (exchange_if(slot(id), kFree, kTaken)) return id;
@@ -185,17 +214,23 @@ std::optional<std::uint32_t> FlowTable::take_row(const topolb_flow_place& place)
 bool FlowTable::add_reply(const topolb_flow& flow, std::uint32_t flow_id) {
   const auto place = reply_place(flow);
   const auto wanted = topolb_flow_reply_slot(place.tag, flow_id, facts().id_bits);
-  for (const auto line : place.lines) {
+  std::array<bool, 2> has_tag{};
+  for (std::size_t choice = 0; choice < 2; ++choice) {
     for (std::size_t way = 0; way < TOPOLB_FLOW_REPLY_WAYS; ++way) {
-      // Of another flow with the same key, or as good as.
-      if (load(replies_[line].slots[way]) >> facts().id_bits == place.tag) return false;
+      const auto slot = load(replies_[place.lines[choice]].slots[way]);
+      if (slot >> facts().id_bits != place.tag) continue;
+      has_tag[choice] = true;
+      const auto other = (slot & ((1U << facts().id_bits) - 1)) - 1;
+      if (other < capacity() && has_same_reply(flows_[other], flow)) return false;
     }
   }
-  for (const auto line : place.lines) {
-    for (std::size_t way = 0; way < TOPOLB_FLOW_REPLY_WAYS; ++way) {
-      if (exchange_if(replies_[line].slots[way], kFree, wanted)) return true;
+  // A program looks at the first slot with the tag in each line.
+  for (std::size_t choice = 0; choice < 2; ++choice) {
+    auto& line = replies_[place.lines[choice]];
+    for (std::size_t way = 0; way < TOPOLB_FLOW_REPLY_WAYS && !has_tag[choice]; ++way) {
+      if (exchange_if(line.slots[way], kFree, wanted)) return true;
     }
-    store(replies_[line].slots[TOPOLB_FLOW_REPLY_WAYS], 1);
+    store(line.slots[TOPOLB_FLOW_REPLY_WAYS], 1);
   }
   return false;
 }

@@ -37,6 +37,8 @@ class FlowTable {
   /// Rows that are not free, of `lines` lines.
   [[nodiscard]] std::uint32_t count(std::uint32_t first_line, std::uint32_t lines) const;
   [[nodiscard]] std::uint32_t count() const { return count(0, facts().lines); }
+  /// Slots of flow_replies that are not free: as many as there are flows, when all is at rest.
+  [[nodiscard]] std::uint32_t reply_count() const;
   /// A copy of the flow in a row as it was at one moment; none: the row is free or being written.
   [[nodiscard]] std::optional<topolb_flow> read(std::uint32_t flow_id) const;
   /// Every flow. One that comes or goes meanwhile may be left out.
@@ -71,6 +73,7 @@ class FlowTable {
   [[nodiscard]] std::uint32_t load_slot(std::uint32_t flow_id) const;
   [[nodiscard]] topolb_flow_place clients_place(const topolb_flow& flow) const;
   [[nodiscard]] topolb_flow_place reply_place(const topolb_flow& flow) const;
+  [[nodiscard]] bool has_same_reply(const topolb_flow& a, const topolb_flow& b) const;
   [[nodiscard]] bool has_client_key(const topolb_flow_place& place, const topolb_flow& flow) const;
   std::optional<std::uint32_t> take_row(const topolb_flow_place& place);
   bool add_reply(const topolb_flow& flow, std::uint32_t flow_id);

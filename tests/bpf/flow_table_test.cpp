@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flow table without packets: its room, flows carried over to another one, the collector.
+// Sources: issue of the per-packet path, Must show 4; maps/flow_table.h; docs/limits.md.
+#include "dataplane/flow_table.h"
+
+#include <bpf/bpf.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+#include <set>
+#include <stdexcept>
+
+#include "dataplane/flow_collector.h"
+#include "dataplane/kernel_state.h"
+
+namespace topolb::test {
+namespace {
+
+using dataplane::FlowCollector;
+using dataplane::FlowTable;
+
+/// A table in maps of its own.
+class OwnTable {
+ public:
+  OwnTable(std::uint32_t room, std::uint64_t seed) : facts_(dataplane::flow_facts_for(room, seed)) {
+    settings_->masquerade_ipv4 = dataplane::to_wire(*IpAddress::parse("192.0.2.10"));
+    settings_->masquerade_ipv6 = dataplane::to_wire(*IpAddress::parse("2001:db8::10"));
+    auto table = FlowTable::open([&](const std::string& name) { return make_map(name); },
+                                 dataplane::Access::ReadWrite, *settings_);
+    if (!table) throw std::runtime_error(table.error().message());
+    table_.emplace(std::move(*table));
+  }
+  FlowTable* operator->() { return &*table_; }
+  FlowTable& operator*() { return *table_; }
+
+ private:
+  [[nodiscard]] Result<UniqueFd> make_map(const std::string& name) const {
+    struct {
+      std::size_t row;
+      std::uint32_t rows;
+    } size{sizeof(topolb_flow), facts_.lines * TOPOLB_FLOW_WAYS};
+    if (name == "flow_facts") size = {sizeof(topolb_flow_facts), 1};
+    if (name == "flow_index") size = {sizeof(topolb_flow_line), facts_.lines};
+    if (name == "flow_replies") size = {sizeof(topolb_flow_line), facts_.reply_lines};
+    bpf_map_create_opts options{};
+    options.sz = sizeof(options);
+    options.map_flags = BPF_F_MMAPABLE;
+    UniqueFd fd(bpf_map_create(BPF_MAP_TYPE_ARRAY, name.c_str(), sizeof(std::uint32_t),
+                               static_cast<std::uint32_t>(size.row), size.rows, &options));
+    if (!fd) return errno_error(errno, "create map " + name);
+    const std::uint32_t first = 0;
+    if (name == "flow_facts") bpf_map_update_elem(fd.get(), &first, &facts_, BPF_ANY);
+    return fd;
+  }
+
+  topolb_flow_facts facts_;
+  std::unique_ptr<topolb_settings> settings_ = std::make_unique<topolb_settings>();
+  std::optional<FlowTable> table_;
+};
+
+/// Flow `number` of many: no two have a key in common.
+topolb_flow flow_of(std::uint32_t number) {
+  const bool ipv6 = number % 3 == 0;
+  topolb_flow flow{};
+  flow.client = dataplane::to_wire(*IpAddress::parse(ipv6 ? "2001:db8:5::7" : "198.51.100.7"));
+  flow.client.bytes[14] = static_cast<std::uint8_t>(number >> 24);
+  flow.client.bytes[15] = static_cast<std::uint8_t>(number >> 16);
+  flow.client_port_be = static_cast<std::uint16_t>(number);
+  flow.source_port_be = flow.client_port_be;
+  flow.frontend = dataplane::to_wire(*IpAddress::parse(ipv6 ? "2001:db8::10" : "192.0.2.10"));
+  flow.frontend_port_be = 80;
+  flow.backend = dataplane::to_wire(*IpAddress::parse(ipv6 ? "fd00:1::5" : "10.1.0.5"));
+  flow.backend.bytes[15] = static_cast<std::uint8_t>(number >> 16);
+  flow.backend_port_be = 8080;
+  flow.protocol = number % 2 == 0 ? 6 : 17;
+  flow.state = TOPOLB_FLOW_REPLIED;
+  if (number % 5 != 0) flow.state |= TOPOLB_FLOW_MASQUERADED;
+  flow.touched = flow.created = dataplane::flow_time_now();
+  return flow;
+}
+
+/// Client, port and backend of each flow.
+std::multiset<std::string> contents_of(const FlowTable& table) {
+  std::multiset<std::string> contents;
+  table.for_each([&](std::uint32_t, const topolb_flow& flow) {
+    std::string text(reinterpret_cast<const char*>(&flow), offsetof(topolb_flow, generation));
+    contents.insert(std::move(text));
+  });
+  return contents;
+}
+
+class FlowTableRoom : public ::testing::TestWithParam<std::uint32_t> {};
+
+TEST_P(FlowTableRoom, IsThatOfItsSize) {
+  for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
+    OwnTable table(GetParam(), seed);
+    for (std::uint32_t number = 0; number < GetParam(); ++number) {
+      ASSERT_TRUE(table->insert(flow_of(number))) << number << " of seed " << seed;
+    }
+    EXPECT_EQ(table->count(), GetParam());
+    EXPECT_EQ(table->reply_count(), GetParam());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, FlowTableRoom, testing::Values(1, 1024, 10000, 65536));
+
+TEST(FlowTable, IsCarriedOverWhole) {
+  constexpr std::uint32_t kFlows = 60000;
+  OwnTable from(65536, 1);
+  for (std::uint32_t number = 0; number < kFlows; ++number) from->insert(flow_of(number));
+  ASSERT_EQ(from->count(), kFlows);
+  for (const std::uint32_t room : {60000, 65536, 262144}) {
+    OwnTable to(room, room);
+    // Twice, as the agent does: before and after the programs are switched.
+    for (const bool is_first : {true, false}) {
+      from->for_each([&](std::uint32_t, const topolb_flow& flow) {
+        EXPECT_EQ(to->insert(flow), is_first) << "into " << room;
+      });
+    }
+    EXPECT_EQ(contents_of(*to), contents_of(*from)) << "into " << room;
+    to->for_each([&](std::uint32_t id, const topolb_flow& flow) { to->remove(id, flow); });
+    EXPECT_EQ(to->count(), 0U);
+    EXPECT_EQ(to->reply_count(), 0U);
+  }
+}
+
+TEST(FlowTable, TakesNoKeyTwice) {
+  OwnTable table(1024, 1);
+  const auto flow = flow_of(1);
+  ASSERT_TRUE(table->insert(flow));
+  auto other_backend = flow;
+  other_backend.backend.bytes[15] ^= 1;
+  EXPECT_FALSE(table->insert(other_backend)) << "the same packets of the client";
+  auto other_client = flow;
+  other_client.client.bytes[15] ^= 1;
+  EXPECT_FALSE(table->insert(other_client)) << "the same packets of the backend";
+  other_client.source_port_be ^= 1;
+  EXPECT_TRUE(table->insert(other_client));
+  EXPECT_EQ(table->reply_count(), 2U);
+}
+
+TEST(FlowTable, RemovesTheFlowThatWasMeant) {
+  OwnTable table(1024, 1);
+  ASSERT_TRUE(table->insert(flow_of(1)));
+  std::optional<std::uint32_t> id;
+  table->for_each([&](std::uint32_t found, const topolb_flow&) { id = found; });
+  const auto first = table->read(*id);
+  EXPECT_TRUE(table->remove(*id, *first));
+  EXPECT_FALSE(table->remove(*id, *first)) << "gone";
+  ASSERT_TRUE(table->insert(flow_of(1)));
+  EXPECT_FALSE(table->remove(*id, *first)) << "another one, which looks the same";
+  EXPECT_EQ(table->count(), 1U);
+}
+
+/// All slices once.
+void collect(FlowCollector& collector, std::uint32_t now) {
+  for (std::uint32_t slice = 0; slice < FlowCollector::kSlices; ++slice) collector.tick(now);
+}
+
+TEST(FlowCollector, RemovesWhatIsOverAndNothingElse) {
+  OwnTable table(1024, 1);
+  const auto now = dataplane::flow_time_now();
+  std::uint32_t number = 0;
+  std::set<std::uint32_t> stay;
+  for (const std::uint8_t protocol : {6, 17}) {
+    for (const std::uint32_t end :
+         {0U, std::uint32_t{TOPOLB_FLOW_CLIENT_FIN}, std::uint32_t{TOPOLB_FLOW_BACKEND_FIN},
+          std::uint32_t{TOPOLB_FLOW_CLOSED}, std::uint32_t{TOPOLB_FLOW_RESET}}) {
+      for (const std::uint32_t reply : {0U, std::uint32_t{TOPOLB_FLOW_REPLIED}}) {
+        const auto state = end | reply;
+        const auto timeout_s = topolb_flow_timeout_s(protocol, state);
+        for (const auto idle_s : {0U, timeout_s / 2, timeout_s - 1, timeout_s + 2, 2 * timeout_s}) {
+          auto flow = flow_of(++number);
+          flow.protocol = protocol;
+          flow.state = state;
+          flow.touched = now - topolb_flow_time(idle_s * 1'000'000'000ULL);
+          ASSERT_TRUE(table->insert(flow));
+          if (idle_s < timeout_s) stay.insert(number);
+        }
+      }
+    }
+  }
+  FlowCollector collector(*table);
+  collect(collector, now);
+  std::set<std::uint32_t> left;
+  table->for_each(
+      [&](std::uint32_t, const topolb_flow& flow) { left.insert(flow.client_port_be); });
+  EXPECT_EQ(left, stay);
+  EXPECT_EQ(collector.flows(), stay.size());
+  EXPECT_EQ(table->reply_count(), stay.size());
+}
+
+TEST(FlowCollector, FreesWhatAKilledAgentLeft) {
+  OwnTable table(1024, 1);
+  ASSERT_TRUE(table->insert(flow_of(1)));
+  std::uint32_t id = 0;
+  table->for_each([&](std::uint32_t found, const topolb_flow&) { id = found; });
+  table->row(id).generation |= 1;
+  table->slot(id) = TOPOLB_FLOW_SLOT_TAKEN;
+  FlowCollector collector(*table);
+  collect(collector, dataplane::flow_time_now());
+  EXPECT_EQ(table->count(), 1U) << "it may be written just now";
+  collect(collector, dataplane::flow_time_now());
+  EXPECT_EQ(table->count(), 0U);
+  collect(collector, dataplane::flow_time_now());
+  EXPECT_EQ(table->reply_count(), 0U);
+}
+
+}  // namespace
+}  // namespace topolb::test
