@@ -103,6 +103,14 @@ struct {
 } topology_keys SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* lines for so many sockets: userspace says */
+	__type(key, __u32);
+	__type(value, struct topolb_peer_line);
+} peers SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);

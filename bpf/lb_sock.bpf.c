@@ -4,10 +4,10 @@
  * connects to is a backend; packets then flow with no translation.
  *
  * connect and sendmsg choose (lb_select.bpf.h) and rewrite the address; getpeername
- * and recvmsg show the frontend again, from the state that the choice left with
- * the socket. They read frontends, services, sets, slots, backends, node_addresses
- * and settings, and write affinities, counters, sockets and udp_sockets. An address
- * that is no frontend passes untouched.
+ * and recvmsg show the frontend again, from what the choice left of the socket
+ * (lb_peers.bpf.h); sock_release gives that back. They read frontends, services, sets,
+ * slots, backends, node_addresses and settings, and write affinities, counters, peers,
+ * sockets and udp_sockets. An address that is no frontend passes untouched.
  *
  * IPv4, IPv6 and v4-mapped IPv6 are one path: the 16-byte address is the key, and
  * a Service's backends are of its frontend's family.
@@ -22,6 +22,7 @@
 
 #include "lb_address.bpf.h"
 #include "lb_bind.bpf.h"
+#include "lb_peers.bpf.h"
 #include "lb_select.bpf.h"
 
 /* Set before load: the kernel knows bpf_set_retval (5.18). */
@@ -179,13 +180,13 @@ static __always_inline __u32 connect_to_backend(struct bpf_sock_addr *ctx,
 	if (!target) {
 		/* A socket that once dialled a Service may now dial a backend itself. */
 		if (ctx->sk)
-			bpf_sk_storage_delete(&sockets, ctx->sk);
+			forget_peer(ctx->sk);
 		return TOPOLB_VERDICT_NONE;
 	}
 	verdict = choose(ctx, target, choice, config);
 	if (verdict != TOPOLB_VERDICT_FORWARD || !ctx->sk)
 		return verdict;
-	peer = bpf_sk_storage_get(&sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	peer = take_peer(ctx->sk);
 	/* Without memory for it the connection works; getpeername shows the backend. */
 	if (peer)
 		fill_peer(peer, dialled, target->service_id, choice);
@@ -260,7 +261,7 @@ static __always_inline struct topolb_peer *peer_of_backend(struct bpf_sock_addr 
 
 	if (!ctx->sk)
 		return NULL;
-	peer = bpf_sk_storage_get(&sockets, ctx->sk, NULL, 0);
+	peer = peer_of_socket(ctx->sk);
 	if (peer && peer->backend_port_be == shown->port_be &&
 	    same_address(&peer->backend_address, &shown->address))
 		return peer;
@@ -377,6 +378,17 @@ int topolb_getpeername6(struct bpf_sock_addr *ctx)
 
 	if (peer)
 		write_ipv6(ctx, &peer->frontend_address, peer->frontend_port_be);
+	return ALLOW;
+}
+
+/* The socket is closed, by whoever had it last. */
+SEC("cgroup/sock_release")
+int topolb_sock_release(struct bpf_sock *socket)
+{
+	struct topolb_peer_line *line = peer_line_of(socket);
+
+	if (line)
+		give_back_rows(line, socket);
 	return ALLOW;
 }
 

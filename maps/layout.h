@@ -268,8 +268,21 @@ struct topolb_peer {
 };
 TOPOLB_ASSERT(sizeof(struct topolb_peer) == 48);
 
+/* peers: array of lines: the peers of connected sockets. A socket's line is found by a hash of its
+ * address in the kernel's memory, which is what the line has it under. A socket that finds no room
+ * has its peer in socket-local storage, `sockets`. */
+struct topolb_peer_line {
+	__u64 sockets[TOPOLB_PEERS_PER_LINE]; /* 0: a free row */
+	__u32 overflowed;		      /* 1: some socket found no room here once */
+	__u32 pad;
+	struct topolb_peer peers[TOPOLB_PEERS_PER_LINE];
+	__u8 to_whole_cache_lines[48];
+};
+TOPOLB_ASSERT(sizeof(struct topolb_peer_line) == 448);
+TOPOLB_ASSERT_OFFSET(topolb_peer_line, peers, 64);
+
 /* udp_sockets: socket-local storage of an unconnected UDP socket: the last
- * frontends it sent to. (sockets, of connected ones, is one topolb_peer.) */
+ * frontends it sent to. */
 struct topolb_udp_socket {
 	__u32 newest; /* index of the peer made last */
 	__u32 pad;

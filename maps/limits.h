@@ -9,7 +9,7 @@
 
 /* The layout of layout.h. An agent that finds pins of another version builds
  * the new state beside the old one and switches the programs by link update. */
-#define TOPOLB_LAYOUT_VERSION 2
+#define TOPOLB_LAYOUT_VERSION 3
 
 /* design.md 3.2: at most 16 topology keys. Each can appear twice in the kernel:
  * once with its ready, once with its serving-terminating backends. */
@@ -35,6 +35,9 @@
 
 /* Random probes for a usable backend before the tier is walked from end to end. */
 #define TOPOLB_RANDOM_PROBES 4
+
+/* The sockets of a line of peers are one cache line, with a word beside them. */
+#define TOPOLB_PEERS_PER_LINE 7
 
 /* Frontends that one unconnected UDP socket is remembered to talk to at a time
  * (musl's resolver uses three on one socket). A power of two. */
@@ -80,6 +83,7 @@
 #define TOPOLB_DEFAULT_SLOT_LINES 32768
 #define TOPOLB_DEFAULT_BACKENDS 131072
 #define TOPOLB_DEFAULT_AFFINITIES 65536
+#define TOPOLB_DEFAULT_SOCKETS 16384
 #define TOPOLB_DEFAULT_COUNTERS 131072
 #define TOPOLB_DEFAULT_TOPOLOGY_KEYS 1024
 #define TOPOLB_DEFAULT_NODE_ADDRESSES 1024

@@ -163,8 +163,9 @@ TEST_F(SocketHooks, CountsConnectionsByTierAndRefusals) {
 TEST_F(SocketHooks, ASocketThatDialsABackendItselfShowsTheBackend) {
   const auto server = serve("10.1.0.1:80", Protocol::UDP);
   start({service("dns", "10.96.0.1:80", Protocol::UDP, traffic({{"", {"10.1.0.1:80"}}}))});
-  const auto through = reconnect_udp({"10.96.0.1:80", "10.1.0.1:80"});
-  EXPECT_EQ(through, (std::vector<std::string>{"10.96.0.1:80", "10.1.0.1:80"}));
+  Connection socket("10.96.0.1:80", Protocol::UDP);
+  EXPECT_EQ(socket.peer(), "10.96.0.1:80");
+  EXPECT_EQ(socket.connect("10.1.0.1:80"), "10.1.0.1:80");
 }
 
 }  // namespace

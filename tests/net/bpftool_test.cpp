@@ -28,6 +28,9 @@ const std::map<std::string, Names>& fields_of_maps() {
       {"frontends",
        {"address", "port_be", "protocol", "service_id", "kind", "inside_set", "outside_set"}},
       {"node_addresses", {"bytes", "interface_index"}},
+      {"peers",
+       {"sockets", "overflowed", "peers", "frontend_address", "backend_address", "frontend_port_be",
+        "backend_port_be", "service_id", "backend_id", "slot"}},
       {"service_names", {"text", "port", "protocol", "family", "first_counter", "counter_count"}},
       {"sets",
        {"verdict", "flags", "tier_count", "affinity_timeout_s", "first_counter", "next_set",
@@ -64,7 +67,8 @@ class Bpftool : public AgentTest {
               slice_text("web", {{"10.1.0.1", "n1"}, {"10.1.0.2", "n2"}}));
     // Arrays show every row: small ones make short dumps.
     start_agent({"--max-backends=16", "--max-services=16", "--max-sets=16", "--max-slot-lines=16",
-                 "--max-counters=16", "--max-frontends=16", "--max-affinities=16"});
+                 "--max-counters=16", "--max-frontends=16", "--max-affinities=16",
+                 "--max-sockets=16", "--max-flows=16"});
     EXPECT_EQ(dial_tcp("10.96.0.1:80").backend, "10.1.0.1:8080");
   }
 

@@ -2,6 +2,7 @@
 #include "support/sockets.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -184,16 +185,22 @@ int bind_error(const std::string& address, Protocol protocol, SocketFamily famil
   return ::bind(socket.get(), local.get(), local.length) == 0 ? 0 : errno;
 }
 
-std::vector<std::string> reconnect_udp(const std::vector<std::string>& addresses) {
-  std::vector<std::string> peers;
-  const UniqueFd socket =
-      open_socket(needs_ipv6(socket_address(addresses.front()), {}), SOCK_DGRAM);
-  for (const auto& address : addresses) {
-    auto target = to_sockaddr(socket_address(address), false);
-    const bool connected = ::connect(socket.get(), target.get(), target.length) == 0;
-    peers.push_back(connected ? peer_name(socket.get()) : std::strerror(errno));
-  }
-  return peers;
+Connection::Connection(const std::string& address, Protocol protocol)
+    : socket_(open_socket(needs_ipv6(socket_address(address), {}),
+                          protocol == Protocol::TCP ? SOCK_STREAM : SOCK_DGRAM)) {
+  connect(address);
+}
+
+std::string Connection::connect(const std::string& address) {
+  auto target = to_sockaddr(socket_address(address), false);
+  const bool connected = ::connect(socket_.get(), target.get(), target.length) == 0;
+  return connected ? peer() : std::strerror(errno);
+}
+
+std::string Connection::peer() const { return peer_name(socket_.get()); }
+
+Connection Connection::duplicate() const {
+  return Connection(UniqueFd(::fcntl(socket_.get(), F_DUPFD_CLOEXEC, 3)));
 }
 
 UdpClient::UdpClient(Family family, SocketFamily socket_family)

@@ -62,8 +62,21 @@ Seen dial_connected_udp(const std::string& frontend, SocketFamily family = Socke
 int bind_error(const std::string& address, Protocol protocol,
                SocketFamily family = SocketFamily::Natural);
 
-/// One UDP socket connect()ed to each address in turn: getpeername() after each.
-std::vector<std::string> reconnect_udp(const std::vector<std::string>& addresses);
+/// A connected socket that stays open.
+class Connection {
+ public:
+  Connection(const std::string& address, Protocol protocol);
+  /// Once more, to any address of the same family: peer() then, or what went wrong.
+  std::string connect(const std::string& address);
+  /// getpeername().
+  [[nodiscard]] std::string peer() const;
+  /// Another descriptor of the same socket.
+  [[nodiscard]] Connection duplicate() const;
+
+ private:
+  explicit Connection(UniqueFd socket) : socket_(std::move(socket)) {}
+  UniqueFd socket_;
+};
 
 /// An unconnected UDP socket that may send to many frontends.
 class UdpClient {

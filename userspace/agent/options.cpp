@@ -104,6 +104,7 @@ void add_size_flags(CLI::App& app, dataplane::MapSizes& sizes) {
   size("--max-slot-lines", sizes.slot_lines, "lines of 16 slots, each tier its own");
   size("--max-source-ranges", sizes.source_ranges, "loadBalancerSourceRanges of all Services");
   size("--max-affinities", sizes.affinities, "clients with session affinity");
+  size("--max-sockets", sizes.sockets, "connected sockets remembered without an allocation each");
   size("--max-counters", sizes.counters, "counters: 2 a Service port and 1 a topology key");
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli/plan_view.h"
 #include "dataplane/frontend_table.h"
+#include "dataplane/peer_table.h"
 #include "dataplane/service_names.h"
 
 namespace topolb::cli {
@@ -82,6 +83,7 @@ std::uint32_t live_entries(const KernelSnapshot& kernel, const LiveRows& live,
   if (map_name == "counters") return live.counters;
   if (map_name == "frontends") return count(dataplane::live_frontends(maps.frontends));
   if (map_name == "node_addresses") return count(maps.node_addresses.entries());
+  if (map_name == "peers") return count(dataplane::live_peers(maps.peers));
   if (map_name == "service_names") return count(dataplane::read_names(maps.service_names));
   if (map_name == "sets") return count(live.sets);
   if (map_name == "settings") return 1;

@@ -15,6 +15,7 @@
 #include "cli/plan_view.h"
 #include "cli/text.h"
 #include "dataplane/frontend_table.h"
+#include "dataplane/peer_table.h"
 #include "dataplane/source_ranges.h"
 
 namespace topolb::cli {
@@ -128,6 +129,30 @@ Records decode_node_addresses(const KernelSnapshot& kernel) {
   return records;
 }
 
+Records decode_peers(const KernelSnapshot& kernel) {
+  Records records({{"FRONTEND", "frontend"},
+                   {"ID", "service_id", Align::Right},
+                   {"SERVICE", "service"},
+                   {"", "backend_id"},
+                   {"BACKEND", "backend"}});
+  auto peers = dataplane::live_peers(kernel.maps.peers);
+  const auto frontend_of = [](const topolb_peer& peer) {
+    return SocketAddress{address_of(peer.frontend_address), ntohs(peer.frontend_port_be)};
+  };
+  const auto backend_of = [](const topolb_peer& peer) {
+    return SocketAddress{address_of(peer.backend_address), ntohs(peer.backend_port_be)};
+  };
+  std::sort(peers.begin(), peers.end(), [&](const auto& a, const auto& b) {
+    return std::pair(frontend_of(a), backend_of(a)) < std::pair(frontend_of(b), backend_of(b));
+  });
+  for (const auto& peer : peers) {
+    records.add({frontend_of(peer).to_string(), peer.service_id,
+                 service_cell(kernel, peer.service_id), peer.backend_id,
+                 backend_of(peer).to_string()});
+  }
+  return records;
+}
+
 /// "30000 to 32767"; null and "none" of an empty range.
 RecordCell range_cell(std::uint16_t first, std::uint16_t last) {
   if (first > last || last == 0) return {Json(), std::string("none")};
@@ -182,6 +207,7 @@ const auto& decoders() {
                                                          {"counters", decode_counters},
                                                          {"frontends", decode_frontends},
                                                          {"node_addresses", decode_node_addresses},
+                                                         {"peers", decode_peers},
                                                          {"service_names", decode_service_names},
                                                          {"sets", decode_sets},
                                                          {"settings", decode_settings},

@@ -30,9 +30,10 @@ std::uint32_t value_bytes(const bpf_map_info& info) {
   return info.value_size * static_cast<std::uint32_t>(std::max(1, cpus));
 }
 
-// What a map has room for: of these two, an entry is not a row.
+// What a map has room for: of these three, an entry is not a row.
 std::uint32_t room_of(const KernelSnapshot& kernel, const std::string& name, std::uint32_t rows) {
   if (name == "frontends") return dataplane::frontends_for(rows);
+  if (name == "peers") return rows * TOPOLB_PEERS_PER_LINE;
   return name == "counters" ? kernel.maps.counters.capacity() : rows;
 }
 
@@ -49,7 +50,8 @@ std::vector<MapFacts> map_facts(const KernelSnapshot& kernel, const std::string&
     const bool is_array =
         info->type == BPF_MAP_TYPE_ARRAY || info->type == BPF_MAP_TYPE_PERCPU_ARRAY;
     const auto room = room_of(kernel, name, info->max_entries);
-    const auto rows_of_entry = room > 0 ? info->max_entries / room : 1;
+    const auto entry_bytes =
+        std::uint64_t{info->max_entries} * value_bytes(*info) / std::max(1U, room);
     const char* type = libbpf_bpf_map_type_str(static_cast<bpf_map_type>(info->type));
     result.push_back(
         {.name = name,
@@ -58,7 +60,7 @@ std::vector<MapFacts> map_facts(const KernelSnapshot& kernel, const std::string&
          .max_entries = room,
          .key_bytes = info->key_size,
          .value_bytes = value_bytes(*info),
-         .entry_bytes = (is_array ? 0 : info->key_size) + rows_of_entry * value_bytes(*info),
+         .entry_bytes = (is_array ? 0 : info->key_size) + static_cast<std::uint32_t>(entry_bytes),
          .memory_bytes = memory_of(fd->get())});
   }
   return result;

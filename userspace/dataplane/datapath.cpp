@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "dataplane/frontend_table.h"
+#include "dataplane/peer_table.h"
 #include "dataplane/pins.h"
 #include "dataplane/socket_hooks.h"
 #include "lb_sock.skel.h"
@@ -144,20 +145,17 @@ Result<void> Datapath::load() {
   object_->skeleton->rodata->has_set_retval = static_cast<std::uint8_t>(
       libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, nullptr) == 1);
 
-  const bool same_layout = pins_have_this_layout(options_.pin_path);
-  took_over_ = same_layout && pins_have_sizes(options_.pin_path, options_.sizes);
+  took_over_ = pins_have_this_layout(options_.pin_path) &&
+               pins_have_sizes(options_.pin_path, options_.sizes);
   if (took_over_) {
     for (const auto& name : pinned_map_names()) {
+      if (name == "peers") continue;
       auto fd = open_pinned(pin_of_map(options_.pin_path, name));
       if (!fd) return fd.error();
       if (auto reused = reuse_map(object, name, fd->get()); !reused) return reused;
     }
   }
-  if (same_layout) {
-    for (const auto& [name, fd] : storages_of_attached_program(options_.pin_path)) {
-      if (auto reused = reuse_map(object, name, fd.get()); !reused) return reused;
-    }
-  }
+  if (auto taken = take_over_peers(); !taken) return taken;
   if (const int failed = lb_sock__load(object_->skeleton); failed != 0) {
     return errno_error(
         -failed, "load the BPF programs (needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)");
@@ -172,6 +170,30 @@ Result<void> Datapath::load() {
   settings.node_netns_cookie = own_netns_cookie();
   std::memset(settings.node_name, 0, sizeof(settings.node_name));
   options_.node_name.copy(settings.node_name, sizeof(settings.node_name) - 1);
+  return {};
+}
+
+// What open sockets dialled: kept whatever else is made anew, unless its own rows are of another
+// size.
+Result<void> Datapath::take_over_peers() {
+  bpf_object* object = object_->object();
+  const auto fits = [object](const std::string& name, int fd) {
+    const auto info = map_info(fd, name);
+    const bpf_map* map = bpf_object__find_map_by_name(object, name.c_str());
+    return info && map != nullptr && info->value_size == bpf_map__value_size(map);
+  };
+  for (const auto& [name, fd] : storages_of_attached_program(options_.pin_path)) {
+    if (!fits(name, fd.get())) continue;
+    if (auto reused = reuse_map(object, name, fd.get()); !reused) return reused;
+  }
+  bpf_map* peers = object_->skeleton->maps.peers;
+  const auto pinned = open_pinned(pin_of_map(options_.pin_path, "peers"));
+  if (pinned && fits("peers", pinned->get())) {
+    if (auto reused = reuse_map(object, "peers", pinned->get()); !reused) return reused;
+  } else {
+    bpf_map__set_max_entries(peers, peer_lines_for(options_.sizes.sockets));
+  }
+  object_->skeleton->rodata->peer_lines = bpf_map__max_entries(peers);
   return {};
 }
 

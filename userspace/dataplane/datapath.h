@@ -24,9 +24,11 @@ struct MapSizes {
   std::uint32_t affinities = TOPOLB_DEFAULT_AFFINITIES;
   std::uint32_t counters = TOPOLB_DEFAULT_COUNTERS;
   std::uint32_t source_ranges = TOPOLB_DEFAULT_SOURCE_RANGES;
+  std::uint32_t sockets = TOPOLB_DEFAULT_SOCKETS;
 };
 
-/// max_entries of each map that has a size, by the map's name.
+/// max_entries of each map that has a size, by the map's name; but of `peers`, which is kept over
+/// restarts as it was made: nothing else knows what open sockets dialled.
 std::map<std::string, std::uint32_t> entries_by_map(const MapSizes& sizes);
 
 struct DatapathOptions {
@@ -63,6 +65,7 @@ class Datapath {
  private:
   Datapath();
   Result<void> load();
+  Result<void> take_over_peers();
   Result<void> attach_program(std::size_t index, int cgroup_fd);
   Result<void> pin_maps();
 

@@ -97,6 +97,7 @@ Result<KernelMaps> KernelMaps::open(
   open_one(maps.slots, "slots");
   open_one(maps.backends, "backends");
   open_one(maps.affinities, "affinities");
+  open_one(maps.peers, "peers");
   open_one(maps.counters, "counters");
   open_one(maps.node_addresses, "node_addresses");
   open_one(maps.source_ranges, "source_ranges");
@@ -128,8 +129,8 @@ Result<KernelMaps> KernelMaps::open_pinned(const std::string& pin_path, Access a
 
 const std::vector<std::string>& pinned_map_names() {
   static const std::vector<std::string> names{
-      "affinities", "backends", "counters", "frontends",     "node_addresses", "service_names",
-      "sets",       "settings", "slots",    "source_ranges", "topology_keys"};
+      "affinities",    "backends", "counters", "frontends", "node_addresses", "peers",
+      "service_names", "sets",     "settings", "slots",     "source_ranges",  "topology_keys"};
   return names;
 }
 

@@ -36,6 +36,7 @@ struct KernelMaps {
   MappedArray<topolb_slot_line> slots;
   MappedArray<topolb_backend> backends;
   HashMap<topolb_affinity_key, topolb_affinity> affinities;
+  MappedArray<topolb_peer_line> peers;
   Counters counters;
   HashMap<topolb_address, topolb_node_address> node_addresses;
   HashMap<topolb_source_range, std::uint32_t> source_ranges;

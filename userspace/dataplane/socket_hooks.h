@@ -15,13 +15,14 @@ struct SocketHook {
   bpf_attach_type attach_type;
 };
 
-// What shows a frontend is attached before what chooses backends: from the first translated
-// connection on, getpeername() and recvfrom() are right.
-inline constexpr std::array<SocketHook, 10> kSocketHooks{{
+// What shows a frontend, and what gives a closed socket's row back, is attached before what chooses
+// backends: from the first translated connection on, getpeername() and recvfrom() are right.
+inline constexpr std::array<SocketHook, 11> kSocketHooks{{
     {"getpeername4", "topolb_getpeername4", BPF_CGROUP_INET4_GETPEERNAME},
     {"getpeername6", "topolb_getpeername6", BPF_CGROUP_INET6_GETPEERNAME},
     {"recvmsg4", "topolb_recvmsg4", BPF_CGROUP_UDP4_RECVMSG},
     {"recvmsg6", "topolb_recvmsg6", BPF_CGROUP_UDP6_RECVMSG},
+    {"sock_release", "topolb_sock_release", BPF_CGROUP_INET_SOCK_RELEASE},
     {"connect4", "topolb_connect4", BPF_CGROUP_INET4_CONNECT},
     {"connect6", "topolb_connect6", BPF_CGROUP_INET6_CONNECT},
     {"sendmsg4", "topolb_sendmsg4", BPF_CGROUP_UDP4_SENDMSG},

@@ -89,6 +89,7 @@ Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts) {
   skeleton.rodata->flow_reply_lines = facts.reply_lines;
   skeleton.rodata->flow_id_bits = facts.id_bits;
   // The per-socket maps have no user here.
+  bpf_map__set_autocreate(skeleton.maps.peers, false);
   bpf_map__set_autocreate(skeleton.maps.sockets, false);
   bpf_map__set_autocreate(skeleton.maps.udp_sockets, false);
   if (const int failed = lb_tc__load(&skeleton); failed != 0) {

@@ -67,7 +67,7 @@ TEST(AgentOptions, EachSizeArrives) {
       {"--max-services", &MapSizes::services},     {"--max-frontends", &MapSizes::frontends},
       {"--max-backends", &MapSizes::backends},     {"--max-sets", &MapSizes::sets},
       {"--max-slot-lines", &MapSizes::slot_lines}, {"--max-affinities", &MapSizes::affinities},
-      {"--max-counters", &MapSizes::counters}};
+      {"--max-sockets", &MapSizes::sockets},       {"--max-counters", &MapSizes::counters}};
   for (const auto& [flag, member] : flags) {
     EXPECT_EQ(accept({flag, "1234"}).datapath.sizes.*member, 1234U) << flag;
   }

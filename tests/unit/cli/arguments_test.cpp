@@ -120,7 +120,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongCase{{"map", "dump"}, "'map dump' needs NAME; see topolb map dump --help"},
         WrongCase{{"map", "dump", "x\x1b[2J"},
                   "no map 'x?[2J', but affinities, backends, counters, frontends, node_addresses, "
-                  "service_names, sets, settings, slots, source_ranges, topology_keys"}));
+                  "peers, service_names, sets, settings, slots, source_ranges, topology_keys"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Inputs, WrongArguments,
