@@ -46,8 +46,10 @@
 
 #define VLAN_HEADER_LENGTH 4
 #define TCP_FLAGS_OFFSET 13
-/* Ethernet, IPv4, TCP: the least that is pulled into the linear part if there. */
-#define COMMON_HEADERS_LENGTH (ETH_HLEN + sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
+/* Ethernet, IP, TCP: the least that is pulled into the linear part if there; no more, as what TCP
+ * sends has its headers there and nothing else, and pulling copies them. */
+#define IPV4_HEADERS_LENGTH (ETH_HLEN + sizeof(struct iphdr) + sizeof(struct tcphdr))
+#define IPV6_HEADERS_LENGTH (ETH_HLEN + sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
 
 enum { PARSE_OTHER, PARSE_TRANSPORT, PARSE_ICMP_ERROR };
 enum { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
@@ -230,10 +232,11 @@ static __always_inline int parse(struct __sk_buff *ctx, struct packet *packet)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 
-	if (data + COMMON_HEADERS_LENGTH > end && ctx->len > end - data) {
-		if (bpf_skb_pull_data(ctx, ctx->len < COMMON_HEADERS_LENGTH
-						   ? ctx->len
-						   : COMMON_HEADERS_LENGTH))
+	__u32 wanted =
+		ctx->protocol == bpf_htons(ETH_P_IP) ? IPV4_HEADERS_LENGTH : IPV6_HEADERS_LENGTH;
+
+	if (end - data < wanted && ctx->len > end - data) {
+		if (bpf_skb_pull_data(ctx, ctx->len < wanted ? ctx->len : wanted))
 			return PARSE_OTHER;
 		data = (void *)(long)ctx->data;
 		end = (void *)(long)ctx->data_end;
