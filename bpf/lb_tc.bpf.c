@@ -297,6 +297,9 @@ static __always_inline int handle_ingress(struct __sk_buff *ctx, int is_from_pod
 	}
 	/* A NodePort takes two or three look-ups: first see whether it has a flow. */
 	if (!is_node_port(packet.key.destination_port_be, config)) {
+		if (!topolb_may_have_port(&config->frontend_ports,
+					  bpf_ntohs(packet.key.destination_port_be)))
+			return TC_ACT_UNSPEC;
 		target = find_frontend(&packet, config);
 		if (!target)
 			return TC_ACT_UNSPEC;
@@ -331,6 +334,8 @@ int topolb_egress(struct __sk_buff *ctx)
 	if (kind == PARSE_ICMP_ERROR)
 		return topolb_translate_icmp_error(ctx, &packet, 1);
 	if (packet.fragment && fill_fragment_ports(&packet))
+		return TC_ACT_UNSPEC;
+	if (!topolb_may_have_port(&config->backend_ports, bpf_ntohs(packet.key.source_port_be)))
 		return TC_ACT_UNSPEC;
 	action = serve_reply(ctx, &packet, 0, config);
 	return action == NO_FLOW_YET ? TC_ACT_UNSPEC : action;

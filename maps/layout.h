@@ -225,6 +225,27 @@ enum {
 	TOPOLB_NODE_ADDRESS_NODE_PORTS = 1 << 0,
 };
 
+/* Ports, 128 of them to a bit, in one cache line: most packets of a node's own clients need no
+ * look-up, as the ports that the kernel gives them lie apart. Nothing is ever taken out. */
+struct topolb_port_set {
+	__u64 words[8];
+};
+
+static inline __u64 topolb_port_bit(__u16 port)
+{
+	return 1ULL << (port / 128 % 64);
+}
+
+static inline int topolb_may_have_port(const struct topolb_port_set *set, __u16 port)
+{
+	return (set->words[port / 8192] & topolb_port_bit(port)) != 0;
+}
+
+static inline void topolb_add_port(struct topolb_port_set *set, __u16 port)
+{
+	set->words[port / 8192] |= topolb_port_bit(port);
+}
+
 /* settings: array with one row, written by the agent. */
 struct topolb_settings {
 	__u32 layout_version;
@@ -245,8 +266,11 @@ struct topolb_settings {
 	__u64 frontend_seed;
 	__u32 frontend_lines;
 	__u32 counters_per_cpu;
+	/* Per-packet path: of every row of frontends, of backends and of flows. */
+	struct topolb_port_set frontend_ports;
+	struct topolb_port_set backend_ports;
 };
-TOPOLB_ASSERT(sizeof(struct topolb_settings) == 344);
+TOPOLB_ASSERT(sizeof(struct topolb_settings) == 472);
 TOPOLB_ASSERT_OFFSET(topolb_settings, masquerade_ipv4, 288);
 
 enum {

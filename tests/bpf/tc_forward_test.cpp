@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "support/packet_path.h"
 
@@ -105,6 +107,32 @@ TEST_P(TcForward, LocalBackendSeesTheClient) {
     EXPECT_EQ(back.view().source, frontend);
     EXPECT_EQ(back.view().destination, family().client + ":40000");
     EXPECT_TRUE(back.view().checksums_right);
+  }
+}
+
+// Most packets need no look-up, by their port: none of these may be taken for one of them.
+TEST_P(TcForward, EveryPortIsServed) {
+  const auto with_port = [](const std::string& text, int port) {
+    return text.substr(0, text.rfind(':') + 1) + std::to_string(port);
+  };
+  std::vector<core::ServicePortPlan> plan;
+  std::vector<std::pair<std::string, std::string>> served;  // frontend -> backend
+  std::vector<std::string> local;
+  for (const int port : {1, 127, 128, 8191, 8192, 29999, 32768, 50000, 65535}) {
+    served.emplace_back(with_port(family().load_balancer, port),
+                        with_port(family().local, 65536 - port));
+    local.push_back(served.back().second);
+    plan.push_back(service(std::to_string(port), with_port(family().cluster_ip, port),
+                           GetParam().protocol, traffic({{"", {local.back()}}})));
+    add_frontend(plan.back(), core::FrontendKind::LoadBalancer, served.back().first,
+                 traffic({{"", {local.back()}}}));
+  }
+  path_.publish(plan, local);
+  for (const auto& [frontend, backend] : served) {
+    const auto there = path_.run(Hook::Ingress, packet(family().client + ":40000", frontend));
+    EXPECT_EQ(there.view().destination, backend);
+    const auto back = path_.run(Hook::Egress, packet(backend, there.view().source, kSyn | kAck));
+    EXPECT_EQ(back.view().source, frontend);
   }
 }
 

@@ -30,8 +30,8 @@ topolb_backend usable_row(const SocketAddress& address, Protocol protocol, std::
 
 }  // namespace
 
-BackendTable::BackendTable(MappedArray<topolb_backend>& rows)
-    : rows_(rows), ids_(rows.capacity()), references_(rows.capacity()), index_(64) {}
+BackendTable::BackendTable(MappedArray<topolb_backend>& rows, topolb_port_set& ports)
+    : rows_(rows), ports_(ports), ids_(rows.capacity()), references_(rows.capacity()), index_(64) {}
 
 std::optional<std::uint32_t> BackendTable::acquire(const SocketAddress& address, Protocol protocol,
                                                    std::uint32_t flags) {
@@ -43,6 +43,7 @@ std::optional<std::uint32_t> BackendTable::acquire(const SocketAddress& address,
   }
   const auto id = ids_.allocate();
   if (!id) return std::nullopt;
+  topolb_add_port(&ports_, address.port);
   rows_[*id] = wanted;
   references_[*id] = 1;
   index(*id);

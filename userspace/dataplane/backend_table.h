@@ -14,10 +14,10 @@
 
 namespace topolb::dataplane {
 
-/// Not thread-safe. `rows` must outlive the table.
+/// Not thread-safe. `rows` and `ports`, which gets the port of every row, must outlive the table.
 class BackendTable {
  public:
-  explicit BackendTable(MappedArray<topolb_backend>& rows);
+  BackendTable(MappedArray<topolb_backend>& rows, topolb_port_set& ports);
 
   /// The id of a backend, made if new, with one more reference; `flags` become those of its row.
   /// None: the array is full.
@@ -48,6 +48,7 @@ class BackendTable {
   void grow_index();
 
   MappedArray<topolb_backend>& rows_;
+  topolb_port_set& ports_;
   RunAllocator ids_;
   std::vector<std::uint32_t> references_;  // by id
   std::vector<std::uint32_t> retired_;     // some of them may have come back since

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/frontend_table.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <atomic>
 
@@ -63,8 +65,7 @@ std::vector<topolb_frontend_row> live_frontends(const MappedArray<topolb_fronten
   return live;
 }
 
-FrontendTable::FrontendTable(MappedArray<topolb_frontend_line>& lines,
-                             const topolb_settings& settings)
+FrontendTable::FrontendTable(MappedArray<topolb_frontend_line>& lines, topolb_settings& settings)
     : lines_(lines), settings_(settings), passed_(lines.capacity()) {}
 
 void FrontendTable::restore() {
@@ -111,6 +112,7 @@ bool FrontendTable::put(const topolb_frontend_row& wanted) {
     if (!place) return false;
     for (auto line = home; line < place->line; ++line) ++passed_[line];
     row = &at(*place);
+    topolb_add_port(&settings_.frontend_ports, ntohs(wanted.port_be));
     take_row(*row, wanted);
   }
   if (!is_live(*row)) ++in_use_;

@@ -20,10 +20,11 @@ std::uint32_t frontends_for(std::uint32_t lines);
 /// Rows that serve somebody, in no order.
 std::vector<topolb_frontend_row> live_frontends(const MappedArray<topolb_frontend_line>& lines);
 
-/// Not thread-safe. `lines` and `settings` must outlive the table; settings has the seed.
+/// Not thread-safe. `lines` and `settings` must outlive the table; settings has the seed, and
+/// gets the ports.
 class FrontendTable {
  public:
-  FrontendTable(MappedArray<topolb_frontend_line>& lines, const topolb_settings& settings);
+  FrontendTable(MappedArray<topolb_frontend_line>& lines, topolb_settings& settings);
 
   /// Counts what a kernel's table holds already; once, first.
   void restore();
@@ -57,7 +58,7 @@ class FrontendTable {
   void clear(Place place);
 
   MappedArray<topolb_frontend_line>& lines_;
-  const topolb_settings& settings_;
+  topolb_settings& settings_;
   // By line: frontends that a search finds only past it. Such a line must not end the search.
   std::vector<std::uint16_t> passed_;
   std::vector<Place> retired_;

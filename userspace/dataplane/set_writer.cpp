@@ -61,7 +61,7 @@ void KeyTable::keep_only(const std::vector<std::string>& sorted_keys) {
 SetWriter::SetWriter(KernelMaps& maps)
     : maps_(maps),
       keys_(maps.topology_keys),
-      backends_(maps.backends),
+      backends_(maps.backends, maps.settings[0].backend_ports),
       sets_(maps.sets.capacity()),
       lines_(maps.slots.capacity()) {}
 

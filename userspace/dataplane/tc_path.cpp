@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/tc_path.h"
 
+#include <arpa/inet.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,8 +37,16 @@ Result<TcPath> TcPath::load(const std::string& pin_path, Datapath& datapath,
   TcPath path(pin_path, std::move(*programs), std::move(*flows));
   path.room_ = options.sizes.flows;
   path.settings_ = &settings;
+  path.flows_->for_each(
+      [&](std::uint32_t, const topolb_flow& flow) { path.add_port_of_backend(flow); });
   if (is_replaced) path.replaced_ = std::move(*pinned);
   return path;
+}
+
+// Of a flow that the agent before left: its backend may be gone, but its replies are still to be
+// translated.
+void TcPath::add_port_of_backend(const topolb_flow& flow) {
+  topolb_add_port(&settings_->backend_ports, ntohs(flow.backend_port_be));
 }
 
 // While the programs are switched, one table after the other gets new flows: what is not in the new
@@ -45,7 +54,9 @@ Result<TcPath> TcPath::load(const std::string& pin_path, Datapath& datapath,
 void TcPath::carry_flows_over(FlowTable& from) {
   const auto now = flow_time_now();
   from.for_each([&](std::uint32_t, const topolb_flow& flow) {
-    if (!is_idle_too_long(flow, now)) (void)flows_->insert(flow);
+    if (is_idle_too_long(flow, now)) return;
+    add_port_of_backend(flow);
+    (void)flows_->insert(flow);
   });
 }
 
