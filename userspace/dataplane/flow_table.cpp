@@ -60,7 +60,7 @@ Result<void> open_array(MappedArray<Row>& array, const std::string& name,
 }  // namespace
 
 topolb_flow_facts flow_facts_for(std::uint32_t flows, std::uint64_t seed) {
-  const std::uint64_t rows = flows + flows / 4;
+  const std::uint64_t rows = flows + std::uint64_t{flows} * 3 / 8;
   const auto lines = static_cast<std::uint32_t>((rows + TOPOLB_FLOW_WAYS - 1) / TOPOLB_FLOW_WAYS);
   return {.seed = seed,
           .lines = lines,
