@@ -46,7 +46,8 @@ static __noinline int parse_embedded(struct __sk_buff *ctx, const struct packet 
 		inner->ttl = header.ipv6.hop_limit;
 		inner->l4_offset = inner->l3_offset + sizeof(header.ipv6);
 	}
-	if (!is_forwarded_protocol(inner->key.protocol))
+	if (!is_forwarded_protocol(inner->key.protocol) ||
+	    inner->l4_offset + EMBEDDED_TRANSPORT_LENGTH > outer->l3_offset + outer->l3_length)
 		return -1;
 	return bpf_skb_load_bytes(ctx, inner->l4_offset, &inner->key.source_port_be, 4);
 }
@@ -153,7 +154,7 @@ __noinline int topolb_translate_icmp_error(struct __sk_buff *ctx, const struct p
 		return TC_ACT_UNSPEC;
 	turn_around(&inner.key);
 	hop = step.flags & STEP_MASQUERADED ? hop_of(ctx, &step) : NULL;
-	if (step.flags & STEP_MASQUERADED && (--ttl == 0 || !hop))
+	if (step.flags & STEP_MASQUERADED && (ttl <= 1 || !hop))
 		return TC_ACT_SHOT; /* no error about an error */
 	turn_around(&step.to);
 	if (rewrite_embedded(ctx, &inner, &step.to, &change))
@@ -162,7 +163,7 @@ __noinline int topolb_translate_icmp_error(struct __sk_buff *ctx, const struct p
 	if (!(step.flags & STEP_MASQUERADED) &&
 	    !same_address(&outer->key.source, &inner.key.destination))
 		step.to.source = outer->key.source;
-	if (rewrite_outer(ctx, outer, &step.to, ttl, change))
+	if (rewrite_outer(ctx, outer, &step.to, hop ? ttl - 1 : ttl, change))
 		return TC_ACT_SHOT;
 	if (!hop)
 		return TC_ACT_UNSPEC;

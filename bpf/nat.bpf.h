@@ -56,12 +56,18 @@ static __always_inline int fix_transport_checksum(struct __sk_buff *ctx,
 						  const struct topolb_flow_key *to, __u32 change)
 {
 	__u32 offset = packet->l4_offset, flags = 0;
+	__u16 checksum;
 
 	if (packet->key.protocol == IPPROTO_TCP) {
 		offset += TCP_CHECKSUM_OFFSET;
 	} else {
 		offset += UDP_CHECKSUM_OFFSET;
 		flags = BPF_F_MARK_MANGLED_0; /* UDP: 0 means no checksum, and stays */
+		if (bpf_skb_load_bytes(ctx, offset, &checksum, sizeof(checksum)))
+			return -1;
+		if (!checksum) /* nothing evens out the change of the ports */
+			return bpf_skb_store_bytes(ctx, packet->l4_offset, &to->source_port_be, 4,
+						   BPF_F_RECOMPUTE_CSUM);
 	}
 	if (bpf_l4_csum_replace(ctx, offset, 0, change, flags | BPF_F_PSEUDO_HDR))
 		return -1;

@@ -83,6 +83,12 @@ static __always_inline int is_icmp_error(__u32 protocol, __u8 type)
 	return type >= ICMPV6_DEST_UNREACH && type <= ICMPV6_PARAMPROB;
 }
 
+/* Whether the transport header has so many bytes by the IP header: what is behind is padding. */
+static __always_inline int has_transport_bytes(const struct packet *packet, __u32 bytes)
+{
+	return packet->l4_offset + bytes <= packet->l3_offset + packet->l3_length;
+}
+
 /* Ports, TCP flags or ICMP type at l4_offset, loaded: for packets off the fast path. */
 static __always_inline int load_transport(struct __sk_buff *ctx, struct packet *packet)
 {
@@ -90,8 +96,11 @@ static __always_inline int load_transport(struct __sk_buff *ctx, struct packet *
 	__u8 header[sizeof(struct tcphdr)];
 
 	if (packet->fragment == FRAGMENT_LATER)
-		return is_forwarded_protocol(key->protocol) ? PARSE_TRANSPORT : PARSE_OTHER;
-	if (bpf_skb_load_bytes(ctx, packet->l4_offset, header, sizeof(struct udphdr)))
+		return is_forwarded_protocol(key->protocol) && has_transport_bytes(packet, 0)
+			       ? PARSE_TRANSPORT
+			       : PARSE_OTHER;
+	if (!has_transport_bytes(packet, sizeof(struct udphdr)) ||
+	    bpf_skb_load_bytes(ctx, packet->l4_offset, header, sizeof(struct udphdr)))
 		return PARSE_OTHER;
 	if (key->protocol == (packet->is_ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
 		return is_icmp_error(key->protocol, header[0]) && !packet->fragment
@@ -100,7 +109,8 @@ static __always_inline int load_transport(struct __sk_buff *ctx, struct packet *
 	if (!is_forwarded_protocol(key->protocol))
 		return PARSE_OTHER;
 	if (key->protocol == IPPROTO_TCP) {
-		if (bpf_skb_load_bytes(ctx, packet->l4_offset, header, sizeof(header)))
+		if (!has_transport_bytes(packet, sizeof(header)) ||
+		    bpf_skb_load_bytes(ctx, packet->l4_offset, header, sizeof(header)))
 			return PARSE_OTHER;
 		packet->tcp_flags = header[TCP_FLAGS_OFFSET];
 	}
@@ -161,19 +171,26 @@ static __always_inline int read_transport(struct __sk_buff *ctx, struct packet *
 	struct tcphdr *tcp = header;
 
 	if (key->protocol == IPPROTO_TCP) {
-		if ((void *)(tcp + 1) > end)
+		if ((void *)(tcp + 1) > end || !has_transport_bytes(packet, sizeof(*tcp)))
 			return PARSE_OTHER;
 		packet->tcp_flags = ((__u8 *)tcp)[TCP_FLAGS_OFFSET];
 	} else if (key->protocol != IPPROTO_UDP) {
 		if (key->protocol == IPPROTO_ICMP || key->protocol == IPPROTO_ICMPV6)
 			return load_behind_header(ctx, packet);
 		return PARSE_OTHER;
-	} else if ((void *)(ports + 1) > end) {
+	} else if ((void *)(ports + 1) > end || !has_transport_bytes(packet, sizeof(*ports))) {
 		return PARSE_OTHER;
 	}
 	key->source_port_be = ports->source;
 	key->destination_port_be = ports->dest;
 	return PARSE_TRANSPORT;
+}
+
+/* Without a length is what is longer than 64 KiB, and will be cut into segments (BIG TCP). */
+static __always_inline __u32 ip_length(const struct __sk_buff *ctx, const struct packet *packet,
+				       __u32 by_header, int is_given)
+{
+	return is_given || !ctx->gso_size ? by_header : ctx->len - packet->l3_offset;
 }
 
 static __always_inline int parse_ipv4(struct __sk_buff *ctx, struct packet *packet, void *header,
@@ -190,7 +207,7 @@ static __always_inline int parse_ipv4(struct __sk_buff *ctx, struct packet *pack
 	packet->key.protocol = ip->protocol;
 	packet->ttl = ip->ttl;
 	packet->ipv4_checksum = ip->check;
-	packet->l3_length = bpf_ntohs(ip->tot_len);
+	packet->l3_length = ip_length(ctx, packet, bpf_ntohs(ip->tot_len), ip->tot_len);
 	packet->l4_offset = packet->l3_offset + ip->ihl * 4;
 	if (packet->l4_offset > packet->l3_offset + packet->l3_length ||
 	    packet->l3_offset + packet->l3_length > ctx->len)
@@ -218,7 +235,8 @@ static __always_inline int parse_ipv6(struct __sk_buff *ctx, struct packet *pack
 	packet->key.protocol = ip->nexthdr;
 	packet->first_header = ip->nexthdr;
 	packet->ttl = ip->hop_limit;
-	packet->l3_length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	packet->l3_length =
+		ip_length(ctx, packet, sizeof(*ip) + bpf_ntohs(ip->payload_len), ip->payload_len);
 	packet->l4_offset = packet->l3_offset + sizeof(*ip);
 	if (packet->l3_offset + packet->l3_length > ctx->len)
 		return PARSE_OTHER;

@@ -155,6 +155,19 @@ TEST_F(TcPackets, RouterAnswersForTtlAndMtu) {
   EXPECT_EQ(path_.run(Hook::Ingress, build(segments), 1300).view().destination, kRemote);
 }
 
+// BIG TCP: more than 64 KiB to be cut into segments, whose length the IP header can't say.
+TEST_F(TcPackets, SegmentsWithoutALength) {
+  for (const auto& [client, frontend, length_at] :
+       {std::tuple{kClient, kNodePort, 16}, std::tuple{kClient6, kNodePort6, 18}}) {
+    auto spec = packet(client, frontend, Protocol::TCP);
+    spec.payload = std::string(2600, 'x');
+    auto frame = build(spec);
+    frame[length_at] = frame[length_at + 1] = 0;
+    EXPECT_EQ(path_.run(Hook::Ingress, frame, 1300).action, kRedirect) << client;
+    EXPECT_EQ(path_.run(Hook::Ingress, frame).frame, frame) << client << ": malformed";
+  }
+}
+
 TEST_F(TcPackets, RejectAndDrop) {
   const auto reset = ingress(packet(kClient, kRefused, Protocol::TCP));
   ASSERT_EQ(reset.action, kRedirect);

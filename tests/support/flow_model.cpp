@@ -37,9 +37,8 @@ std::string host_of(const std::string& socket) { return socket.substr(0, socket.
 
 }  // namespace
 
-void publish_modelled_services(PacketPath& path) {
+std::vector<core::ServicePortPlan> modelled_services() {
   std::vector<core::ServicePortPlan> plans;
-  std::vector<std::string> local;
   for (const auto& modelled : services()) {
     const auto to = traffic({{"", modelled.backends}});
     const auto number = plans.size() + 1;
@@ -52,10 +51,21 @@ void publish_modelled_services(PacketPath& path) {
     add_frontend(plan, node_port ? core::FrontendKind::NodePort : core::FrontendKind::LoadBalancer,
                  modelled.frontend, to);
     plans.push_back(plan);
-    if (modelled.local)
-      local.insert(local.end(), modelled.backends.begin(), modelled.backends.end());
   }
-  path.publish(plans, local);
+  return plans;
+}
+
+std::vector<std::string> modelled_local_backends() {
+  std::vector<std::string> backends;
+  for (const auto& modelled : services()) {
+    if (!modelled.local) continue;
+    backends.insert(backends.end(), modelled.backends.begin(), modelled.backends.end());
+  }
+  return backends;
+}
+
+void publish_modelled_services(PacketPath& path) {
+  path.publish(modelled_services(), modelled_local_backends());
 }
 
 FlowModel::FlowModel(PacketPath& path, std::uint32_t number)

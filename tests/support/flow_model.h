@@ -16,6 +16,8 @@ namespace topolb::test {
 
 /// Services of both families and protocols, with backends on this node and on others, for
 /// FlowModel.
+std::vector<core::ServicePortPlan> modelled_services();
+std::vector<std::string> modelled_local_backends();
 void publish_modelled_services(PacketPath& path);
 
 /// Every difference fails the test. Different models may work on one path in different threads.
