@@ -193,63 +193,26 @@ static __always_inline __u32 connect_to_backend(struct bpf_sock_addr *ctx,
 	return verdict;
 }
 
-static __always_inline int is_peer_of(const struct topolb_peer *peer,
-				      const struct topolb_frontend *dialled)
+/* The remembered peer of an unconnected UDP socket for a frontend, if any. */
+static __always_inline struct topolb_peer *find_peer(struct topolb_udp_socket *socket,
+						     const struct topolb_frontend *dialled)
 {
-	return peer->frontend_port_be == dialled->port_be &&
-	       same_address(&peer->frontend_address, &dialled->address);
-}
-
-/* The peers of an unconnected UDP socket: the first is in a row, as a connected one's, since
- * most sockets send to one frontend only; the others are in a storage. */
-struct sent_to {
-	struct topolb_peer_line *line; /* NULL: it is connected, and its row is for that */
-	struct topolb_peer *row;
-	struct topolb_udp_socket *storage;
-};
-
-/* The remembered peer for a frontend, if any. */
-static __always_inline struct topolb_peer *
-find_peer(struct bpf_sock *socket, struct sent_to *sent_to, const struct topolb_frontend *dialled)
-{
-	if (socket->state != BPF_TCP_ESTABLISHED)
-		sent_to->line = peer_line_of(socket);
-	if (sent_to->line)
-		sent_to->row = peer_in_line(sent_to->line, socket);
-	if (sent_to->row && is_peer_of(sent_to->row, dialled))
-		return sent_to->row;
-	sent_to->storage = bpf_sk_storage_get(&udp_sockets, socket, NULL, 0);
-	if (!sent_to->storage)
-		return NULL;
 	for (__u32 i = 0; i < TOPOLB_PEERS_PER_UDP_SOCKET; i++) {
-		__u32 at = (sent_to->storage->newest - i) % TOPOLB_PEERS_PER_UDP_SOCKET;
-		struct topolb_peer *peer = &sent_to->storage->peers[at];
+		__u32 at = (socket->newest - i) % TOPOLB_PEERS_PER_UDP_SOCKET;
+		struct topolb_peer *peer = &socket->peers[at];
 
-		if (is_peer_of(peer, dialled))
+		if (peer->frontend_port_be == dialled->port_be &&
+		    same_address(&peer->frontend_address, &dialled->address))
 			return peer;
 	}
 	return NULL;
 }
 
-/* Memory for a frontend that the socket has not sent to lately; NULL: there is none. */
-static __always_inline struct topolb_peer *new_peer(struct bpf_sock *socket,
-						    const struct sent_to *sent_to)
+/* The row for a frontend that the socket has not sent to lately: the oldest one. */
+static __always_inline struct topolb_peer *oldest_peer(struct topolb_udp_socket *socket)
 {
-	struct topolb_udp_socket *storage = sent_to->storage;
-
-	if (sent_to->line && !sent_to->row && !storage) {
-		struct topolb_peer *row = take_row(sent_to->line, socket);
-
-		if (row)
-			return row;
-	}
-	if (!storage)
-		storage =
-			bpf_sk_storage_get(&udp_sockets, socket, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!storage)
-		return NULL;
-	storage->newest = (storage->newest + 1) % TOPOLB_PEERS_PER_UDP_SOCKET;
-	return &storage->peers[storage->newest % TOPOLB_PEERS_PER_UDP_SOCKET];
+	socket->newest = (socket->newest + 1) % TOPOLB_PEERS_PER_UDP_SOCKET;
+	return &socket->peers[socket->newest % TOPOLB_PEERS_PER_UDP_SOCKET];
 }
 
 /*
@@ -263,30 +226,28 @@ static __always_inline __u32 send_to_backend(struct bpf_sock_addr *ctx,
 {
 	struct topolb_settings *config = read_settings();
 	struct topolb_frontend_row *target;
-	struct sent_to sent_to = {};
-	struct topolb_peer *peer;
-	__u32 verdict, is_new;
+	struct topolb_udp_socket *socket;
+	struct topolb_peer *peer = NULL;
+	__u32 verdict;
 
 	if (!config || !ctx->sk)
 		return TOPOLB_VERDICT_NONE;
 	target = find_frontend(ctx, dialled, config);
 	if (!target)
 		return TOPOLB_VERDICT_NONE;
-	peer = find_peer(ctx->sk, &sent_to, dialled);
-	is_new = !peer;
+	socket = bpf_sk_storage_get(&udp_sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (socket)
+		peer = find_peer(socket, dialled);
 	if (peer && peer->service_id == target->service_id) {
 		choice->backend_id = peer->backend_id;
 		choice->slot = peer->slot;
 	}
 	verdict = choose(ctx, target, choice, config);
-	if (verdict != TOPOLB_VERDICT_FORWARD)
+	if (verdict != TOPOLB_VERDICT_FORWARD || !socket)
 		return verdict;
-	if (is_new)
-		peer = new_peer(ctx->sk, &sent_to);
 	if (!peer)
-		return verdict;
-	if (is_new || peer->backend_id != choice->backend_id ||
-	    peer->service_id != target->service_id ||
+		peer = oldest_peer(socket);
+	if (peer->backend_id != choice->backend_id || peer->service_id != target->service_id ||
 	    !same_address(&peer->backend_address, &choice->backend.address))
 		fill_peer(peer, dialled, target->service_id, choice);
 	return verdict;
@@ -310,17 +271,16 @@ static __always_inline struct topolb_peer *peer_of_backend(struct bpf_sock_addr 
 static __always_inline struct topolb_peer *sender_of_datagram(struct bpf_sock_addr *ctx,
 							      const struct topolb_frontend *sender)
 {
-	struct topolb_udp_socket *storage;
+	struct topolb_udp_socket *socket;
 
 	if (!ctx->sk)
 		return NULL;
-	/* Those sent to last first: two frontends may share a backend. */
-	storage = bpf_sk_storage_get(&udp_sockets, ctx->sk, NULL, 0);
-	if (!storage)
+	socket = bpf_sk_storage_get(&udp_sockets, ctx->sk, NULL, 0);
+	if (!socket)
 		return peer_of_backend(ctx, sender);
 	for (__u32 i = 0; i < TOPOLB_PEERS_PER_UDP_SOCKET; i++) {
-		__u32 at = (storage->newest - i) % TOPOLB_PEERS_PER_UDP_SOCKET;
-		struct topolb_peer *peer = &storage->peers[at];
+		__u32 at = (socket->newest - i) % TOPOLB_PEERS_PER_UDP_SOCKET;
+		struct topolb_peer *peer = &socket->peers[at];
 
 		if (peer->backend_port_be == sender->port_be &&
 		    same_address(&peer->backend_address, &sender->address))
