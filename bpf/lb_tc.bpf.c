@@ -178,7 +178,8 @@ __noinline int topolb_open_flow(const struct packet *packet,
 	if (flow_id == NO_ROOM && topolb_make_room_for(&packet->key, config))
 		flow_id = topolb_insert_flow(packet, &choice, is_masqueraded, config);
 	if (flow_id == NO_FLOW || flow_id == NO_ROOM) {
-		count_event(TOPOLB_EVENT_FLOW_REFUSED);
+		count_event(flow_id == NO_ROOM ? TOPOLB_EVENT_FLOW_REFUSED
+					       : TOPOLB_EVENT_FLOW_WITHOUT_PORT);
 		return TC_ACT_SHOT;
 	}
 	return FLOW_OPENED;

@@ -432,7 +432,7 @@ struct topolb_reply_budget {
 enum {
 	TOPOLB_EVENT_FLOW_OPENED = 0,
 	TOPOLB_EVENT_FLOW_CLOSED,  /* deleted by the path itself */
-	TOPOLB_EVENT_FLOW_REFUSED, /* no port or no row to be had */
+	TOPOLB_EVENT_FLOW_REFUSED, /* its lines are full of flows that are needed */
 	TOPOLB_EVENT_FLOW_EVICTED, /* one without a reply, or long idle, made room for another */
 	TOPOLB_EVENT_UNKNOWN_FLOW, /* TCP to a Service that belongs to no known flow */
 	TOPOLB_EVENT_BACKEND_GONE,
@@ -440,7 +440,8 @@ enum {
 	TOPOLB_EVENT_REPLIED, /* RST or ICMP error sent */
 	TOPOLB_EVENT_REPLY_LIMITED,
 	TOPOLB_EVENT_NO_ROUTE,
-	TOPOLB_EVENT_FAILED, /* a packet that could not be rewritten */
+	TOPOLB_EVENT_FAILED,		/* a packet that could not be rewritten */
+	TOPOLB_EVENT_FLOW_WITHOUT_PORT, /* refused: no source port or address to masquerade with */
 	TOPOLB_EVENT_COUNT,
 };
 

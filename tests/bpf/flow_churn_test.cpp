@@ -94,8 +94,9 @@ TEST(FlowChurn, NoFlowIsLostOrLeftOrMistaken) {
   EXPECT_EQ(path.flows().count(), models[0].size() + models[1].size());
   EXPECT_EQ(path.flows().reply_count(), path.flows().count());
   EXPECT_EQ(path.event(TOPOLB_EVENT_FLOW_OPENED), 2 * size.opened);
-  for (const auto event : {TOPOLB_EVENT_FLOW_REFUSED, TOPOLB_EVENT_FLOW_EVICTED,
-                           TOPOLB_EVENT_UNKNOWN_FLOW, TOPOLB_EVENT_FAILED}) {
+  for (const auto event :
+       {TOPOLB_EVENT_FLOW_REFUSED, TOPOLB_EVENT_FLOW_WITHOUT_PORT, TOPOLB_EVENT_FLOW_EVICTED,
+        TOPOLB_EVENT_UNKNOWN_FLOW, TOPOLB_EVENT_FAILED}) {
     EXPECT_EQ(path.event(event), 0U) << event;
   }
   for (auto& model : models) {

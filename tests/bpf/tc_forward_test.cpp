@@ -218,7 +218,7 @@ TEST_P(TcForward, EachFlowHasAPortOfItsOwn) {
   }
   EXPECT_EQ(sources.size(), 4U);
   EXPECT_EQ(refused, 2);
-  EXPECT_EQ(path_.event(TOPOLB_EVENT_FLOW_REFUSED), 2U);
+  EXPECT_EQ(path_.event(TOPOLB_EVENT_FLOW_WITHOUT_PORT), 2U);
 }
 
 TEST_P(TcForward, OneClientPortToTwoFrontends) {

@@ -80,11 +80,12 @@ std::string status_json(const Status& status) {
   object["operations"] = value(status.changes);
   object["problems"] = value(static_cast<std::uint64_t>(status.problems.size()));
   auto maps = value::array();
-  for (std::size_t i = 0; i < status.fill.size(); ++i) {
+  const auto fills = status.all_fill();
+  for (std::size_t i = 0; i < fills.size(); ++i) {
     auto fill = value::object(/*keep_order=*/true);
-    fill["name"] = value(status.fill[i].name);
-    fill["used"] = value(status.fill[i].used);
-    fill["max"] = value(status.fill[i].capacity);
+    fill["name"] = value(fills[i].name);
+    fill["used"] = value(fills[i].used);
+    fill["max"] = value(fills[i].capacity);
     maps[i] = fill;
   }
   object["maps"] = maps;

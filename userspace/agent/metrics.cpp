@@ -118,9 +118,7 @@ std::string render_metrics(const Status& status, const dataplane::KernelMaps& ma
   auto used = family("topolb_map_entries", "Entries of a BPF map in use.", MetricType::Gauge);
   auto limit =
       family("topolb_map_max_entries", "Entries a BPF map has room for.", MetricType::Gauge);
-  auto fills = status.fill;
-  if (status.flows.capacity != 0) fills.push_back(status.flows);
-  for (const auto& fill : fills) {
+  for (const auto& fill : status.all_fill()) {
     add(used, fill.used, {{"map", fill.name}});
     add(limit, fill.capacity, {{"map", fill.name}});
   }

@@ -29,6 +29,13 @@ struct Status {
   std::vector<dataplane::PacketEvent> packet_events;  // empty: it is not loaded
   dataplane::MapFill flows;
   std::vector<SourceAge> source_ages;  // empty: a directory, which can't be away
+
+  /// Of every map, the flow table too.
+  [[nodiscard]] std::vector<dataplane::MapFill> all_fill() const {
+    auto all = fill;
+    if (flows.capacity != 0) all.push_back(flows);
+    return all;
+  }
 };
 
 class StatusBoard {

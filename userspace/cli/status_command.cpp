@@ -7,12 +7,30 @@
 #include "cli/handlers.h"
 #include "cli/map_facts.h"
 #include "cli/status_view.h"
+#include "dataplane/flow_table.h"
+#include "dataplane/packet_events.h"
 #include "dataplane/pins.h"
 
 namespace topolb::cli {
 namespace {
 
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+
+std::optional<FlowPressure> read_pressure(const KernelSnapshot& kernel,
+                                          const std::string& pin_path) {
+  const auto table = dataplane::FlowTable::open_pinned(pin_path, dataplane::Access::ReadOnly,
+                                                       kernel.maps.settings[0]);
+  const auto map = dataplane::open_pinned(dataplane::pin_of_map(pin_path, "packet_events"));
+  if (!table || !map) return std::nullopt;
+  FlowPressure pressure{.flows = table->count(), .room = table->room()};
+  const auto events = dataplane::read_packet_events(map->get());
+  if (!events || events->size() < TOPOLB_EVENT_COUNT) return pressure;
+  pressure.opened = (*events)[TOPOLB_EVENT_FLOW_OPENED].count;
+  pressure.evicted = (*events)[TOPOLB_EVENT_FLOW_EVICTED].count;
+  pressure.refused = (*events)[TOPOLB_EVENT_FLOW_REFUSED].count;
+  pressure.without_port = (*events)[TOPOLB_EVENT_FLOW_WITHOUT_PORT].count;
+  return pressure;
+}
 
 StatusView read_status(const KernelSnapshot& kernel, const std::string& pin_path) {
   const topolb_settings settings = kernel.maps.settings[0];
@@ -24,6 +42,7 @@ StatusView read_status(const KernelSnapshot& kernel, const std::string& pin_path
                     .now_s = static_cast<std::uint64_t>(std::time(nullptr)),
                     .publications = settings.publications,
                     .service_ports = kernel.state.services.size(),
+                    .flows = read_pressure(kernel, pin_path),
                     .hooks = dataplane::read_hooks(pin_path),
                     .maps = map_facts(kernel, pin_path)};
   for (const auto& backend : kernel.maps.backends.rows()) {

@@ -25,6 +25,25 @@ std::string serving_text(const StatusView& status) {
   return text;
 }
 
+std::string flows_text(const FlowPressure& pressure) {
+  std::string text = fmt::format("{} of {} ({})", pressure.flows, pressure.room,
+                                 percent_text(pressure.flows, pressure.room));
+  const auto add = [&](std::uint64_t count, std::string_view what) {
+    if (count != 0) text += fmt::format("; {} {}", count, what);
+  };
+  add(pressure.evicted, "made room for others");
+  add(pressure.refused, "refused: the table was full");
+  add(pressure.without_port, "refused: no source port was free");
+  return text;
+}
+
+Json flows_json(const std::optional<FlowPressure>& pressure) {
+  if (!pressure) return {};
+  return Json::Object{{"entries", pressure->flows},   {"max_entries", pressure->room},
+                      {"opened", pressure->opened},   {"evicted", pressure->evicted},
+                      {"refused", pressure->refused}, {"without_port", pressure->without_port}};
+}
+
 Records hook_records(const std::vector<dataplane::Hook>& hooks) {
   Records records({{"HOOK", "name"},
                    {"ATTACHED", "attached"},
@@ -59,6 +78,7 @@ void print_status(std::ostream& out, const StatusView& status) {
              fmt::format("{} (layout version {})", status.pin_path, status.layout_version)});
   facts.row({std::string("State"), state_text(status)});
   facts.row({std::string("Serving"), serving_text(status)});
+  if (status.flows) facts.row({std::string("Flows"), flows_text(*status.flows)});
   std::string label = "Missing";
   for (const auto& lack : status.missing()) facts.row({std::exchange(label, ""), lack});
   facts.print(out);
@@ -82,6 +102,7 @@ void print_status_json(std::ostream& out, const StatusView& status) {
   document.member("frontends", std::uint64_t{status.frontends});
   document.member("usable_backends", std::uint64_t{status.usable_backends});
   document.member("unusable_backends", std::uint64_t{status.unusable_backends});
+  document.member("flows", flows_json(status.flows));
   document.member("missing", Json(status.missing()));
   hook_records(status.hooks).add_to(document, "hooks");
   map_records(status.maps, false).add_to(document, "maps");

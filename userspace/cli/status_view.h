@@ -2,6 +2,8 @@
 // The state of a node's load balancer, as text and JSON.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -10,6 +12,16 @@
 #include "dataplane/pins.h"
 
 namespace topolb::cli {
+
+/// The flow table of the per-packet path; counts are since it was made.
+struct FlowPressure {
+  std::uint32_t flows = 0;
+  std::uint32_t room = 0;
+  std::uint64_t opened = 0;
+  std::uint64_t evicted = 0;       // unanswered or long idle: made room for others
+  std::uint64_t refused = 0;       // for want of room
+  std::uint64_t without_port = 0;  // refused for want of a source port
+};
 
 struct StatusView {
   bool agent_running = false;
@@ -23,6 +35,7 @@ struct StatusView {
   std::size_t frontends = 0;
   std::size_t usable_backends = 0;
   std::size_t unusable_backends = 0;
+  std::optional<FlowPressure> flows;  // none: the per-packet path was never on
   std::vector<dataplane::Hook> hooks;
   std::vector<MapFacts> maps;
 

@@ -32,8 +32,12 @@ class FlowTable {
                                        const topolb_settings& settings);
 
   [[nodiscard]] const topolb_flow_facts& facts() const { return facts_[0]; }
-  /// Rows; flow_facts_for() says how many flows that is room for.
+  /// Rows.
   [[nodiscard]] std::uint32_t capacity() const { return facts().lines * TOPOLB_FLOW_WAYS; }
+  /// Flows that there is room for: as flow_facts_for() was asked, or a few more.
+  [[nodiscard]] std::uint32_t room() const {
+    return static_cast<std::uint32_t>(std::uint64_t{capacity()} * 8 / 11);
+  }
   /// Rows that are not free, of `lines` lines.
   [[nodiscard]] std::uint32_t count(std::uint32_t first_line, std::uint32_t lines) const;
   [[nodiscard]] std::uint32_t count() const { return count(0, facts().lines); }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// `topolb flow list` on the flow table of a real agent, up and down, and with
+// `topolb flow list` and `topolb status` on the flow table of a real agent, up and down, and with
 // tens of thousands of flows. Sources: issue of the per-packet path; docs/cli.md.
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <set>
 
 #include "dataplane/flow_table.h"
 #include "dataplane/kernel_maps.h"
@@ -56,10 +57,40 @@ TEST_F(FlowList, ShowsFlowsWithTheAgentUpAndDown) {
     EXPECT_EQ(list.text("/flows/0/state"), "replied");
     const auto table = cluster_.topolb(1, {"flow", "list"}).out;
     EXPECT_NE(table.find("default/web 80/UDP at 192.0.2.10:30080\n"), std::string::npos) << table;
+    const auto status = read({"status"});
+    EXPECT_EQ(status.number("/flows/entries"), 1);
+    EXPECT_EQ(status.number("/flows/max_entries"), 65536);
+    EXPECT_EQ(status.number("/flows/opened"), 1);
+    EXPECT_EQ(status.number("/flows/refused"), 0);
   };
   expect_it();
   cluster_.stop_agent(1, SIGKILL);
   expect_it();
+}
+
+// Connections go on when the agent comes back with another size of table; what is carried over is
+// counted as it was.
+TEST_F(FlowList, IsCarriedOverToATableOfAnotherSize) {
+  cluster_.serve("pod2", kPod, Protocol::UDP);
+  constexpr int kClients = 50;
+  std::vector<std::unique_ptr<UdpClient>> clients;
+  cluster_.topology().inside("client", [&] {
+    for (int i = 0; i < kClients; ++i) clients.push_back(std::make_unique<UdpClient>(Family::IPv4));
+  });
+  for (auto& client : clients) ASSERT_EQ(client->ask(kNodePort).backend, kPod);
+  const auto sources = [&] {
+    const auto list = read({"flow", "list"}).texts("/flows", "source");
+    return std::set<std::string>(list.begin(), list.end());
+  };
+  const auto before = sources();
+  ASSERT_EQ(before.size(), kClients);
+  for (const char* size : {"128", "100000", "65536"}) {
+    cluster_.stop_agent(1, SIGTERM);
+    cluster_.start_agent(1, {"--max-flows", size});
+    for (auto& client : clients) ASSERT_EQ(client->ask(kNodePort).backend, kPod) << size;
+    EXPECT_EQ(sources(), before) << size << ": the backend sees the same clients";
+    EXPECT_EQ(read({"status"}).number("/flows/entries"), kClients) << size;
+  }
 }
 
 TEST_F(FlowList, OfAFullTable) {
@@ -81,8 +112,9 @@ TEST_F(FlowList, OfAFullTable) {
     flow.client_port_be = flow.source_port_be = static_cast<std::uint16_t>(port);
     flows += table->insert(flow) ? 1 : 0;
   }
-  EXPECT_GT(flows, 65000U);
+  EXPECT_GT(flows, 65530U);
   EXPECT_EQ(read({"flow", "list"}).size("/flows"), flows);
+  EXPECT_EQ(read({"status"}).number("/flows/entries"), flows);
 }
 
 }  // namespace

@@ -99,6 +99,29 @@ TEST(Status, SaysWhatIsMissing) {
             "backends    65536  131072  50 %\n");
 }
 
+TEST(Status, TellsOfPressureOnTheFlowTable) {
+  StatusView status = healthy();
+  status.flows = FlowPressure{.flows = 65000, .room = 65536, .opened = 70000};
+  const auto flows_line = [&] {
+    const auto text = text_of(status);
+    const auto at = text.find("Flows    ");
+    return text.substr(at, text.find("\n\n", at) - at);
+  };
+  EXPECT_EQ(flows_line(), "Flows    65000 of 65536 (99 %)");
+  status.flows->evicted = 4000;
+  status.flows->refused = 12;
+  status.flows->without_port = 1;
+  EXPECT_EQ(flows_line(),
+            "Flows    65000 of 65536 (99 %); 4000 made room for others; 12 refused: the table\n"
+            "         was full; 1 refused: no source port was free");
+  std::ostringstream json;
+  print_status_json(json, status);
+  EXPECT_NE(json.str().find(R"("flows": {"entries": 65000, "max_entries": 65536, "opened": 70000, )"
+                            R"("evicted": 4000, "refused": 12, "without_port": 1})"),
+            std::string::npos)
+      << json.str();
+}
+
 TEST(Status, JsonHasTheSame) {
   StatusView status = healthy();
   status.hooks[1] = {"connect6", false, 0, ""};
@@ -115,6 +138,7 @@ TEST(Status, JsonHasTheSame) {
  "frontends": 3,
  "usable_backends": 5,
  "unusable_backends": 0,
+ "flows": null,
  "missing": ["not attached: connect6"],
  "hooks": [
   {"name": "connect4", "attached": true, "program_id": 231, "where": "cgroup /sys/fs/cgroup"},
