@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Which frontend and backend a connected socket has. Shared by the hooks and by whatever
- * else is handed a socket by the kernel.
+ * Which frontend and backend a connected socket has, or an unconnected UDP socket that
+ * has sent to one frontend. Shared by the hooks and by whatever else is handed a socket by
+ * the kernel.
  *
  * The row lies in `peers`, under the address of the socket, and is given back when the
  * socket is closed; a socket whose line is full has it in the storage `sockets`, which
@@ -60,6 +61,18 @@ static __always_inline struct topolb_peer *peer_of_socket(void *socket)
 	return bpf_sk_storage_get(&sockets, socket, NULL, 0);
 }
 
+/* A row for a socket that has none, with whatever it had last; NULL: there is no room. */
+static __always_inline struct topolb_peer *take_row(struct topolb_peer_line *line,
+						    const void *socket)
+{
+	for (int way = 0; way < TOPOLB_PEERS_PER_LINE; way++) {
+		if (!line->sockets[way] &&
+		    !__sync_val_compare_and_swap(&line->sockets[way], 0, (__u64)socket))
+			return &line->peers[way];
+	}
+	return NULL;
+}
+
 /* Memory for the peer of a socket, with the one that it has, if any; NULL: there is none. */
 static __always_inline struct topolb_peer *take_peer(void *socket)
 {
@@ -69,13 +82,10 @@ static __always_inline struct topolb_peer *take_peer(void *socket)
 	if (!line)
 		return NULL;
 	peer = peer_in_line(line, socket);
+	if (!peer)
+		peer = take_row(line, socket);
 	if (peer)
 		return peer;
-	for (int way = 0; way < TOPOLB_PEERS_PER_LINE; way++) {
-		if (!line->sockets[way] &&
-		    !__sync_val_compare_and_swap(&line->sockets[way], 0, (__u64)socket))
-			return &line->peers[way];
-	}
 	line->overflowed = 1;
 	return bpf_sk_storage_get(&sockets, socket, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 }

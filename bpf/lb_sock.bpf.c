@@ -193,26 +193,61 @@ static __always_inline __u32 connect_to_backend(struct bpf_sock_addr *ctx,
 	return verdict;
 }
 
+static __always_inline int is_peer_of(const struct topolb_peer *peer,
+				      const struct topolb_frontend *dialled)
+{
+	return peer->frontend_port_be == dialled->port_be &&
+	       same_address(&peer->frontend_address, &dialled->address);
+}
+
+/* The peers of an unconnected UDP socket: the first is in a row, as a connected one's, since
+ * most sockets send to one frontend only; the others are in a storage. NULL: it is
+ * connected, and its row is for that. */
+static __always_inline struct topolb_peer_line *line_for_sending(struct bpf_sock *socket)
+{
+	return socket->state == BPF_TCP_ESTABLISHED ? NULL : peer_line_of(socket);
+}
+
 /* The remembered peer of an unconnected UDP socket for a frontend, if any. */
-static __always_inline struct topolb_peer *find_peer(struct topolb_udp_socket *socket,
+static __always_inline struct topolb_peer *find_peer(struct bpf_sock *socket,
 						     const struct topolb_frontend *dialled)
 {
-	for (__u32 i = 0; i < TOPOLB_PEERS_PER_UDP_SOCKET; i++) {
-		__u32 at = (socket->newest - i) % TOPOLB_PEERS_PER_UDP_SOCKET;
-		struct topolb_peer *peer = &socket->peers[at];
+	struct topolb_peer_line *line = line_for_sending(socket);
+	struct topolb_peer *row = line ? peer_in_line(line, socket) : NULL;
+	struct topolb_udp_socket *storage;
 
-		if (peer->frontend_port_be == dialled->port_be &&
-		    same_address(&peer->frontend_address, &dialled->address))
+	if (row && is_peer_of(row, dialled))
+		return row;
+	storage = bpf_sk_storage_get(&udp_sockets, socket, NULL, 0);
+	if (!storage)
+		return NULL;
+	for (__u32 i = 0; i < TOPOLB_PEERS_PER_UDP_SOCKET; i++) {
+		__u32 at = (storage->newest - i) % TOPOLB_PEERS_PER_UDP_SOCKET;
+		struct topolb_peer *peer = &storage->peers[at];
+
+		if (is_peer_of(peer, dialled))
 			return peer;
 	}
 	return NULL;
 }
 
-/* The row for a frontend that the socket has not sent to lately: the oldest one. */
-static __always_inline struct topolb_peer *oldest_peer(struct topolb_udp_socket *socket)
+/* Memory for a frontend that the socket has not sent to lately; NULL: there is none. */
+static __always_inline struct topolb_peer *new_peer(struct bpf_sock *socket)
 {
-	socket->newest = (socket->newest + 1) % TOPOLB_PEERS_PER_UDP_SOCKET;
-	return &socket->peers[socket->newest % TOPOLB_PEERS_PER_UDP_SOCKET];
+	struct topolb_peer_line *line = line_for_sending(socket);
+	struct topolb_udp_socket *storage;
+
+	if (line && !peer_in_line(line, socket)) {
+		struct topolb_peer *row = take_row(line, socket);
+
+		if (row)
+			return row;
+	}
+	storage = bpf_sk_storage_get(&udp_sockets, socket, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!storage)
+		return NULL;
+	storage->newest = (storage->newest + 1) % TOPOLB_PEERS_PER_UDP_SOCKET;
+	return &storage->peers[storage->newest % TOPOLB_PEERS_PER_UDP_SOCKET];
 }
 
 /*
@@ -226,8 +261,9 @@ static __always_inline __u32 send_to_backend(struct bpf_sock_addr *ctx,
 {
 	struct topolb_settings *config = read_settings();
 	struct topolb_frontend_row *target;
-	struct topolb_udp_socket *socket;
-	struct topolb_peer *peer = NULL;
+	struct topolb_peer known =
+		{}; /* a copy: choose() is verified once, wherever it was found */
+	struct topolb_peer *peer;
 	__u32 verdict;
 
 	if (!config || !ctx->sk)
@@ -235,20 +271,23 @@ static __always_inline __u32 send_to_backend(struct bpf_sock_addr *ctx,
 	target = find_frontend(ctx, dialled, config);
 	if (!target)
 		return TOPOLB_VERDICT_NONE;
-	socket = bpf_sk_storage_get(&udp_sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (socket)
-		peer = find_peer(socket, dialled);
-	if (peer && peer->service_id == target->service_id) {
-		choice->backend_id = peer->backend_id;
-		choice->slot = peer->slot;
+	peer = find_peer(ctx->sk, dialled);
+	if (peer)
+		known = *peer;
+	if (known.service_id == target->service_id) {
+		choice->backend_id = known.backend_id;
+		choice->slot = known.slot;
 	}
 	verdict = choose(ctx, target, choice, config);
-	if (verdict != TOPOLB_VERDICT_FORWARD || !socket)
+	if (verdict != TOPOLB_VERDICT_FORWARD)
 		return verdict;
+	if (known.backend_id == choice->backend_id && known.service_id == target->service_id &&
+	    same_address(&known.backend_address, &choice->backend.address))
+		return verdict;
+	peer = find_peer(ctx->sk, dialled);
 	if (!peer)
-		peer = oldest_peer(socket);
-	if (peer->backend_id != choice->backend_id || peer->service_id != target->service_id ||
-	    !same_address(&peer->backend_address, &choice->backend.address))
+		peer = new_peer(ctx->sk);
+	if (peer)
 		fill_peer(peer, dialled, target->service_id, choice);
 	return verdict;
 }
@@ -271,16 +310,17 @@ static __always_inline struct topolb_peer *peer_of_backend(struct bpf_sock_addr 
 static __always_inline struct topolb_peer *sender_of_datagram(struct bpf_sock_addr *ctx,
 							      const struct topolb_frontend *sender)
 {
-	struct topolb_udp_socket *socket;
+	struct topolb_udp_socket *storage;
 
 	if (!ctx->sk)
 		return NULL;
-	socket = bpf_sk_storage_get(&udp_sockets, ctx->sk, NULL, 0);
-	if (!socket)
+	/* Those sent to last first: two frontends may share a backend. */
+	storage = bpf_sk_storage_get(&udp_sockets, ctx->sk, NULL, 0);
+	if (!storage)
 		return peer_of_backend(ctx, sender);
 	for (__u32 i = 0; i < TOPOLB_PEERS_PER_UDP_SOCKET; i++) {
-		__u32 at = (socket->newest - i) % TOPOLB_PEERS_PER_UDP_SOCKET;
-		struct topolb_peer *peer = &socket->peers[at];
+		__u32 at = (storage->newest - i) % TOPOLB_PEERS_PER_UDP_SOCKET;
+		struct topolb_peer *peer = &storage->peers[at];
 
 		if (peer->backend_port_be == sender->port_be &&
 		    same_address(&peer->backend_address, &sender->address))

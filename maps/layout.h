@@ -292,7 +292,8 @@ struct topolb_peer {
 };
 TOPOLB_ASSERT(sizeof(struct topolb_peer) == 48);
 
-/* peers: array of lines: the peers of connected sockets. A socket's line is found by a hash of its
+/* peers: array of lines: the peers of connected sockets, and the first one of unconnected UDP
+ * sockets. A socket's line is found by a hash of its
  * address in the kernel's memory, which is what the line has it under. A socket that finds no room
  * has its peer in socket-local storage, `sockets`. */
 struct topolb_peer_line {
@@ -305,8 +306,8 @@ struct topolb_peer_line {
 TOPOLB_ASSERT(sizeof(struct topolb_peer_line) == 448);
 TOPOLB_ASSERT_OFFSET(topolb_peer_line, peers, 64);
 
-/* udp_sockets: socket-local storage of an unconnected UDP socket: the last
- * frontends it sent to. */
+/* udp_sockets: socket-local storage of an unconnected UDP socket that has sent to more than one
+ * frontend: the last of the others. */
 struct topolb_udp_socket {
 	__u32 newest; /* index of the peer made last */
 	__u32 pad;

@@ -67,6 +67,38 @@ TEST_F(Peers, EachConnectedSocketHasARowUntilItIsClosed) {
   }
 }
 
+TEST_F(Peers, AnUnconnectedUdpSocketHasOneForTheFirstFrontend) {
+  constexpr const char* kOther = "10.96.0.2:80";
+  const auto server = serve("10.1.0.2:8080", Protocol::UDP);
+  auto plan = web();
+  plan.push_back(service("zoo", kOther, Protocol::UDP, traffic({{"", {"10.1.0.2:8080"}}})));
+  start(plan);
+  {
+    UdpClient client(Family::IPv4);
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(client.ask(kFrontend).peer, kFrontend);
+      EXPECT_EQ(rows(), 1U);
+      EXPECT_EQ(client.ask(kOther).peer, kOther);
+      EXPECT_EQ(rows(), 1U);
+    }
+  }
+  EXPECT_EQ(rows(), 0U);
+}
+
+// The row of a connected socket is what getpeername() shows, whatever else it sends.
+TEST_F(Peers, SendingElsewhereLeavesAConnectedSocketsRowAlone) {
+  const auto server = serve("10.1.0.2:8080", Protocol::UDP);
+  auto plan = web();
+  plan.push_back(service("zoo", "10.96.0.2:80", Protocol::UDP, traffic({{"", {"10.1.0.2:8080"}}})));
+  start(plan);
+  Connection socket(kFrontend, Protocol::UDP);
+  EXPECT_EQ(socket.send_to("10.96.0.2:80"), 0);
+  EXPECT_EQ(socket.peer(), kFrontend);
+  EXPECT_EQ(socket.send_to(kFrontend), 0);
+  EXPECT_EQ(socket.peer(), kFrontend);
+  EXPECT_EQ(rows(), 1U);
+}
+
 TEST_F(Peers, ARowGoesWithTheLastDescriptor) {
   start(web());
   auto connections = dial(1);

@@ -199,6 +199,11 @@ std::string Connection::connect(const std::string& address) {
 
 std::string Connection::peer() const { return peer_name(socket_.get()); }
 
+int Connection::send_to(const std::string& address) const {
+  auto target = to_sockaddr(socket_address(address), false);
+  return ::sendto(socket_.get(), "?", 1, 0, target.get(), target.length) == 1 ? 0 : errno;
+}
+
 Connection Connection::duplicate() const {
   return Connection(UniqueFd(::fcntl(socket_.get(), F_DUPFD_CLOEXEC, 3)));
 }

@@ -70,6 +70,8 @@ class Connection {
   std::string connect(const std::string& address);
   /// getpeername().
   [[nodiscard]] std::string peer() const;
+  /// The errno of sendto(); 0: it worked.
+  [[nodiscard]] int send_to(const std::string& address) const;
   /// Another descriptor of the same socket.
   [[nodiscard]] Connection duplicate() const;
 
