@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "dataplane/kernel_state.h"
 #include "support/packet_path.h"
 
 namespace topolb::test {
@@ -89,6 +90,29 @@ TEST_P(TcForward, LeavesOtherPacketsAlone) {
     }
   }
   EXPECT_EQ(path_.flows().count(), 0U);
+}
+
+// --nodeport-addresses: the agent marks the node's addresses that answer.
+TEST_P(TcForward, NodePortsAnswerOnMarkedAddressesOnly) {
+  publish(family().local);
+  const bool ipv4 = family().name == std::string("IPv4");
+  const std::string other = ipv4 ? "192.0.2.77" : "2001:db8::77";
+  const auto sent =
+      packet(family().client + ":40000", (ipv4 ? other : "[" + other + "]") + ":30080");
+  const auto expect_left_alone = [&](const char* why) {
+    const auto got = path_.run(Hook::Ingress, sent);
+    EXPECT_EQ(got.action, kPass) << why;
+    EXPECT_EQ(got.frame, sent) << why;
+  };
+  const auto mark = [&](std::uint32_t flags) {
+    return path_.maps().node_addresses.put(dataplane::to_wire(*IpAddress::parse(other)),
+                                           {.interface_index = 1, .flags = flags});
+  };
+  expect_left_alone("not the node's");
+  ASSERT_TRUE(mark(0));
+  expect_left_alone("the node's, but not one for NodePorts");
+  ASSERT_TRUE(mark(TOPOLB_NODE_ADDRESS_NODE_PORTS));
+  EXPECT_EQ(path_.run(Hook::Ingress, sent).view().destination, family().local);
 }
 
 TEST_P(TcForward, LocalBackendSeesTheClient) {
