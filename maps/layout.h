@@ -164,6 +164,15 @@ struct topolb_backend {
 TOPOLB_ASSERT(sizeof(struct topolb_backend) == 24);
 TOPOLB_ASSERT_OFFSET(topolb_backend, state, 19);
 
+/* gone_backends: hash, the value is 1: backends whose UDP sockets are to be ended; filled for one
+ * run of lb_gone. */
+struct topolb_gone_backend {
+	struct topolb_address address;
+	__be16 port_be;
+	__u8 pad[6]; /* 0 */
+};
+TOPOLB_ASSERT(sizeof(struct topolb_gone_backend) == 24);
+
 /* affinities: LRU hash, ClientIP session affinity. */
 struct topolb_affinity_key {
 	__u64 client_netns_cookie;	      /* socket hook; else 0 */

@@ -72,6 +72,9 @@
 /* IPv6 extension headers that are followed to the transport header. */
 #define TOPOLB_MAX_EXTENSION_HEADERS 6
 
+/* Backends that one run of lb_gone is about. */
+#define TOPOLB_MAX_GONE_BACKENDS 1024
+
 #define TOPOLB_NAME_TEXT_LENGTH 52     /* of a row; "default/web/http" needs one */
 #define TOPOLB_MAX_NAME_ROWS 4	       /* three DNS labels (63) and two slashes */
 #define TOPOLB_TOPOLOGY_KEY_LENGTH 320 /* prefix (253), "/", name (63), NUL, padding */

@@ -222,4 +222,31 @@ Seen UdpClient::ask(const std::string& frontend) {
   return seen;
 }
 
+ConnectedUdp::ConnectedUdp(std::string address, SocketFamily family)
+    : address_(std::move(address)),
+      ipv6_(needs_ipv6(socket_address(address_), family)),
+      socket_(open_socket(ipv6_, SOCK_DGRAM)) {
+  connect_to(address_);
+}
+
+void ConnectedUdp::connect_to(const std::string& address) {
+  auto target = to_sockaddr(socket_address(address), ipv6_);
+  if (::connect(socket_.get(), target.get(), target.length) != 0) {
+    throw std::runtime_error(fmt::format("connect to {}: {}", address, std::strerror(errno)));
+  }
+}
+
+int ConnectedUdp::send_error() const { return ::send(socket_.get(), "?", 1, 0) == 1 ? 0 : errno; }
+
+int ConnectedUdp::take_error() const {
+  int error = 0;
+  socklen_t length = sizeof(error);
+  ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &length);
+  return error;
+}
+
+std::string ConnectedUdp::ask() const {
+  return send_error() == 0 ? receive(socket_.get(), nullptr) : "";
+}
+
 }  // namespace topolb::test

@@ -92,4 +92,25 @@ class UdpClient {
   UniqueFd socket_;
 };
 
+/// A connected UDP socket, in the network namespace of the thread that makes it.
+class ConnectedUdp {
+ public:
+  /// Throws when it can't be connected.
+  explicit ConnectedUdp(std::string address, SocketFamily family = SocketFamily::Natural);
+  void connect_to(const std::string& address);
+  /// The errno of send(); 0: it was sent.
+  [[nodiscard]] int send_error() const;
+  /// The errno that waits for the next recv(), taken off the socket; 0: none.
+  [[nodiscard]] int take_error() const;
+  /// Who answers; "": nobody.
+  [[nodiscard]] std::string ask() const;
+  /// What it was made with.
+  [[nodiscard]] const std::string& address() const { return address_; }
+
+ private:
+  std::string address_;
+  bool ipv6_;
+  UniqueFd socket_;
+};
+
 }  // namespace topolb::test

@@ -134,7 +134,8 @@ void Controller::remove(const kube::ObjectId& id) {
   }
 }
 
-void Controller::beat(std::vector<SourceAge> ages, const PacketPath& packets) {
+void Controller::beat(std::vector<SourceAge> ages, const PacketPath& packets,
+                      std::uint64_t ended_sockets) {
   const bool was_wrong = !node_problems_.empty();
   if (was_wrong) check_node_ports();
   const bool mended = was_wrong && node_problems_.empty();
@@ -144,6 +145,7 @@ void Controller::beat(std::vector<SourceAge> ages, const PacketPath& packets) {
     status_.problems = logged_problems_;
   }
   packets.add_to(status_);
+  status_.ended_sockets = ended_sockets;
   status_.heartbeat_ns = now_ns();
   status_.source_ages = std::move(ages);
   board_.update(status_);

@@ -32,9 +32,11 @@ class Controller {
   void apply(ObjectChanges&& changes);
   /// Some Service has topology keys that only the labels of other nodes can decide.
   [[nodiscard]] bool needs_all_nodes() const { return !needing_nodes_.empty(); }
-  /// Once a second: the loop turns, how old the source's last word is, and what the per-packet path
-  /// says.
-  void beat(std::vector<SourceAge> ages, const PacketPath& packets);
+  /// UDP backends that have gone since the last call.
+  std::vector<SocketAddress> take_gone_udp() { return publisher_.take_gone_udp(); }
+  /// Once a second: the loop turns, how old the source's last word is, what the per-packet path
+  /// says, and how many UDP sockets were ended.
+  void beat(std::vector<SourceAge> ages, const PacketPath& packets, std::uint64_t ended_sockets);
   /// Makes replaced rows free; for an idle moment.
   void tidy_up();
 

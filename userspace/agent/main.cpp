@@ -15,6 +15,7 @@
 #include "agent/http_server.h"
 #include "agent/loop.h"
 #include "agent/options.h"
+#include "agent/socket_ender.h"
 #include "agent/source.h"
 #include "dataplane/pins.h"
 
@@ -68,6 +69,7 @@ std::optional<Failure> serve(const Options& options) {
                                       options.datapath.pin_path, *datapath);
   if (!opened_path) return Failure{1, opened_path.error()};
   PacketPath& packets = *opened_path;
+  SocketEnder ender(*datapath);
   const auto read_network = [&]() -> Result<void> {
     packets.network_changed();
     return {};
@@ -89,7 +91,8 @@ std::optional<Failure> serve(const Options& options) {
   if (auto first = read_objects(); !first) return Failure{1, first.error()};
   loop->every_second([&] {
     packets.beat();
-    controller.beat(source.ages(), packets);
+    ender.beat(controller.take_gone_udp());
+    controller.beat(source.ages(), packets, ender.ended());
   });
   for (const auto& watched :
        {loop->watch(source.fd(), read_objects), loop->watch(packets.address_fd(), read_network),

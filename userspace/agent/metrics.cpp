@@ -132,6 +132,9 @@ std::string render_metrics(const Status& status, const dataplane::KernelMaps& ma
   }
   families.push_back(std::move(ages));
   add_packet_metrics(status, families);
+  families.push_back(single("topolb_ended_udp_sockets_total",
+                            "UDP sockets ended because their backend is gone.", MetricType::Counter,
+                            static_cast<double>(status.ended_sockets)));
 
   auto connections = family("topolb_connections_total",
                             "Connections (datagrams of unconnected UDP sockets) by the topology "

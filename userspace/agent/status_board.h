@@ -28,6 +28,7 @@ struct Status {
   std::size_t packet_devices = 0;                     // that the per-packet path is on
   std::vector<dataplane::PacketEvent> packet_events;  // empty: it is not loaded
   dataplane::MapFill flows;
+  std::uint64_t ended_sockets = 0;     // UDP sockets of backends that are gone
   std::vector<SourceAge> source_ages;  // empty: a directory, which can't be away
 
   /// Of every map, the flow table too.

@@ -71,6 +71,18 @@ void BackendTable::release(std::uint32_t id) {
   if (--references_[id] > 0) return;
   store_flags(id, rows_[id].flags | TOPOLB_BACKEND_GONE);
   retired_.push_back(id);
+  if (rows_[id].protocol == static_cast<std::uint8_t>(Protocol::UDP)) {
+    gone_udp_.push_back(from_wire(rows_[id]));
+  }
+}
+
+std::vector<SocketAddress> BackendTable::take_gone_udp() {
+  auto gone = std::exchange(gone_udp_, {});
+  std::erase_if(gone, [&](const auto& backend) {
+    const auto id = find(usable_row(backend, Protocol::UDP, 0));
+    return id != 0 && references_[id] > 0;
+  });
+  return gone;
 }
 
 // Programs read this word while we store it.

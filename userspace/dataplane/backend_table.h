@@ -32,6 +32,9 @@ class BackendTable {
   bool restore(std::uint32_t id);
   /// After a grace period: clears the retired rows and makes their ids free.
   void reclaim();
+  /// UDP backends whose last reference was given back since the last call, and that have not come
+  /// back.
+  std::vector<SocketAddress> take_gone_udp();
   /// After the last restore(): one reference to each row in use that nothing refers to.
   std::vector<std::uint32_t> restore_unreferenced();
 
@@ -52,6 +55,7 @@ class BackendTable {
   RunAllocator ids_;
   std::vector<std::uint32_t> references_;  // by id
   std::vector<std::uint32_t> retired_;     // some of them may have come back since
+  std::vector<SocketAddress> gone_udp_;    // they, too
   // Open addressing over ids (0: empty): the keys are the rows themselves.
   std::vector<std::uint32_t> index_;
   std::size_t indexed_ = 0;

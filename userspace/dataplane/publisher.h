@@ -41,6 +41,9 @@ class Publisher {
   /// What could not be programmed, by Service (reason MapFull); sorted.
   [[nodiscard]] std::vector<core::Problem> problems() const;
 
+  /// UDP backends that no Service has any more, since the last call.
+  std::vector<SocketAddress> take_gone_udp() { return writer_.backends().take_gone_udp(); }
+
   /// Replaced rows wait for a grace period.
   [[nodiscard]] bool has_retired() const;
   /// Waits for a grace period (some 10 ms) and makes replaced rows free. For idle moments; it also

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/gone_sockets.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string_view>
+
+#include "dataplane/kernel_state.h"
+#include "dataplane/network_namespaces.h"
+#include "lb_gone.skel.h"
+
+namespace topolb::dataplane {
+
+struct GoneSocketsObject {
+  lb_gone* skeleton = lb_gone__open();
+  UniqueFd link;
+  GoneSocketsObject() = default;
+  GoneSocketsObject(const GoneSocketsObject&) = delete;
+  GoneSocketsObject& operator=(const GoneSocketsObject&) = delete;
+  ~GoneSocketsObject() { lb_gone__destroy(skeleton); }
+};
+
+namespace {
+
+Result<void> share_maps(bpf_object* object, const Datapath& datapath) {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object) {
+    const std::string name = bpf_map__name(map);
+    if (name == "gone_backends" || bpf_map__is_internal(map)) continue;
+    auto fd = datapath.map(name);
+    if (!fd) return fd.error();
+    if (auto reused = reuse_map(object, name, fd->get()); !reused) return reused;
+  }
+  return {};
+}
+
+// The program writes one byte for each socket that it ends.
+Result<std::uint64_t> run_iterator(int link) {
+  const UniqueFd iterator(bpf_iter_create(link));
+  if (!iterator) return errno_error(errno, "look through the UDP sockets");
+  std::uint64_t ended = 0;
+  std::array<char, 4096> bytes{};
+  for (;;) {
+    const ssize_t count = ::read(iterator.get(), bytes.data(), bytes.size());
+    if (count == 0) return ended;
+    if (count > 0) {
+      ended += static_cast<std::uint64_t>(count);
+    } else if (errno != EINTR && errno != EAGAIN) {  // EAGAIN: after a million sockets
+      return errno_error(errno, "look through the UDP sockets");
+    }
+  }
+}
+
+}  // namespace
+
+GoneSockets::GoneSockets() = default;
+GoneSockets::GoneSockets(GoneSockets&&) noexcept = default;
+GoneSockets& GoneSockets::operator=(GoneSockets&&) noexcept = default;
+GoneSockets::~GoneSockets() = default;
+
+Result<GoneSockets> GoneSockets::load(const Datapath& datapath) {
+  silence_libbpf();
+  GoneSockets sockets;
+  sockets.object_ = std::make_unique<GoneSocketsObject>();
+  lb_gone* skeleton = sockets.object_->skeleton;
+  if (skeleton == nullptr) return errno_error(errno, "open the BPF object");
+  if (auto shared = share_maps(skeleton->obj, datapath); !shared) return shared.error();
+  skeleton->rodata->peer_lines = bpf_map__max_entries(skeleton->maps.peers);
+  if (const int failed = lb_gone__load(skeleton); failed != 0) {
+    return errno_error(-failed, "load the iterator over UDP sockets");
+  }
+  const int program = bpf_program__fd(skeleton->progs.topolb_end_gone);
+  sockets.object_->link = UniqueFd(bpf_link_create(program, 0, BPF_TRACE_ITER, nullptr));
+  if (!sockets.object_->link) return errno_error(errno, "attach the iterator over UDP sockets");
+  return sockets;
+}
+
+EndedSockets GoneSockets::end(std::span<const SocketAddress> gone) {
+  EndedSockets ended;
+  while (!gone.empty()) {
+    const auto part = gone.first(std::min<std::size_t>(gone.size(), TOPOLB_MAX_GONE_BACKENDS));
+    gone = gone.subspan(part.size());
+    if (auto chosen = choose(part); !chosen) {
+      ended.failed = chosen.error();
+      return ended;
+    }
+    end_chosen(ended);
+  }
+  return ended;
+}
+
+Result<void> GoneSockets::choose(std::span<const SocketAddress> gone) {
+  const int map = bpf_map__fd(object_->skeleton->maps.gone_backends);
+  topolb_gone_backend key{};
+  while (bpf_map_get_next_key(map, nullptr, &key) == 0) (void)bpf_map_delete_elem(map, &key);
+  const std::uint32_t value = 1;
+  for (const auto& backend : gone) {
+    key = {.address = to_wire(backend.address), .port_be = htons(backend.port), .pad = {}};
+    if (bpf_map_update_elem(map, &key, &value, BPF_ANY) != 0) {
+      return errno_error(errno, "update map gone_backends");
+    }
+  }
+  return {};
+}
+
+void GoneSockets::end_chosen(EndedSockets& ended) {
+  const auto note = [&](Error failed) {
+    if (!ended.failed) ended.failed = std::move(failed);
+  };
+  const auto count_here = [&] {
+    auto here = end_here();
+    if (here) ended.sockets += *here;
+    if (!here) note(here.error());
+  };
+  const UniqueFd home(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (!home) return note(errno_error(errno, "open the own network namespace"));
+  const auto namespaces = find_network_namespaces();
+  ended.namespaces = static_cast<std::uint32_t>(namespaces.size());
+  bool moved = false;
+  for (const auto& other : namespaces) {
+    if (::setns(other.get(), CLONE_NEWNET) == 0) {
+      moved = true;
+      count_here();
+    } else {
+      note(errno_error(errno, "enter a network namespace (needs CAP_SYS_ADMIN)"));
+    }
+  }
+  if (moved && ::setns(home.get(), CLONE_NEWNET) != 0) {
+    note(errno_error(errno, "return to the own network namespace"));
+  }
+  if (!moved) count_here();  // here at least, which takes no right
+}
+
+// Until a run ends none: where sockets are ended, kernels before 6.16 may pass over others.
+Result<std::uint64_t> GoneSockets::end_here() const {
+  std::uint64_t sum = 0;
+  for (;;) {
+    const auto ended = run_iterator(object_->link.get());
+    if (!ended) return ended.error();
+    if (*ended == 0) return sum;
+    sum += *ended;
+  }
+}
+
+}  // namespace topolb::dataplane
