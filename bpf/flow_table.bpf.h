@@ -182,20 +182,23 @@ static __always_inline struct found_flow find_replys_flow(const struct topolb_fl
 	return found;
 }
 
-/* The id of the first flow with the tag of a hash of its replies; NO_FLOW: none. */
+static __noinline __u32 reply_slot_in(__u32 line_id, __u32 tag)
+{
+	const struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_replies, &line_id);
+
+	return line ? find_reply_slot(line, tag) : 0;
+}
+
+/* The id of the first flow with the tag of a hash of its replies; NO_FLOW: none. (No loop: the
+ * verifier of Linux 6.1 takes it for one without end.) */
 static __noinline __u32 find_reply_id(__u64 hash)
 {
 	struct topolb_flow_place place = reply_place(hash);
+	__u32 slot = reply_slot_in(place.lines[0], place.tag);
 
-	for (int choice = 0; choice < 2; choice++) {
-		__u32 line_id = place.lines[choice & 1];
-		struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_replies, &line_id);
-		__u32 slot = line ? find_reply_slot(line, place.tag) : 0;
-
-		if (slot)
-			return (slot & ((1U << flow_id_bits) - 1)) - 1;
-	}
-	return NO_FLOW;
+	if (!slot)
+		slot = reply_slot_in(place.lines[1], place.tag);
+	return slot ? (slot & ((1U << flow_id_bits) - 1)) - 1 : NO_FLOW;
 }
 
 static __noinline void clear_reply_slot(__u32 line_id, __u32 slot)
@@ -413,6 +416,30 @@ static __noinline __u32 count_replies(__u32 line_id, __u32 other_line_id, __u32 
 	return count;
 }
 
+/* Puts the slot into the line: whether it has room. */
+static __noinline int take_reply_slot(__u32 line_id, __u32 slot)
+{
+	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_replies, &line_id);
+
+	if (!line)
+		return 0;
+	for (int way = 0; way < TOPOLB_FLOW_REPLY_WAYS; way++) {
+		if (line->slots[way] == TOPOLB_FLOW_SLOT_FREE &&
+		    __sync_val_compare_and_swap(&line->slots[way], TOPOLB_FLOW_SLOT_FREE, slot) ==
+			    TOPOLB_FLOW_SLOT_FREE)
+			return 1;
+	}
+	return 0;
+}
+
+static __noinline void mark_reply_line_full(__u32 line_id)
+{
+	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_replies, &line_id);
+
+	if (line)
+		line->slots[TOPOLB_FLOW_REPLY_WAYS] = 1;
+}
+
 /* Makes the flow found by its replies, whose key has the hash. -1: another flow has the key, or
  * stands in the way of it. */
 __noinline int topolb_add_reply(__u64 hash, __u32 flow_id)
@@ -422,25 +449,14 @@ __noinline int topolb_add_reply(__u64 hash, __u32 flow_id)
 
 	if (count_replies(place.lines[0], place.lines[1], place.tag))
 		return -1;
-	for (int choice = 0; choice < 2; choice++) {
-		__u32 line_id = place.lines[choice & 1];
-		struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_replies, &line_id);
-
-		if (!line)
+	if (!take_reply_slot(place.lines[0], slot)) {
+		mark_reply_line_full(place.lines[0]);
+		if (!take_reply_slot(place.lines[1], slot))
 			return -1;
-		for (int way = 0; way < TOPOLB_FLOW_REPLY_WAYS; way++) {
-			if (line->slots[way] != TOPOLB_FLOW_SLOT_FREE ||
-			    __sync_val_compare_and_swap(&line->slots[way], TOPOLB_FLOW_SLOT_FREE,
-							slot) != TOPOLB_FLOW_SLOT_FREE)
-				continue;
-			if (count_replies(place.lines[0], place.lines[1], place.tag) == 1)
-				return 0;
-			drop_reply(hash, flow_id); /* another CPU did the same */
-			return -1;
-		}
-		if (choice == 0)
-			line->slots[TOPOLB_FLOW_REPLY_WAYS] = 1;
 	}
+	if (count_replies(place.lines[0], place.lines[1], place.tag) == 1)
+		return 0;
+	drop_reply(hash, flow_id); /* another CPU did the same */
 	return -1;
 }
 

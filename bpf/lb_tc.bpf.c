@@ -277,6 +277,15 @@ static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
 	return action == NO_FLOW_YET ? TC_ACT_SHOT : action;
 }
 
+/* The verifier of Linux 6.1 knows no bound of what was swapped. */
+static __always_inline __u16 host_port(__be16 port_be)
+{
+	__u32 port = bpf_ntohs(port_be);
+
+	barrier_var(port);
+	return port & 0xffff;
+}
+
 static __always_inline int handle_ingress(struct __sk_buff *ctx, int is_from_pod)
 {
 	struct topolb_frontend_row *target = NULL;
@@ -299,7 +308,7 @@ static __always_inline int handle_ingress(struct __sk_buff *ctx, int is_from_pod
 	/* A NodePort takes two or three look-ups: first see whether it has a flow. */
 	if (!is_node_port(packet.key.destination_port_be, config)) {
 		if (!topolb_may_have_port(&config->frontend_ports,
-					  bpf_ntohs(packet.key.destination_port_be)))
+					  host_port(packet.key.destination_port_be)))
 			return TC_ACT_UNSPEC;
 		target = find_frontend(&packet, config);
 		if (!target)
@@ -336,7 +345,7 @@ int topolb_egress(struct __sk_buff *ctx)
 		return topolb_translate_icmp_error(ctx, &packet, 1);
 	if (packet.fragment && fill_fragment_ports(&packet))
 		return TC_ACT_UNSPEC;
-	if (!topolb_may_have_port(&config->backend_ports, bpf_ntohs(packet.key.source_port_be)))
+	if (!topolb_may_have_port(&config->backend_ports, host_port(packet.key.source_port_be)))
 		return TC_ACT_UNSPEC;
 	action = serve_reply(ctx, &packet, 0, config);
 	return action == NO_FLOW_YET ? TC_ACT_UNSPEC : action;

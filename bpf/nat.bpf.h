@@ -302,6 +302,9 @@ static __always_inline int rewrite_plain(struct __sk_buff *ctx, const struct pac
 	if (packet->is_ipv4) {
 		write_plain_ipv4(headers.ip, packet, to, ttl, change);
 	} else {
+		/* Never so, but the verifier of Linux 6.1 forgets which headers were looked for. */
+		if (headers.ip + sizeof(struct ipv6hdr) > (void *)(long)ctx->data_end)
+			return -1;
 		write_plain_ipv6(headers.ip, to, ttl);
 		summed = add_to_sum(summed, change);
 		summed = sum_of_change(summed, bpf_htons(packet->ttl), bpf_htons(ttl));

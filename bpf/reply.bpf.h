@@ -254,8 +254,12 @@ __noinline int topolb_send_icmp_error(struct __sk_buff *ctx, const struct packet
 
 	if (embedded > EMBEDDED_MAX || !is_answerable(ctx, packet) || !may_reply())
 		return TC_ACT_SHOT;
-	embedded &= 127; /* for the verifier */
-	if (embedded < EMBEDDED_TRANSPORT_LENGTH || embedded > EMBEDDED_MAX ||
+	/* Again, and one by one: the verifier must see both ends of the range in one register. */
+	embedded &= 127;
+	if (embedded > EMBEDDED_MAX)
+		return TC_ACT_SHOT;
+	barrier_var(embedded);
+	if (embedded < EMBEDDED_TRANSPORT_LENGTH ||
 	    bpf_skb_load_bytes(ctx, packet->l3_offset, message.embedded, embedded))
 		return TC_ACT_SHOT;
 	is_left = make_room(ctx, packet, length);
