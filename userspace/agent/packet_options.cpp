@@ -84,8 +84,8 @@ void add_packet_flags(CLI::App& app, PacketOptions& options, PacketTexts& texts)
     app.add_option(flag, value, what)->delimiter(',')->type_name(type)->group(kGroup);
   };
   list("--devices", texts.devices, "PATTERN[,PATTERN]",
-       "devices to the outside, as eth0 or bond* (default: those of default routes and of the "
-       "node's addresses; none: leave packets alone)");
+       "devices to the outside and to other nodes, as eth0 or bond* (default: those of default "
+       "routes, of routes by a router and of the node's addresses; none: leave packets alone)");
   list("--pod-devices", texts.pod_devices, "PATTERN[,PATTERN]",
        "devices to pods whose sockets are not in the cgroup (gVisor, Kata, virtual machines), as "
        "veth* (default: none)");

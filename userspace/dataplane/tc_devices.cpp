@@ -63,21 +63,34 @@ std::uint32_t number_in(const rtattr* attribute) {
   return *static_cast<const std::uint32_t*>(RTA_DATA(attribute));
 }
 
-/// The devices of one default route, which may have several next hops.
-void add_default_route(const nlmsghdr& message, std::set<std::uint32_t>& devices) {
+/// Whether a route, or one of its next hops, goes by way of a router.
+bool has_gateway(const rtattr* at, int length) {
+  for (; RTA_OK(at, length); at = RTA_NEXT(at, length)) {
+    if (at->rta_type == RTA_GATEWAY || at->rta_type == RTA_VIA) return true;
+  }
+  return false;
+}
+
+/// The devices by which one route leads away from this node: a default route, or one by way of a
+/// router, as those to other nodes' pods are. Pods of this node are on their devices themselves.
+void add_route(const nlmsghdr& message, std::set<std::uint32_t>& devices) {
   const auto* route = static_cast<const rtmsg*>(NLMSG_DATA(&message));
-  if (message.nlmsg_type != RTM_NEWROUTE || route->rtm_dst_len != 0 ||
-      route->rtm_type != RTN_UNICAST || (route->rtm_flags & RTM_F_CLONED) != 0) {
+  if (message.nlmsg_type != RTM_NEWROUTE || route->rtm_type != RTN_UNICAST ||
+      (route->rtm_flags & RTM_F_CLONED) != 0) {
     return;
   }
   auto length = static_cast<int>(RTM_PAYLOAD(&message));
+  const bool leads_away = route->rtm_dst_len == 0 || has_gateway(RTM_RTA(route), length);
   for (const auto* at = RTM_RTA(route); RTA_OK(at, length); at = RTA_NEXT(at, length)) {
-    if (at->rta_type == RTA_OIF) devices.insert(number_in(at));
+    if (at->rta_type == RTA_OIF && leads_away) devices.insert(number_in(at));
     if (at->rta_type != RTA_MULTIPATH) continue;
     const auto* hop = static_cast<const rtnexthop*>(RTA_DATA(at));
     auto left = static_cast<int>(RTA_PAYLOAD(at));
     while (left >= static_cast<int>(sizeof(*hop)) && RTNH_OK(hop, left)) {
-      devices.insert(static_cast<std::uint32_t>(hop->rtnh_ifindex));
+      const int attributes = static_cast<int>(hop->rtnh_len) - static_cast<int>(sizeof(*hop));
+      if (leads_away || has_gateway(RTNH_DATA(hop), attributes)) {
+        devices.insert(static_cast<std::uint32_t>(hop->rtnh_ifindex));
+      }
       left -= static_cast<int>(RTNH_ALIGN(hop->rtnh_len));
       hop = RTNH_NEXT(hop);
     }
@@ -101,10 +114,18 @@ bool matches_any(const std::string& name, const std::vector<std::string>& patter
   });
 }
 
-// A router's tables change all the time; only its default routes choose devices.
-bool is_about_devices(const nlmsghdr& message) {
-  if (message.nlmsg_type != RTM_NEWROUTE && message.nlmsg_type != RTM_DELROUTE) return true;
-  return static_cast<const rtmsg*>(NLMSG_DATA(&message))->rtm_dst_len == 0;
+// A router's tables change all the time; which devices they name does not.
+bool is_about_devices(const nlmsghdr& message, std::set<std::uint32_t>& known) {
+  if (message.nlmsg_type != RTM_NEWROUTE && message.nlmsg_type != RTM_DELROUTE) {
+    // The device may be another one of the same index, whose routes come later.
+    known.erase(
+        static_cast<std::uint32_t>(static_cast<const ifinfomsg*>(NLMSG_DATA(&message))->ifi_index));
+    return true;
+  }
+  const auto before = known.size();
+  add_route(message, known);
+  return known.size() != before ||
+         static_cast<const rtmsg*>(NLMSG_DATA(&message))->rtm_dst_len == 0;
 }
 
 }  // namespace
@@ -116,7 +137,7 @@ Result<TcDevices> find_tc_devices(const TcDeviceRules& rules) {
     return read.error();
   }
   if (rules.external.empty()) {
-    auto read = dump(RTM_GETROUTE, [&](const nlmsghdr& m) { add_default_route(m, external); });
+    auto read = dump(RTM_GETROUTE, [&](const nlmsghdr& m) { add_route(m, external); });
     if (!read) return read.error();
     const auto addresses = read_node_addresses();
     if (!addresses) return addresses.error();
@@ -157,7 +178,7 @@ bool TcDeviceMonitor::drain() {
     auto length = static_cast<std::uint32_t>(received);
     for (const auto* at = reinterpret_cast<const nlmsghdr*>(buffer.data()); NLMSG_OK(at, length);
          at = NLMSG_NEXT(at, length)) {
-      relevant = relevant || is_about_devices(*at);
+      relevant = is_about_devices(*at, known_) || relevant;
     }
   }
 }

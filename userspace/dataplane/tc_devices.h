@@ -2,6 +2,8 @@
 // Which devices of this network namespace the per-packet path is to be on, and when that changes.
 #pragma once
 
+#include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,8 +15,8 @@
 namespace topolb::dataplane {
 
 struct TcDeviceRules {
-  /// Patterns of fnmatch(3). None: every device of a default route, and those that have one of
-  /// `addresses`.
+  /// Patterns of fnmatch(3). None: every device of a default route or of one by way of a router
+  /// (replies of other nodes' pods come back there), and those that have one of `addresses`.
   std::vector<std::string> external;
   std::vector<IpAddress> addresses;
   std::vector<std::string> pods;  // patterns
@@ -31,7 +33,7 @@ struct TcDevices {
 /// left out (it may come). Loopback and devices without Ethernet headers are never chosen.
 Result<TcDevices> find_tc_devices(const TcDeviceRules& rules);
 
-/// Tells when devices or default routes change.
+/// Tells when devices change, default routes do, or a device gets its first route by a router.
 class TcDeviceMonitor {
  public:
   static Result<TcDeviceMonitor> open();
@@ -42,6 +44,7 @@ class TcDeviceMonitor {
 
  private:
   UniqueFd fd_;
+  std::set<std::uint32_t> known_;  // devices of routes that it has told of
 };
 
 }  // namespace topolb::dataplane

@@ -291,7 +291,17 @@ TEST(TcDevices, DefaultRoutesNamesAndGlobs) {
   EXPECT_EQ(::poll(&changed, 1, 0), 0);
   run("ip route add 198.18.0.0/24 dev eth0");
   EXPECT_EQ(::poll(&changed, 1, 1000), 1);
-  EXPECT_FALSE(monitor->drain()) << "no default route";
+  EXPECT_FALSE(monitor->drain()) << "no router";
+  run("ip route add 198.19.0.0/24 nexthop via 10.1.1.2 dev pod1 nexthop via 192.0.2.1 dev eth0");
+  EXPECT_EQ(::poll(&changed, 1, 1000), 1);
+  EXPECT_TRUE(monitor->drain()) << "by routers";
+  found = dataplane::find_tc_devices({.external = {}, .addresses = {}, .pods = {"pod*"}});
+  ASSERT_TRUE(found);
+  EXPECT_EQ(names(found->external), (std::vector<std::string>{"eth0", "pod1"}));
+  run("ip route add 198.19.1.0/24 via 10.1.1.2");
+  EXPECT_EQ(::poll(&changed, 1, 1000), 1);
+  EXPECT_FALSE(monitor->drain()) << "known devices";
+  run("ip route del 198.19.0.0/24; ip route del 198.19.1.0/24");
   found = dataplane::find_tc_devices(
       {.external = {"pod1", "gone0"}, .addresses = {}, .pods = {"pod*"}});
   ASSERT_TRUE(found);
@@ -299,6 +309,7 @@ TEST(TcDevices, DefaultRoutesNamesAndGlobs) {
   EXPECT_EQ(names(found->pods), std::vector<std::string>{"pod9"});
   run("ip route del default");
   run("ip -6 route del default");
+  run("ip route del 10.1.2.0/24; ip -6 route del fd00:1:2::/64");
   found = dataplane::find_tc_devices(
       {.external = {}, .addresses = {*IpAddress::parse("10.1.1.1")}, .pods = {}});
   ASSERT_TRUE(found);
