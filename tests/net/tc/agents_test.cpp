@@ -3,8 +3,11 @@
 // anywhere. Sources: issue of the per-packet path; design.md 3; kube-proxy's behaviour.
 #include <gtest/gtest.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "dataplane/tc_attach.h"
@@ -180,6 +183,38 @@ TEST_F(TcAgents, DevicesComeAndGo) {
   EXPECT_EQ(detached.exit_code, 0) << detached.err;
   EXPECT_TRUE(become("<eth0>eth0<pod1>pod1<other8>other8")) << devices() << ": repaired";
   EXPECT_TRUE(cluster_.comes_to("client", kIPv4.node1, kIPv4.pod1));
+}
+
+/// The answer to a datagram of so many bytes, which no link takes in one piece.
+std::string answer_to_large_datagram(const std::string& frontend, std::size_t bytes) {
+  const auto to = socket_address(frontend);
+  const UdpClient client(Family::IPv6, SocketFamily::MappedIpv6);
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(to.port);
+  std::copy(to.address.bytes().begin(), to.address.bytes().end(), address.sin6_addr.s6_addr);
+  const std::string datagram(bytes, 'x');
+  std::string answer(100, '\0');
+  if (::connect(client.fd(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0)
+    return "";
+  if (::send(client.fd(), datagram.data(), bytes, 0) != static_cast<ssize_t>(bytes)) return "";
+  const auto got = ::recv(client.fd(), answer.data(), answer.size(), 0);
+  answer.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return answer;
+}
+
+TEST_F(TcAgents, FragmentedDatagramsToBackendsHereAndElsewhere) {
+  cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
+  start();
+  for (const auto& at : {kIPv4, kIPv6}) {
+    cluster_.serve("pod2", at.pod2, Protocol::UDP);
+    for (const auto& frontend : {at.node1, at.node2}) {
+      std::string answer;
+      cluster_.topology().inside("client",
+                                 [&] { answer = answer_to_large_datagram(frontend, 5000); });
+      EXPECT_EQ(answer, at.pod2) << frontend;
+    }
+  }
 }
 
 // As with an overlay network or a network card of the cluster's own: replies come back there.
