@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent as its DaemonSet runs it: with a pod's credentials, the capabilities listed there, and
 // nothing to write to but the bpffs.
+#include <fcntl.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -9,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <thread>
 
 #include "agent_cluster_fixture.h"
 #include "kube/server_url.h"
@@ -119,6 +122,30 @@ TEST_P(AgentPod, IsCleanedUpWithTheRightsOfThatDaemonSet) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_FALSE(fs::exists(sandbox_.pin_path()));
   EXPECT_NE(test::dial_tcp(kWeb).backend, kOne) << "the programs are still attached";
+}
+
+/// A pod's network namespace has its name in /run/netns; its processes are out of sight.
+TEST_P(AgentPod, EndsSocketsInPodsWithTheRightsOfItsDaemonSet) {
+  const auto put_dns = [&](const std::string& backend) {
+    put(test::slice_text("dns", {{backend}}, "53", "UDP"));
+  };
+  put(test::service_text({.name = "dns",
+                          .cluster_ip = "10.96.1.53",
+                          .ports = "{name: main, port: 53, protocol: UDP}"}));
+  put_dns("10.1.0.1");
+  test::run("ip netns add pod");
+  start_agent();
+  std::unique_ptr<test::ConnectedUdp> client;
+  std::thread([&] {
+    const UniqueFd pod(::open("/run/netns/pod", O_RDONLY | O_CLOEXEC));
+    if (::setns(pod.get(), CLONE_NEWNET) != 0) return;
+    test::run("ip link set lo up && ip address add 10.1.0.1/32 dev lo");
+    client = std::make_unique<test::ConnectedUdp>("10.96.1.53:53");
+  }).join();
+  ASSERT_NE(client, nullptr);
+  put_dns("10.1.0.2");
+  EXPECT_TRUE(test::wait_until([&] { return client->take_error() == ECONNABORTED; }));
+  test::run("ip netns delete pod");
 }
 
 /// SYS_ADMIN may be left out; then sockets lose their state when the agent is replaced.
