@@ -217,6 +217,26 @@ TEST_F(TcAgents, FragmentedDatagramsToBackendsHereAndElsewhere) {
   }
 }
 
+TEST_F(TcAgents, FlowsStayWithATerminatingBackendUntilItIsGone) {
+  cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
+  start();
+  for (const auto& pod : {kIPv4.pod1, kIPv4.pod2}) {
+    cluster_.serve(pod == kIPv4.pod1 ? "pod1" : "pod2", pod, Protocol::UDP);
+  }
+  std::unique_ptr<UdpClient> client;
+  cluster_.topology().inside("client", [&] { client = std::make_unique<UdpClient>(Family::IPv4); });
+  EXPECT_EQ(client->ask(kIPv4.node1).backend, kIPv4.pod2);
+  cluster_.write(
+      "web.yaml",
+      dual_stack_text(
+          kWeb, {{.pod = 1},
+                 {.pod = 2, .conditions = "ready: false, serving: true, terminating: true"}}));
+  EXPECT_TRUE(cluster_.comes_to("client", kIPv4.node1, kIPv4.pod1, Protocol::UDP));
+  EXPECT_EQ(client->ask(kIPv4.node1).backend, kIPv4.pod2) << "an open flow";
+  cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 1}}));
+  EXPECT_TRUE(wait_until([&] { return client->ask(kIPv4.node1).backend == kIPv4.pod1; }));
+}
+
 // As with an overlay network or a network card of the cluster's own: replies come back there.
 TEST_F(TcAgents, OtherNodesPodsAreReachedByAnotherDevice) {
   cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
