@@ -6,6 +6,7 @@ from typing import Any, Callable
 
 from plot import Plot, Point, Series, draw
 from rows import Row, find, find_all, groups
+from tables import above_nothing
 
 CONNECT = {"suite": "connect", "workload": "tcp-connect", "stat": "p50", "threads": None}
 CONFIGS = ("iptables", "nftables", "topolb")
@@ -38,13 +39,15 @@ def connect_plot(rows: list[Row], name: str, title: str, x_label: str, key: str,
 
 
 def above_no_op_plot(rows: list[Row]) -> Plot:
-    lines = []
-    found = [row for row in find_all(rows, suite="packets", workload="tc-established")
-             if row["flows"] is not None]
-    for (config, case), members in groups(found, "config", "case"):
-        lines.append(series(f"{config} {case or ''}".strip(), members, lambda row: row["flows"]))
+    members = find_all(rows, suite="packets", workload="tc-established")
+    # A logarithm has no place for a difference that noise has made negative.
+    topolb = [Row(row.name, row.unit, [max(sample, 1) for sample in above_nothing(members, row)])
+              for row in find_all(members, config="topolb")]
+    lines = [series(case, found, lambda row: row["flows"])
+             for (case,), found in groups(topolb, "case")]
     return Plot("packets-flows", "A packet of an established flow at TC", "flows",
-                "ns, median of rounds (bar: least to most)", lines)
+                "ns above a program that does nothing, median of rounds (bar: least to most)",
+                [one for one in lines if len(one.points) > 1])
 
 
 def control_plot(rows: list[Row], name: str, title: str, y_label: str, scale: float,

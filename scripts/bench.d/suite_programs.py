@@ -9,7 +9,7 @@ from place import Failed
 from rows import Row
 
 # Suite, and the program that prints its rows.
-PROGRAMS = {"hooks": "hook_bench", "control": "control_bench"}
+PROGRAMS = {"hooks": "hook_bench", "packets": "tc_bench", "control": "control_bench"}
 
 
 def run(directory: Path, suite: str, quick: bool, rounds: int | None) -> tuple[dict, list[Row]]:

@@ -114,9 +114,12 @@ def table_beside_direct(suite: str, title: str, members: list[Row], rows: list[R
 
 
 def nothing_of(members: list[Row], row: Row) -> Row:
-    """The program that does nothing: in the same case where there is one."""
+    """The program that does nothing: with the same packets or calls where there is one."""
     nothing = [other for other in members if other["config"] == "noop"]
-    return next((other for other in nothing if other["case"] == row["case"]), nothing[0])
+    same = [other for other in nothing if other["case"] == row["case"]]
+    exactly = [other for other in same if all(other[key] == row[key]
+                                              for key in ("flows", "heat", "services"))]
+    return (exactly or same or nothing)[0]
 
 
 def above_nothing(members: list[Row], row: Row) -> list[float]:

@@ -72,6 +72,7 @@ std::string Report::fields_of(const Row& row) const {
   add_number("services", row.services);
   add_number("backends", row.backends);
   add_number("tiers", row.tiers);
+  add_number("flows", row.flows);
   add_text("heat", row.heat);
   add_text("case", row.case_name);
   return text + fmt::format(R"(, "unit": "{}")", row.unit);
@@ -90,11 +91,12 @@ void Report::print(bool json, const std::string& run) const {
   for (const auto& samples : rows_) {
     const auto [least, most] = std::minmax_element(samples.values.begin(), samples.values.end());
     const auto& row = samples.row;
-    fmt::print("{:>9.1f}{:>9.1f}{:>9.1f} {} {} {} {}{}{}{} {} {}\n", median(samples.values), *least,
-               *most, row.unit, row.workload, row.stat, row.config,
+    fmt::print("{:>9.1f}{:>9.1f}{:>9.1f} {} {} {} {}{}{}{}{} {} {}\n", median(samples.values),
+               *least, *most, row.unit, row.workload, row.stat, row.config,
                row.services ? fmt::format(" {} Services", *row.services) : "",
                row.backends ? fmt::format(" x {}", *row.backends) : "",
-               row.tiers ? fmt::format(" {} tiers", *row.tiers) : "", row.heat, row.case_name);
+               row.tiers ? fmt::format(" {} tiers", *row.tiers) : "",
+               row.flows ? fmt::format(" {} flows", *row.flows) : "", row.heat, row.case_name);
   }
 }
 

@@ -29,6 +29,7 @@ class Report {
     std::optional<int> services = {};
     std::optional<int> backends = {};
     std::optional<int> tiers = {};
+    std::optional<int> flows = {};
     std::string heat = {};       // "": does not apply
     std::string case_name = {};  // "": there is one only
     bool operator==(const Row&) const = default;

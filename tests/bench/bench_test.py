@@ -74,6 +74,12 @@ def expected_rows():
     for config in "noop", "topolb":
         yield {"suite": "hooks", "workload": "bpf-connect4", "config": config}
         yield {"suite": "hooks", "workload": "bpf-sendmsg4", "config": config}
+        for case in "ingress", "egress":
+            yield {"suite": "packets", "workload": "tc-no-service", "config": config, "case": case}
+        for flows in 1, 10_000:
+            yield {"suite": "packets", "workload": "tc-established", "config": config, "flows": flows}
+        for heat in "hot", "random":
+            yield {"suite": "packets", "workload": "tc-new-flow", "config": config, "heat": heat}
     for workload in ("cold-start", "endpoint-change", "own-node-label", "zone-drained",
                      "rolling-restart"):
         for stat in "cpu", "wall":

@@ -91,6 +91,15 @@ class TablesTest(unittest.TestCase):
         self.assertEqual(table.lines, [["noop", "100.0 (50.00–150.0)", ""],
                                        ["topolb", "140.0 (90.00–190.0)", "40.00"]])
 
+    def test_above_a_program_that_does_nothing_with_the_same_packets(self):
+        rows = [*above_nothing("packets", "tc-established", [50.0], [90.0], case="local", flows=1),
+                *above_nothing("packets", "tc-established", [70.0], [200.0], case="local",
+                               flows=10_000)]
+        for row_, flows in zip(rows[::2], (1, 10_000)):
+            row_.name |= {"case": "local", "flows": flows}
+        table, = tables_of(rows)
+        self.assertEqual([line[-1] for line in table.lines], ["", "", "40.00", "130.0"])
+
     def test_figures(self):
         name = {"suite": "control", "workload": "cold-start", "config": "topolb", "services": 10}
         rows = [Row({**name, "stat": "cpu"}, "ms", [3.0, 1.0, 2.0]),
