@@ -29,6 +29,7 @@ namespace {
 
 constexpr std::uint32_t kEndpointChanges = 1000;
 constexpr std::uint32_t kRelabels = 10;
+constexpr std::uint32_t kSteadySeconds = 10;
 
 /// A state, where it comes from, and what happens to it then.
 struct Case {
@@ -51,17 +52,25 @@ std::vector<Case> cases(bool quick) {
   large_keyed.keyed = true;
   ClusterSize one_large = small;
   one_large.endpoints_of_first = quick ? 500 : 5000;
-  return {{"streamed", "stream", small, {"endpoint-change"}},
-          {"streamed-json", "json-stream", small, {"endpoint-change"}},
-          {"paged", "pages", small, {}},
-          {"json-files", "json", small, {}},
-          {"yaml-files", "yaml", small, {}},
-          {"keyed", "stream", small_keyed, {"endpoint-change", "own-node-label"}},
-          {"large-service", "stream", one_large, {"rolling-restart"}},
-          {"streamed", "stream", large, {"endpoint-change"}},
-          {"streamed-json", "json-stream", large, {"endpoint-change"}},
-          {"paged", "pages", large, {}},
-          {"keyed", "stream", large_keyed, {"endpoint-change", "own-node-label", "zone-drained"}}};
+  std::vector<Case> all{
+      {"streamed", "stream", small, {"endpoint-change"}},
+      {"streamed-json", "json-stream", small, {"endpoint-change"}},
+      {"paged", "pages", small, {}},
+      {"json-files", "json", small, {}},
+      {"yaml-files", "yaml", small, {}},
+      {"keyed", "stream", small_keyed, {"endpoint-change", "own-node-label"}},
+      {"large-service", "stream", one_large, {"rolling-restart"}},
+      {"streamed", "stream", large, {"endpoint-change"}},
+      {"streamed-json", "json-stream", large, {"endpoint-change"}},
+      {"paged", "pages", large, {}},
+      {"keyed", "stream", large_keyed, {"endpoint-change", "own-node-label", "zone-drained"}}};
+  if (quick) return all;  // it takes its time
+  ClusterSize busy{.services = 10'000, .endpoints_per_service = 25, .nodes = 5000, .zones = 5};
+  all.push_back({"busy", "stream", busy, {"steady-changes"}});
+  all.push_back({"busy-json", "json-stream", busy, {"steady-changes"}});
+  busy.keyed = true;
+  all.push_back({"busy-keyed", "stream", busy, {"steady-changes"}});
+  return all;
 }
 
 // ---- in the measured process ----
@@ -133,7 +142,7 @@ void measure_single(MeasuredAgent& agent, Scenario& scenario, const std::string&
   print(workload, "p99", latencies_us[latencies_us.size() * 99 / 100], "us");
 }
 
-/// As fast as the agent takes it.
+/// As fast as it comes and the agent takes it.
 void measure_burst(MeasuredAgent& agent, Scenario& scenario, const std::string& workload,
                    const std::string& command) {
   const std::uint64_t bytes_before = agent.bytes_received();
@@ -170,6 +179,8 @@ int run_case(const std::string& socket_path, const std::string& manifests,
       measure_single(agent, scenario, workload, "change", kEndpointChanges);
     } else if (workload == "own-node-label") {
       measure_single(agent, scenario, workload, "relabel", kRelabels);
+    } else if (workload == "steady-changes") {
+      measure_burst(agent, scenario, workload, fmt::format("steady {}", kSteadySeconds));
     } else {
       measure_burst(agent, scenario, workload, workload == "zone-drained" ? "drain" : "restart");
     }

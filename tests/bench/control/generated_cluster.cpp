@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace topolb::bench {
 namespace {
@@ -42,7 +43,8 @@ std::uint64_t ClusterSize::endpoints() const {
 }
 
 GeneratedCluster::GeneratedCluster(const ClusterSize& size)
-    : size_(size), pods_(size.endpoints()), zones_(size.nodes) {
+    : size_(size), pods_(size.endpoints()), zones_(size.nodes), service_versions_(size.services) {
+  std::iota(service_versions_.begin(), service_versions_.end(), 1000);
   for (Pod& pod : pods_) {
     pod.address = ++next_address_;
     // Pods of one Service land on nodes far from each other.
@@ -80,7 +82,7 @@ std::string GeneratedCluster::service(std::uint32_t number) const {
       R"("clusterIPs":["172.{6}.{7}.{8}"],"type":"ClusterIP","sessionAffinity":"None",)"
       R"("ipFamilies":["IPv4"],"ipFamilyPolicy":"SingleStack","internalTrafficPolicy":"Cluster"}},)"
       R"("status":{{"loadBalancer":{{}}}}}})",
-      service_name(number), namespace_of(number), uid(number), 1000 + number,
+      service_name(number), namespace_of(number), uid(number), service_versions_[number],
       size_.keyed ? keys : "",
       managed_fields("kubectl-client-side-apply",
                      R"({"f:metadata":{"f:annotations":{".":{},"f:example.com/owner":{}},)"
@@ -170,6 +172,8 @@ void GeneratedCluster::replace(std::uint32_t service, std::uint32_t endpoint) {
   one = {++next_address_, (one.node + 1) % size_.nodes, EndpointState::Ready};
   ++version_;
 }
+
+void GeneratedCluster::touch(std::uint32_t service) { service_versions_[service] = ++version_; }
 
 void GeneratedCluster::set_zone_of_node(std::uint32_t node, std::uint32_t zone) {
   zones_[node] = zone;

@@ -42,6 +42,8 @@ class GeneratedCluster {
   /// A new pod in the place of the one before, on the next node.
   void replace(std::uint32_t service, std::uint32_t endpoint);
   void set_zone_of_node(std::uint32_t node, std::uint32_t zone);
+  /// As written anew, with what it had.
+  void touch(std::uint32_t service);
   [[nodiscard]] std::uint32_t node_of(std::uint32_t service, std::uint32_t endpoint) const;
   [[nodiscard]] std::uint32_t endpoints_of(std::uint32_t service) const;
   [[nodiscard]] std::uint32_t zone_of_node(std::uint32_t node) const { return zones_[node]; }
@@ -59,6 +61,7 @@ class GeneratedCluster {
   ClusterSize size_;
   std::vector<Pod> pods_;
   std::vector<std::uint32_t> zones_;
+  std::vector<std::uint64_t> service_versions_;
   std::uint32_t next_address_ = 0;
   std::uint64_t version_ = 1'000'000;
 };

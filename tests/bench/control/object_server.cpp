@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <stdexcept>
 
@@ -229,6 +230,9 @@ std::string ObjectServer::run(const std::string& command) {
   if (command == "watches") return std::to_string(count_watches());
   if (command.starts_with("relabel")) return relabel_own_node();
   if (command == "drain") return drain_zone();
+  if (command.starts_with("steady ")) {
+    return change_steadily(static_cast<std::uint32_t>(std::stoul(command.substr(7))));
+  }
   return restart_first_service();
 }
 
@@ -284,6 +288,42 @@ std::string ObjectServer::restart_first_service() {
     send_event(kSlices, "MODIFIED", cluster_.slice(0, slice));
     cluster_.replace(0, i);
     send_event(kSlices, "MODIFIED", cluster_.slice(0, slice));
+  }
+  const auto counts = fmt::format("{} {}", sent_events_, sent_bytes_);
+  send_marker(kSlices);
+  send_marker(kNodes);
+  return counts;
+}
+
+// What a busy cluster of many nodes does, 200 times a second: pods end and begin, now and then a
+// Service changes, and the metadata of Nodes (whoever writes their status changes that, too).
+std::string ObjectServer::change_steadily(std::uint32_t seconds) {
+  using namespace std::chrono_literals;
+  constexpr std::uint32_t kPerSecond = 200;
+  auto next = std::chrono::steady_clock::now();
+  for (std::uint32_t number = 0; number < seconds * kPerSecond; ++number) {
+    const std::uint32_t service = number * 997 % cluster_.size().services;
+    const std::uint32_t endpoint = number / 4 % cluster_.endpoints_of(service);
+    const std::uint32_t node = number % (cluster_.size().nodes - 1) + 1;
+    if (number % 20 == 19) {
+      cluster_.touch(service);
+      send_event(kServices, "MODIFIED", cluster_.service(service));
+    } else if (number % 20 >= 15) {
+      if (!watches_[kNodes].own_node_only) {
+        cluster_.set_zone_of_node(node, cluster_.zone_of_node(node));
+        send_event(kNodes, "MODIFIED", cluster_.node(node));
+      }
+    } else {
+      if (number % 2 == 0) {
+        cluster_.set_state(service, endpoint, GeneratedCluster::EndpointState::Terminating);
+      } else {
+        cluster_.replace(service, endpoint);
+      }
+      send_event(kSlices, "MODIFIED",
+                 cluster_.slice(service, endpoint / GeneratedCluster::kSliceLength));
+    }
+    next += 1000ms / kPerSecond;
+    std::this_thread::sleep_until(next);
   }
   const auto counts = fmt::format("{} {}", sent_events_, sent_bytes_);
   send_marker(kSlices);

@@ -52,6 +52,7 @@ class ObjectServer {
   std::string relabel_own_node();
   std::string drain_zone();
   std::string restart_first_service();
+  std::string change_steadily(std::uint32_t seconds);
   void send_event(const std::string& kind, std::string_view type, const std::string& object);
   [[nodiscard]] std::size_t count_watches();
   void send_marker(const std::string& kind);
