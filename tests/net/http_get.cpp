@@ -50,6 +50,7 @@ HttpAnswer http_get(const std::string& server, const std::string& path, const st
   const auto head_end = text.find("\r\n\r\n");
   if (space == std::string::npos || head_end == std::string::npos) return answer;
   std::from_chars(text.data() + space + 1, text.data() + text.size(), answer.status);
+  answer.head = text.substr(0, head_end + 2);
   answer.body = text.substr(head_end + 4);
   return answer;
 }

@@ -8,7 +8,8 @@
 namespace topolb::test {
 
 struct HttpAnswer {
-  int status = 0;  // 0: nobody listens, or what came back was no HTTP
+  int status = 0;    // 0: nobody listens, or what came back was no HTTP
+  std::string head;  // status line and headers
   std::string body;
 };
 

@@ -36,6 +36,7 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
+  [[nodiscard]] pid_t pid() const { return pid_; }
   void signal(int number) const;
   /// The exit code, or the signal that ended it, negated. None: it runs on after the deadline.
   std::optional<int> wait();

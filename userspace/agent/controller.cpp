@@ -43,7 +43,11 @@ std::uint64_t now_ns() {
 }
 
 Controller::Controller(core::PlanOptions options, dataplane::Datapath& datapath, StatusBoard& board)
-    : state_(std::move(options)), datapath_(datapath), board_(board), publisher_(datapath.maps()) {
+    : state_(std::move(options)),
+      datapath_(datapath),
+      board_(board),
+      publisher_(datapath.maps()),
+      service_health_(board) {
   status_.started_ns = now_ns();
   status_.heartbeat_ns = status_.started_ns;
   board_.update(status_);
@@ -56,6 +60,8 @@ Result<void> Controller::start(PacketPath& packets) {
   publisher_.take_over(plan);
   if (auto attached = datapath_.attach(); !attached) return attached;
   packets.start();
+  service_health_.listen_on(packets.node_port_listeners());
+  service_health_.follow(state_);
   if (!state_.has_node(state_.options().node_name)) {
     spdlog::warn("node {}: there is no Node object of this name, so it has no labels",
                  state_.options().node_name);
@@ -74,6 +80,7 @@ void Controller::apply(ObjectChanges&& changes) {
   take_in(std::move(changes));
   const auto operations = state_.replan();
   publisher_.execute(operations);
+  service_health_.follow(state_);
   const auto seconds = watch.seconds();
   log_operations(operations, seconds);
   log_problems();
@@ -139,7 +146,9 @@ void Controller::beat(std::vector<SourceAge> ages, const PacketPath& packets,
   const bool was_wrong = !node_problems_.empty();
   if (was_wrong) check_node_ports();
   const bool mended = was_wrong && node_problems_.empty();
-  if (mended || packet_problems_ != packets.problems()) {
+  service_health_.listen_on(packets.node_port_listeners());
+  if (mended || packet_problems_ != packets.problems() ||
+      health_problems_ != service_health_.problems()) {
     packet_problems_ = packets.problems();
     log_problems();
     status_.problems = logged_problems_;
@@ -177,13 +186,14 @@ void Controller::check_node_ports() {
 
 void Controller::log_problems() {
   check_node_ports();
+  health_problems_ = service_health_.problems();
   auto problems = source_problems_;
   problems.insert(problems.end(), node_problems_.begin(), node_problems_.end());
   problems.insert(problems.end(), packet_problems_.begin(), packet_problems_.end());
   for (const auto& [id, list] : object_problems_) {
     problems.insert(problems.end(), list.begin(), list.end());
   }
-  for (auto list : {state_.problems(), publisher_.problems()}) {
+  for (auto list : {state_.problems(), publisher_.problems(), health_problems_}) {
     object_files_.add_to(list);
     problems.insert(problems.end(), list.begin(), list.end());
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/packet_path.h"
+#include "agent/service_health.h"
 #include "agent/source.h"
 #include "agent/status_board.h"
 #include "core/cluster_state.h"
@@ -52,12 +53,14 @@ class Controller {
   dataplane::Datapath& datapath_;
   StatusBoard& board_;
   dataplane::Publisher publisher_;
+  ServiceHealth service_health_;
   std::map<kube::ObjectId, std::vector<core::Problem>> object_problems_;
   kube::ObjectFiles object_files_;
   std::set<core::ObjectKey> needing_nodes_;
   std::vector<core::Problem> source_problems_;
   std::vector<core::Problem> node_problems_;       // of this machine
   std::vector<core::Problem> packet_problems_;     // of the per-packet path
+  std::vector<core::Problem> health_problems_;     // of healthCheckNodePorts
   std::vector<std::uint16_t> checked_node_ports_;  // by check_node_ports()
   std::vector<core::Problem> logged_problems_;     // sorted
   Status status_;

@@ -44,7 +44,7 @@ HttpReply answer(std::string_view path, const StatusBoard& board,
   const auto status = board.read();
   if (path == "/healthz" || path == "/livez") {
     const auto now = now_ns();
-    return {is_healthy(status, now) ? 200 : 503, kJson, health_json(status, now)};
+    return {is_healthy(status.heartbeat_ns, now) ? 200 : 503, kJson, health_json(status, now)};
   }
   if (path == "/readyz") {
     if (status.ready) return {200, kText, "ok\n"};
@@ -59,8 +59,8 @@ HttpReply answer(std::string_view path, const StatusBoard& board,
           "not found; there are /healthz /livez /readyz /metrics /v1/status /v1/problems\n"};
 }
 
-bool is_healthy(const Status& status, std::uint64_t now_ns) {
-  return now_ns < status.heartbeat_ns + kHealthyForNs;
+bool is_healthy(std::uint64_t heartbeat_ns, std::uint64_t now_ns) {
+  return now_ns < heartbeat_ns + kHealthyForNs;
 }
 
 std::string health_json(const Status& status, std::uint64_t now_ns) {

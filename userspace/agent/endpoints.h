@@ -15,8 +15,8 @@ namespace topolb::agent {
 HttpReply answer(std::string_view path, const StatusBoard& board,
                  const dataplane::KernelMaps& maps);
 
-/// 200 while the loop turns, 503 when it has not for a minute.
-bool is_healthy(const Status& status, std::uint64_t now_ns);
+/// While the loop turns; not when it has not for a minute, so that changes may be waiting.
+bool is_healthy(std::uint64_t heartbeat_ns, std::uint64_t now_ns);
 /// The body of /healthz, in kube-proxy's form.
 std::string health_json(const Status& status, std::uint64_t now_ns);
 std::string status_json(const Status& status);

@@ -4,18 +4,19 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
-#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <cstring>
-#include <list>
+#include <map>
+#include <mutex>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "util/unique_fd.h"
 
@@ -25,11 +26,11 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::size_t kMaxRequestBytes = 16 * 1024;
-constexpr std::size_t kMaxConnections = 64;
+constexpr std::size_t kMaxConnections = 256;
 constexpr std::chrono::seconds kPatience{10};
-constexpr int kPollMilliseconds = 1000;
+constexpr int kWaitMilliseconds = 1000;
 
-Result<UniqueFd> listen_on(const SocketAddress& address) {
+Result<UniqueFd> listen_on(const SocketAddress& address, HttpServer::Families families) {
   sockaddr_in6 ipv6{.sin6_family = AF_INET6, .sin6_port = htons(address.port)};
   sockaddr_in ipv4{.sin_family = AF_INET, .sin_port = htons(address.port)};
   const auto& bytes = address.address.bytes();
@@ -42,9 +43,12 @@ Result<UniqueFd> listen_on(const SocketAddress& address) {
 
   UniqueFd socket(::socket(name->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
+  const int only_ipv6 = families == HttpServer::Families::OwnOnly ? 1 : 0;
   if (!socket || ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+      (is_ipv6 &&
+       ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only_ipv6, sizeof(only_ipv6)) != 0) ||
       ::bind(socket.get(), name, length) != 0 || ::listen(socket.get(), SOMAXCONN) != 0) {
-    return errno_error(errno, "--listen " + address.to_string());
+    return errno_error(errno, address.to_string());
   }
   return socket;
 }
@@ -66,11 +70,15 @@ std::string_view reason(int status) {
   }
 }
 
-std::string reply_text(const HttpReply& reply) {
+std::string reply_text(const HttpReply& reply, bool with_body) {
+  std::string headers;
+  for (const auto& [name, value] : reply.headers) {
+    headers += fmt::format("{}: {}\r\n", name, value);
+  }
   return fmt::format(
       "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}Connection: close\r\n\r\n{}",
-      reply.status, reason(reply.status), reply.content_type, reply.body.size(),
-      reply.status == 405 ? "Allow: GET\r\n" : "", reply.body);
+      reply.status, reason(reply.status), reply.content_type, reply.body.size(), headers,
+      with_body ? reply.body : "");
 }
 
 /// "GET /path?query HTTP/1.1" and what follows.
@@ -82,7 +90,10 @@ HttpReply reply_to(std::string_view request, const HttpServer::Handler& handler)
       !line.substr(second + 1).starts_with("HTTP/1.")) {
     return {400, "text/plain", "no HTTP/1 request\n"};
   }
-  if (line.substr(0, first) != "GET") return {405, "text/plain", "GET only\n"};
+  const auto method = line.substr(0, first);
+  if (method != "GET" && method != "HEAD") {
+    return {405, "text/plain", "GET and HEAD only\n", {{"Allow", "GET, HEAD"}}};
+  }
   const auto target = line.substr(first + 1, second - first - 1);
   try {
     return handler(target.substr(0, target.find('?')));
@@ -95,11 +106,8 @@ HttpReply reply_to(std::string_view request, const HttpServer::Handler& handler)
 
 class HttpServer::Thread {
  public:
-  Thread(UniqueFd listener, UniqueFd stop, Handler handler)
-      : listener_(std::move(listener)),
-        stop_(std::move(stop)),
-        handler_(std::move(handler)),
-        thread_([this] { serve(); }) {}
+  Thread(UniqueFd epoll, UniqueFd stop)
+      : epoll_(std::move(epoll)), stop_(std::move(stop)), thread_([this] { serve(); }) {}
   ~Thread() {
     ::eventfd_write(stop_.get(), 1);
     thread_.join();
@@ -107,65 +115,136 @@ class HttpServer::Thread {
   Thread(const Thread&) = delete;
   Thread& operator=(const Thread&) = delete;
 
+  Result<void> listen(const SocketAddress& address, UniqueFd socket, Handler handler);
+  void stop_listening(const SocketAddress& address);
+
  private:
+  struct Listener {
+    SocketAddress address;
+    UniqueFd socket;
+    std::shared_ptr<const Handler> handler;
+  };
   struct Connection {
     UniqueFd socket;
+    std::shared_ptr<const Handler> handler;
     steady_clock::time_point deadline = steady_clock::now() + kPatience;
     std::string request;
     std::string reply;  // empty: the request is not complete
     std::size_t sent = 0;
   };
+  // Numbers are never used again: an event of what is gone means nobody else.
+  using Number = std::uint64_t;
+  static constexpr Number kStop = 0;
 
   void serve();
-  void accept_all();
-  bool go_on(Connection& connection);
+  void drop_the_late();
+  void accept_all(Number number);
+  void go_on(Number number, Connection& connection);
+  static bool read_request(Connection& connection);
+  static bool write_reply(Connection& connection);
 
-  UniqueFd listener_;
+  UniqueFd epoll_;
   UniqueFd stop_;
-  Handler handler_;
-  std::list<Connection> connections_;
+  std::mutex mutex_;  // next_, listeners_
+  Number next_ = kStop + 1;
+  std::map<Number, Listener> listeners_;
+  std::map<Number, Connection> connections_;  // the oldest first; of the thread only
   std::thread thread_;
 };
 
+Result<void> HttpServer::Thread::listen(const SocketAddress& address, UniqueFd socket,
+                                        Handler handler) {
+  const std::lock_guard lock(mutex_);
+  const Number number = next_++;
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = number}};
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &event) != 0) {
+    return errno_error(errno, address.to_string());
+  }
+  listeners_.emplace(number, Listener{address, std::move(socket),
+                                      std::make_shared<const Handler>(std::move(handler))});
+  return {};
+}
+
+void HttpServer::Thread::stop_listening(const SocketAddress& address) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(listeners_, [&](const auto& entry) { return entry.second.address == address; });
+}
+
 void HttpServer::Thread::serve() {
-  std::vector<pollfd> fds;
+  std::array<epoll_event, 64> events{};
   while (true) {
-    const short accepting = connections_.size() < kMaxConnections ? POLLIN : 0;
-    fds = {{stop_.get(), POLLIN, 0}, {listener_.get(), accepting, 0}};
-    for (const auto& connection : connections_) {
-      const short events = connection.reply.empty() ? POLLIN : POLLOUT;
-      fds.push_back({connection.socket.get(), events, 0});
+    const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(),
+                                   connections_.empty() ? -1 : kWaitMilliseconds);
+    for (int i = 0; i < count; ++i) {
+      const Number number = events[static_cast<std::size_t>(i)].data.u64;
+      if (number == kStop) return;
+      if (const auto found = connections_.find(number); found != connections_.end()) {
+        go_on(number, found->second);
+      } else {
+        accept_all(number);
+      }
     }
-    ::poll(fds.data(), fds.size(), connections_.empty() ? -1 : kPollMilliseconds);
-    if (fds[0].revents != 0) return;
-    std::erase_if(connections_, [&](Connection& connection) { return !go_on(connection); });
-    if (fds[1].revents != 0) accept_all();
+    drop_the_late();
   }
 }
 
-void HttpServer::Thread::accept_all() {
-  while (connections_.size() < kMaxConnections) {
-    UniqueFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+void HttpServer::Thread::drop_the_late() {
+  const auto now = steady_clock::now();
+  while (!connections_.empty() &&
+         (connections_.begin()->second.deadline < now || connections_.size() > kMaxConnections)) {
+    connections_.erase(connections_.begin());
+  }
+}
+
+void HttpServer::Thread::accept_all(Number number) {
+  const std::lock_guard lock(mutex_);
+  const auto listener = listeners_.find(number);
+  if (listener == listeners_.end()) return;
+  // Not more than can be kept: the rest is for the next turn.
+  for (std::size_t i = 0; i < kMaxConnections; ++i) {
+    UniqueFd socket(
+        ::accept4(listener->second.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket) return;
-    connections_.push_back({.socket = std::move(socket)});
+    epoll_event event{.events = EPOLLIN, .data = {.u64 = next_}};
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &event) != 0) return;
+    connections_.emplace(
+        next_++, Connection{.socket = std::move(socket), .handler = listener->second.handler});
   }
 }
 
-/// Reads or writes what can be without waiting. False: it is over.
-bool HttpServer::Thread::go_on(Connection& connection) {
-  if (steady_clock::now() > connection.deadline) return false;
+/// Reads or writes what can be without waiting.
+void HttpServer::Thread::go_on(Number number, Connection& connection) {
+  const bool was_reading = connection.reply.empty();
+  bool open = !was_reading || read_request(connection);
+  if (open && !connection.reply.empty()) {
+    open = write_reply(connection);
+    if (open && was_reading) {
+      epoll_event event{.events = EPOLLOUT, .data = {.u64 = number}};
+      open = ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection.socket.get(), &event) == 0;
+    }
+  }
+  if (!open) connections_.erase(number);
+}
+
+/// False: it is over.
+bool HttpServer::Thread::read_request(Connection& connection) {
   std::array<char, 4096> buffer{};
-  while (connection.reply.empty()) {
+  while (true) {
     const auto count = ::recv(connection.socket.get(), buffer.data(), buffer.size(), 0);
     if (count < 0) return errno == EAGAIN || errno == EINTR;
     if (count == 0) return false;
     connection.request.append(buffer.data(), static_cast<std::size_t>(count));
     if (connection.request.find("\r\n\r\n") != std::string::npos) {
-      connection.reply = reply_text(reply_to(connection.request, handler_));
-    } else if (connection.request.size() > kMaxRequestBytes) {
-      return false;
+      connection.reply = reply_text(reply_to(connection.request, *connection.handler),
+                                    !connection.request.starts_with("HEAD "));
+      return true;
     }
+    if (connection.request.size() > kMaxRequestBytes) return false;
   }
+}
+
+/// False: it is over.
+bool HttpServer::Thread::write_reply(Connection& connection) {
   while (connection.sent < connection.reply.size()) {
     const auto count = ::send(connection.socket.get(), connection.reply.data() + connection.sent,
                               connection.reply.size() - connection.sent, MSG_NOSIGNAL);
@@ -180,13 +259,22 @@ HttpServer::HttpServer(HttpServer&&) noexcept = default;
 HttpServer& HttpServer::operator=(HttpServer&&) noexcept = default;
 HttpServer::~HttpServer() = default;
 
-Result<HttpServer> HttpServer::start(const SocketAddress& address, Handler handler) {
-  auto listener = listen_on(address);
-  if (!listener) return listener.error();
+Result<HttpServer> HttpServer::start() {
+  UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   UniqueFd stop(::eventfd(0, EFD_CLOEXEC));
-  if (!stop) return errno_error(errno, "set up the HTTP server");
-  return HttpServer(
-      std::make_unique<Thread>(std::move(*listener), std::move(stop), std::move(handler)));
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = 0}};
+  if (!epoll || !stop || ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, stop.get(), &event) != 0) {
+    return errno_error(errno, "set up the HTTP server");
+  }
+  return HttpServer(std::make_unique<Thread>(std::move(epoll), std::move(stop)));
 }
+
+Result<void> HttpServer::listen(const SocketAddress& address, Handler handler, Families families) {
+  auto socket = listen_on(address, families);
+  if (!socket) return socket.error();
+  return thread_->listen(address, std::move(*socket), std::move(handler));
+}
+
+void HttpServer::stop_listening(const SocketAddress& address) { thread_->stop_listening(address); }
 
 }  // namespace topolb::agent

@@ -58,11 +58,14 @@ std::optional<Failure> serve(const Options& options) {
   Controller controller(options.plan, *datapath, board);
   std::optional<HttpServer> http;
   if (options.listen) {
-    auto started = HttpServer::start(*options.listen, [&](std::string_view path) {
-      return answer(path, board, datapath->maps());
-    });
+    auto started = HttpServer::start();
     if (!started) return Failure{1, started.error()};
     http = std::move(*started);
+    auto listening = http->listen(*options.listen, [&](std::string_view path) {
+      return answer(path, board, datapath->maps());
+    });
+    if (!listening)
+      return Failure{1, {listening.error().code, "--listen " + listening.error().what}};
   }
 
   auto opened_path = PacketPath::open(options.packets, options.plan.node_name,

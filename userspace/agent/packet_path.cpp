@@ -60,6 +60,8 @@ void PacketPath::read_addresses() {
       !written) {
     spdlog::error("{}", written.error().message());
   }
+  node_port_listeners_ =
+      dataplane::node_port_listeners(*found, primary, options_.network.node_port_ranges);
   if (primary != primary_) {
     const auto text = [](const auto& address) { return address ? address->to_string() : "none"; };
     spdlog::info("node addresses: IPv4 {}, IPv6 {}", text(primary.ipv4), text(primary.ipv6));

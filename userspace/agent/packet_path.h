@@ -40,6 +40,10 @@ class PacketPath {
   /// Once a second.
   void beat();
 
+  /// Where a server of the node itself has to listen to be where NodePorts answer.
+  [[nodiscard]] const std::vector<IpAddress>& node_port_listeners() const {
+    return node_port_listeners_;
+  }
   [[nodiscard]] const std::vector<core::Problem>& problems() const { return problems_; }
   /// What happened on the path, how full its maps are; nothing while it is not loaded.
   void add_to(Status& status) const;
@@ -64,6 +68,7 @@ class PacketPath {
   dataplane::NodeAddressMonitor addresses_;
   dataplane::TcDeviceMonitor devices_;
   dataplane::PrimaryAddresses primary_;
+  std::vector<IpAddress> node_port_listeners_;
   // The verifier takes its time: it reads the programs while the first state is being collected.
   std::future<Result<dataplane::TcPath>> loading_;
   std::optional<dataplane::TcPath> path_;

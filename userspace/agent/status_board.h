@@ -49,6 +49,10 @@ class StatusBoard {
     const std::lock_guard lock(mutex_);
     return status_;
   }
+  [[nodiscard]] std::uint64_t heartbeat_ns() const {
+    const std::lock_guard lock(mutex_);
+    return status_.heartbeat_ns;
+  }
 
  private:
   mutable std::mutex mutex_;

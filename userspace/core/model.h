@@ -54,8 +54,10 @@ struct Service {
   /// Who may dial the load balancer IPs; empty: everybody.
   std::vector<IpPrefix> source_ranges;
   std::vector<ServicePort> ports;
-  bool internal_local = false;           // internalTrafficPolicy: Local
-  bool external_local = false;           // externalTrafficPolicy: Local
+  bool internal_local = false;  // internalTrafficPolicy: Local
+  bool external_local = false;  // externalTrafficPolicy: Local
+  /// Of type LoadBalancer with externalTrafficPolicy: Local only; 0: none.
+  std::uint16_t health_check_node_port = 0;
   std::uint32_t affinity_timeout_s = 0;  // 0: no ClientIP affinity
   /// Annotation topolb.io/topology-keys as written, if there; parse_topology_keys judges it.
   std::optional<std::string> topology_keys_annotation;

@@ -162,4 +162,18 @@ std::vector<PortEndpoint> ServiceEndpoints::of_port(const ServicePort& port, Fam
   return endpoints;
 }
 
+std::size_t ServiceEndpoints::ready_on(std::string_view node_name, Family family) const {
+  std::size_t count = 0;
+  const Stored* last = nullptr;  // that was counted: they are in the order of addresses
+  for (const Stored& stored : endpoints_) {
+    if (stored.ready == 0 || stored.address.family() != family) continue;
+    if (last != nullptr && last->address == stored.address) continue;
+    if (pools_->placements[stored.placement].node_name != node_name) continue;
+    if (pools_->port_lists[slices_[stored.slice].ports].empty()) continue;
+    last = &stored;
+    ++count;
+  }
+  return count;
+}
+
 }  // namespace topolb::core

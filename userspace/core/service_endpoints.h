@@ -53,6 +53,10 @@ class ServiceEndpoints {
   /// not terminating, then the more usable one, then that of the first slice by name.
   [[nodiscard]] std::vector<PortEndpoint> of_port(const ServicePort& port, Family family) const;
 
+  /// How many different addresses of a family are ready on a node. An endpoint without ports is
+  /// none, as for kube-proxy.
+  [[nodiscard]] std::size_t ready_on(std::string_view node_name, Family family) const;
+
   [[nodiscard]] const Placement& placement(PoolId id) const { return pools_->placements[id]; }
   /// Whether `holds` is true for the placement of one of them, asked in order.
   template <typename Condition>

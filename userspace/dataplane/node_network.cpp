@@ -119,6 +119,29 @@ bool answers_node_ports(const IpAddress& address, const PrimaryAddresses& primar
   return !any_of_family;
 }
 
+std::vector<IpAddress> node_port_listeners(const NodeAddresses& addresses,
+                                           const PrimaryAddresses& primary,
+                                           const std::vector<IpPrefix>& ranges) {
+  std::vector<IpAddress> listeners;
+  for (const auto family : {Family::IPv4, Family::IPv6}) {
+    const auto is_of_family = [&](const IpPrefix& range) {
+      return range.address.family() == family;
+    };
+    const bool everywhere =
+        !ranges.empty() && (std::none_of(ranges.begin(), ranges.end(), is_of_family) ||
+                            std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) {
+                              return is_of_family(range) && range.bits == 0;
+                            }));
+    const auto before = listeners.size();
+    for (const auto& [address, index] : addresses) {
+      if (everywhere || address.family() != family) continue;
+      if (answers_node_ports(address, primary, ranges)) listeners.push_back(address);
+    }
+    if (listeners.size() == before) listeners.push_back(IpAddress::unspecified(family));
+  }
+  return listeners;
+}
+
 Result<void> write_node_network(KernelMaps& maps, const NodeAddresses& addresses,
                                 const PrimaryAddresses& primary,
                                 const std::vector<IpPrefix>& node_port_ranges) {

@@ -53,6 +53,13 @@ std::optional<PortRange> free_ports(const EphemeralPorts& ephemeral, PortRange n
 bool answers_node_ports(const IpAddress& address, const PrimaryAddresses& primary,
                         const std::vector<IpPrefix>& ranges);
 
+/// The addresses that a server of the node itself listens on to be reached where NodePorts answer,
+/// per family: 0.0.0.0 or :: if that is everywhere, or nowhere (as kube-proxy). Link-local IPv6
+/// addresses are left out.
+std::vector<IpAddress> node_port_listeners(const NodeAddresses& addresses,
+                                           const PrimaryAddresses& primary,
+                                           const std::vector<IpPrefix>& ranges);
+
 /// Brings node_addresses and settings to the addresses. Error: the first that could not be
 /// written; the others are.
 Result<void> write_node_network(KernelMaps& maps, const NodeAddresses& addresses,

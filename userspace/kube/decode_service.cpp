@@ -167,16 +167,17 @@ std::optional<core::Service> decode_service(const Fields& object, const core::Ob
   read_metadata(object, service);
   const auto spec = object.child("spec");
   if (!spec) return std::nullopt;
-  if (spec->choice("type", {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"}) == 3 ||
-      !read_cluster_ips(*spec, service)) {
-    return std::nullopt;
-  }
+  const auto type = spec->choice("type", {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"});
+  if (type == 3 || !read_cluster_ips(*spec, service)) return std::nullopt;
   spec->for_each_element("externalIPs", [&](const Value& value, const FieldPath& path) {
     add_address(value, path, spec->sink(), service.external_ips);
   });
   spec->for_each_object("ports", kInvalidPort,
                         [&](const Fields& port) { read_port(port, service); });
   read_policies(*spec, service);
+  if (type == 2 && service.external_local) {
+    service.health_check_node_port = spec->port_or_zero("healthCheckNodePort");
+  }
   read_source_ranges(*spec, service);
   read_spec_topology_keys(*spec, service);
   read_load_balancer(object, service);

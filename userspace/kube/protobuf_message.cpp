@@ -52,6 +52,7 @@ constexpr std::array kServiceSpecFields{messages("ports", 1, kServicePort),
                                         text("sessionAffinity", 7),
                                         texts("loadBalancerSourceRanges", 9),
                                         text("externalTrafficPolicy", 11),
+                                        number("healthCheckNodePort", 12),
                                         message("sessionAffinityConfig", 14, kAffinityConfig),
                                         texts("topologyKeys", 16),  // until Kubernetes 1.21
                                         texts("clusterIPs", 18),

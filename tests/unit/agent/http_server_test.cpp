@@ -3,12 +3,14 @@
 #include "agent/http_server.h"
 
 #include <arpa/inet.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cstring>
+#include <vector>
 
 #include "util/unique_fd.h"
 
@@ -63,10 +65,17 @@ HttpReply echo(std::string_view path) {
   return {path == "/missing" ? 404 : 200, "text/plain", std::string(path)};
 }
 
+Result<HttpServer> serve(const SocketAddress& address) {
+  auto server = HttpServer::start();
+  if (!server) return server;
+  if (auto listening = server->listen(address, echo); !listening) return listening.error();
+  return server;
+}
+
 TEST(HttpServer, AnswersOnBothFamilies) {
   for (const char* host : {"127.0.0.1", "::1"}) {
     const auto address = free_address(host);
-    const auto server = HttpServer::start(address, echo);
+    const auto server = serve(address);
     ASSERT_TRUE(server) << server.error().message();
     EXPECT_EQ(ask(address, "GET /path?query=1 HTTP/1.1\r\nHost: x\r\n\r\n"),
               "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
@@ -76,7 +85,7 @@ TEST(HttpServer, AnswersOnBothFamilies) {
 
 TEST(HttpServer, StatusOfEachKindOfRequest) {
   const auto address = free_address("127.0.0.1");
-  const auto server = HttpServer::start(address, echo);
+  const auto server = serve(address);
   ASSERT_TRUE(server) << server.error().message();
   struct Case {
     const char* request;
@@ -95,7 +104,7 @@ TEST(HttpServer, StatusOfEachKindOfRequest) {
 
 TEST(HttpServer, SlowClientsHoldUpNobody) {
   const auto address = free_address("127.0.0.1");
-  auto server = HttpServer::start(address, echo);
+  auto server = serve(address);
   ASSERT_TRUE(server) << server.error().message();
   const auto silent = connect_to(address);
   const auto halfway = connect_to(address);
@@ -110,26 +119,64 @@ TEST(HttpServer, SlowClientsHoldUpNobody) {
 
 TEST(HttpServer, AnEndlessRequestIsCutOff) {
   const auto address = free_address("127.0.0.1");
-  const auto server = HttpServer::start(address, echo);
+  const auto server = serve(address);
   ASSERT_TRUE(server) << server.error().message();
   EXPECT_EQ(ask(address, std::string(100'000, 'x')), "");
 }
 
 TEST(HttpServer, AnAddressThatIsTakenIsAnError) {
   const auto address = free_address("127.0.0.1");
-  const auto server = HttpServer::start(address, echo);
+  const auto server = serve(address);
   ASSERT_TRUE(server) << server.error().message();
-  const auto second = HttpServer::start(address, echo);
+  const auto second = serve(address);
   ASSERT_FALSE(second);
-  EXPECT_EQ(second.error().message(),
-            "--listen " + address.to_string() + ": Address already in use");
+  EXPECT_EQ(second.error().message(), address.to_string() + ": Address already in use");
+}
+
+TEST(HttpServer, HeadGetsHeadersOnly) {
+  const auto address = free_address("127.0.0.1");
+  const auto server = serve(address);
+  ASSERT_TRUE(server) << server.error().message();
+  EXPECT_EQ(ask(address, "HEAD /path HTTP/1.1\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
+            "Connection: close\r\n\r\n");
+}
+
+TEST(HttpServer, ListensOnManyAddressesThatComeAndGo) {
+  auto server = HttpServer::start();
+  ASSERT_TRUE(server) << server.error().message();
+  const auto first = free_address("127.0.0.1");
+  const auto second = free_address("::1");
+  const auto say = [](const char* text) {
+    return [text](std::string_view) { return HttpReply{503, "text/plain", text, {{"X-A", "b"}}}; };
+  };
+  ASSERT_TRUE(server->listen(first, say("one")));
+  ASSERT_TRUE(server->listen(second, say("two"), HttpServer::Families::OwnOnly));
+  EXPECT_EQ(ask(first, "GET / HTTP/1.1\r\n\r\n"),
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n"
+            "Content-Length: 3\r\nX-A: b\r\nConnection: close\r\n\r\none");
+  EXPECT_THAT(ask(second, "GET / HTTP/1.1\r\n\r\n"), testing::EndsWith("two"));
+  server->stop_listening(first);
+  EXPECT_FALSE(connect_to(first)) << "free at once";
+  ASSERT_TRUE(server->listen(first, say("three")));
+  EXPECT_THAT(ask(first, "GET / HTTP/1.1\r\n\r\n"), testing::EndsWith("three"));
+}
+
+// What a crowd of silent clients holds is given to those who come later.
+TEST(HttpServer, ACrowdOfSilentClientsKeepsNobodyOut) {
+  const auto address = free_address("127.0.0.1");
+  const auto server = serve(address);
+  ASSERT_TRUE(server) << server.error().message();
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 400; ++i) silent.push_back(connect_to(address));
+  EXPECT_THAT(ask(address, "GET /path HTTP/1.1\r\n\r\n"), testing::EndsWith("/path"));
 }
 
 TEST(HttpServer, EndsWithConnectionsOpen) {
   const auto address = free_address("127.0.0.1");
   UniqueFd open;
   {
-    const auto server = HttpServer::start(address, echo);
+    const auto server = serve(address);
     ASSERT_TRUE(server) << server.error().message();
     open = connect_to(address);
     ASSERT_TRUE(open);

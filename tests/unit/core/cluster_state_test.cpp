@@ -387,5 +387,25 @@ TEST_F(Conflict, TwoPortsOfOneService) {
   EXPECT_EQ(problems_of(state_), Texts{"a FrontendConflict"});
 }
 
+std::size_t ready_on_n1(const ClusterState& state, Family family = Family::IPv4) {
+  return state.endpoints_of({"default", "web"}).ready_on("n1", family);
+}
+
+// Source: kube-proxy's EndpointsMap.LocalReadyEndpoints().
+TEST(ReadyEndpointsOfANode, AreCountedByAddress) {
+  auto state = on_n1();
+  EXPECT_EQ(ready_on_n1(state), 0U);
+  state.put(slice("web", {"1@n1", "2@n1 unready", "3@n2", "4", "5@n1 terminating", "6@n1"}));
+  EXPECT_EQ(ready_on_n1(state), 2U);
+  EXPECT_EQ(ready_on_n1(state, Family::IPv6), 0U);
+  auto second = slice("web", {"1@n1", "7@n1"});
+  second.key.name = "web-2";
+  state.put(second);
+  EXPECT_EQ(ready_on_n1(state), 3U) << "one address in two slices is one endpoint";
+  second.ports.clear();
+  state.put(second);
+  EXPECT_EQ(ready_on_n1(state), 2U) << "without ports it is none";
+}
+
 }  // namespace
 }  // namespace topolb::core

@@ -27,6 +27,9 @@ std::string text_of(const core::Service& service) {
   if (!service.source_ranges.empty()) text += " ranges=" + joined(service.source_ranges);
   if (service.internal_local) text += " internal-local";
   if (service.external_local) text += " external-local";
+  if (service.health_check_node_port != 0) {
+    text += fmt::format(" health@{}", service.health_check_node_port);
+  }
   if (service.affinity_timeout_s != 0)
     text += fmt::format(" affinity={}", service.affinity_timeout_s);
   if (service.opted_in) text += " opted-in";

@@ -38,7 +38,7 @@ TEST(ProtobufList, OfServices) {
             (Texts{"Service default/kubernetes ips=10.96.0.1 https:443/TCP",
                    "Service default/web ips=10.104.47.100 http:80/TCP@31277 dns:53/UDP@30053 "
                    "external=192.0.2.7 lb=192.0.2.9 ranges=10.0.0.0/8,2001:db8::/32 "
-                   "internal-local external-local affinity=77 opted-in proxy=x "
+                   "internal-local external-local health@32526 affinity=77 opted-in proxy=x "
                    "annotation=rack, *"}));
   EXPECT_EQ(page->objects[1].resource_version, "232");
 }
