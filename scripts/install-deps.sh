@@ -15,6 +15,8 @@ build_packages=(
 test_packages=(
   libgtest-dev libgmock-dev clang-format clang-tidy shellcheck
   iproute2 iptables nftables procps python3 util-linux ca-certificates openssl
+  # Clients of Services.
+  curl bind9-dnsutils iperf3 iputils-ping traceroute
   # Completion and manual pages are tested with those who read them.
   fish zsh groff man-db mandoc
   # The Helm chart is rendered by the libraries that Helm is made of.
