@@ -199,6 +199,20 @@ TEST_F(GoneSockets, ThoseOfTheSameSocketThatDialsTheBackendItselfLater) {
   EXPECT_EQ(client.ask(), "10.1.0.1:53");
 }
 
+// It dialled the backend itself, whatever else it sends.
+TEST_F(GoneSockets, ThoseThatAreConnectedDirectlyAndSendToTheServiceToo) {
+  start_agent();
+  const Connection direct("10.1.0.1:53", Protocol::UDP);
+  EXPECT_EQ(direct.send_to(kDns), 0);
+  Connection later(kDns, Protocol::UDP);
+  EXPECT_EQ(later.connect("10.1.0.1:53"), "10.1.0.1:53");
+  EXPECT_EQ(later.send_to(kDns), 0);
+  put_endpoints({{"10.1.0.2"}}, {});
+  wait_for_a_run();
+  EXPECT_EQ(direct.peer(), "10.1.0.1:53");
+  EXPECT_EQ(later.peer(), "10.1.0.1:53");
+}
+
 TEST_F(GoneSockets, BackendsThatWentWhileNoAgentRan) {
   start_agent();
   ConnectedUdp client(kDns);

@@ -17,8 +17,6 @@
 namespace topolb::test {
 namespace {
 
-constexpr int kAnswerTimeoutSeconds = 5;
-
 struct Sockaddr {
   sockaddr_storage storage{};
   socklen_t length = 0;
@@ -56,10 +54,10 @@ std::string to_text(const Sockaddr& address) {
   return SocketAddress{IpAddress(bytes), ntohs(ipv6->sin6_port)}.to_string();
 }
 
-UniqueFd open_socket(bool ipv6, int type) {
+UniqueFd open_socket(bool ipv6, int type, std::chrono::milliseconds wait = kAnswerTimeout) {
   UniqueFd socket(::socket(ipv6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC, 0));
   if (!socket) throw std::runtime_error("socket");
-  const timeval timeout{.tv_sec = kAnswerTimeoutSeconds, .tv_usec = 0};
+  const timeval timeout{.tv_sec = wait.count() / 1000, .tv_usec = wait.count() % 1000 * 1000};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));  // of connect()
   return socket;
@@ -151,10 +149,10 @@ void Server::answer() {
   }
 }
 
-Seen dial_tcp(const std::string& frontend, SocketFamily family) {
+Seen dial_tcp(const std::string& frontend, SocketFamily family, std::chrono::milliseconds timeout) {
   const auto address = socket_address(frontend);
   const bool ipv6 = needs_ipv6(address, family);
-  const UniqueFd socket = open_socket(ipv6, SOCK_STREAM);
+  const UniqueFd socket = open_socket(ipv6, SOCK_STREAM, timeout);
   auto target = to_sockaddr(address, ipv6);
   if (::connect(socket.get(), target.get(), target.length) != 0) return {.error = errno};
   Seen seen{.peer = peer_name(socket.get())};

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -54,7 +55,9 @@ struct Seen {
   std::string peer;     // getpeername(), or the sender that recvfrom() showed
 };
 
-Seen dial_tcp(const std::string& frontend, SocketFamily family = SocketFamily::Natural);
+inline constexpr std::chrono::milliseconds kAnswerTimeout{5000};
+Seen dial_tcp(const std::string& frontend, SocketFamily family = SocketFamily::Natural,
+              std::chrono::milliseconds timeout = kAnswerTimeout);
 /// connect(), send(), recvfrom() on UDP; peer is getpeername() if it equals recvfrom()'s sender.
 Seen dial_connected_udp(const std::string& frontend, SocketFamily family = SocketFamily::Natural);
 

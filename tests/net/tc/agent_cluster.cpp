@@ -12,6 +12,8 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "dataplane/bpf_map.h"
+#include "dataplane/packet_events.h"
 #include "dataplane/pins.h"
 
 namespace topolb::test {
@@ -23,6 +25,16 @@ std::string program(const char* variable) {
   const char* path = std::getenv(variable);
   if (path == nullptr) throw std::runtime_error(std::string(variable) + " is not set");
   return path;
+}
+
+std::uint64_t dropped_packets(const std::string& pin_path) {
+  const auto map = dataplane::open_pinned(dataplane::pin_of_map(pin_path, "packet_events"));
+  const auto events = map ? dataplane::read_packet_events(map->get()) : map.error();
+  if (!events) throw std::runtime_error(events.error().message());
+  for (const auto& event : *events) {
+    if (event.name == "dropped") return event.count;
+  }
+  throw std::runtime_error("no count of dropped packets");
 }
 
 }  // namespace
@@ -114,6 +126,17 @@ Seen AgentCluster::dial(const std::string& place, const std::string& frontend,
 bool AgentCluster::comes_to(const std::string& place, const std::string& frontend,
                             const std::string& backend, Protocol protocol) const {
   return wait_until([&] { return dial(place, frontend, protocol).backend == backend; });
+}
+
+bool AgentCluster::is_dropped(const std::string& place, const std::string& frontend,
+                              int node) const {
+  const auto before = dropped_packets(pin_path(node));
+  Seen seen;
+  topology_.inside(place, [&] {
+    seen = dial_tcp(frontend, SocketFamily::Natural, std::chrono::milliseconds(200));
+  });
+  return seen.error == EINPROGRESS &&
+         wait_until([&] { return dropped_packets(pin_path(node)) > before; });
 }
 
 void AgentCluster::in(const std::string& place, const std::string& command) const {

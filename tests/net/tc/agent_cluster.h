@@ -41,6 +41,9 @@ class AgentCluster {
   /// Until dial() is answered by `backend`.
   [[nodiscard]] bool comes_to(const std::string& place, const std::string& frontend,
                               const std::string& backend, Protocol protocol = Protocol::TCP) const;
+  /// A connection is not answered, and node `node` counts a packet that it drops.
+  [[nodiscard]] bool is_dropped(const std::string& place, const std::string& frontend,
+                                int node) const;
   /// A shell command in a namespace; throws when it fails.
   void in(const std::string& place, const std::string& command) const;
   [[nodiscard]] const TcTopology& topology() const { return topology_; }

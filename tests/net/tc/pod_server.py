@@ -9,6 +9,7 @@ by the server's own address, whatever it asks for; a datagram that is none, by i
 import http.server
 import ipaddress
 import socket
+import socketserver
 import struct
 import sys
 import threading
@@ -60,6 +61,8 @@ def serve_dns(address):
 def serve_http(address):
     class Server(http.server.ThreadingHTTPServer):
         address_family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        # HTTPServer's own asks a resolver for its name, and nobody answers here.
+        server_bind = socketserver.TCPServer.server_bind
 
     return Server((str(address), PORT), Handler)
 

@@ -159,7 +159,7 @@ TEST_F(ProgramsAsClients, IperfThroughOneNodeToAnother) {
     // What lies in the buffers of both sockets at the end is not counted.
     EXPECT_GT(iperf(at.node1, {}), 16'000'000) << at.node1;
     EXPECT_GT(iperf(at.node1, {"--reverse"}), 16'000'000) << at.node1;
-    EXPECT_GT(iperf(at.node1, {"--udp", "--length", "1200", "--bitrate", "50M"}), 0) << at.node1;
+    EXPECT_GT(iperf(at.node1, {"--udp", "--length", "1200", "--bitrate", "300M"}), 0) << at.node1;
   }
 }
 
