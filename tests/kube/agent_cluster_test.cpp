@@ -46,6 +46,36 @@ TEST_P(AgentOfACluster, FollowsLabelsOfOtherNodes) {
   expect_only(kTwo);
 }
 
+/// KEP-3836, with and without the other Nodes, whose specs are not read.
+TEST_P(AgentOfACluster, ANodeThatIsAboutToGoIsNotHealthy) {
+  const std::string head =
+      "---\n{apiVersion: v1, kind: Node, metadata: {name: n1, labels: {rack: r1}}";
+  const std::string stays = head + ", spec: {}}\n";
+  const std::string leaves =
+      head +
+      ", spec: {taints: [{key: ToBeDeletedByClusterAutoscaler, value: \"1\", effect: "
+      "NoSchedule}]}}\n";
+  const auto comes = [](int status) {
+    return wait_until([&] { return get("/healthz").status == status; });
+  };
+  put(stays + test::node_text("n2", {{"rack", "r1"}}));
+  start_agent();
+  EXPECT_EQ(get("/healthz").status, 200);
+  for (const char* keys : {"topology.kubernetes.io/zone, *", "rack"}) {
+    put(test::service_text({"web", "10.96.1.1", test::keys(keys)}) +
+        test::slice_text("web", {{"10.1.0.1", "n2"}}));
+    put(leaves);
+    EXPECT_TRUE(comes(503)) << keys;
+    EXPECT_EQ(get("/livez").status, 200);
+    EXPECT_EQ(get("/readyz").status, 200);
+    put(stays);
+    EXPECT_TRUE(comes(200)) << keys;
+  }
+  cluster->remove("Node", "", "n1");
+  EXPECT_TRUE(comes(503));
+  EXPECT_EQ(get("/livez").status, 200);
+}
+
 TEST_P(AgentOfACluster, OutlivesARestartOfTheServer) {
   start_agent();
   Storm storm(kWeb, kPause);

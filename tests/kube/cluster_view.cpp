@@ -68,7 +68,7 @@ const DecodedObject* ClusterView::find(const std::string& name) const {
 
 std::string ClusterView::errors() const {
   std::string errors;
-  for (const KindStatus& kind : source->status()) errors += kind.status.error + "\n";
+  for (const ListStatus& list : source->status()) errors += list.status.error + "\n";
   return errors;
 }
 

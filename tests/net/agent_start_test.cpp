@@ -19,6 +19,32 @@ using ::testing::SizeIs;
 
 using AgentStart = AgentTest;
 
+std::string own_node(const std::string& spec) {
+  return "{apiVersion: v1, kind: Node, metadata: {name: n1}, spec: {" + spec + "}}\n";
+}
+
+// KEP-3836: load balancers leave a node that is about to go; the agent on it is as alive as before.
+TEST_F(AgentStart, ANodeThatIsAboutToGoIsNotHealthy) {
+  const auto leaving = own_node("taints: [{key: ToBeDeletedByClusterAutoscaler}]");
+  const auto health_becomes = [](int status) {
+    return wait_until([&] { return get("/healthz").status == status; });
+  };
+  write("node.yaml", own_node("taints: [{key: dedicated, effect: NoSchedule}]"));
+  start_agent();
+  EXPECT_EQ(get("/healthz").status, 200);
+  replace("node.yaml", leaving);
+  EXPECT_TRUE(health_becomes(503));
+  EXPECT_FALSE(JsonText(get("/healthz").body).flag("/nodeEligible"));
+  EXPECT_TRUE(JsonText(get("/healthz").body).flag("/healthy"));
+  EXPECT_EQ(get("/livez").status, 200);
+  EXPECT_EQ(get("/readyz").status, 200);
+  replace("node.yaml", own_node(""));
+  EXPECT_TRUE(health_becomes(200));
+  remove("node.yaml");
+  EXPECT_TRUE(health_becomes(503)) << "it has been deleted";
+  EXPECT_EQ(get("/livez").status, 200);
+}
+
 TEST_F(AgentStart, ReadyIsLoggedOnceAndServed) {
   write("node.yaml", node_text("n1", {{"kubernetes.io/hostname", "n1"}}));
   write("web.yaml", web_text("web", "10.96.0.1", "10.1.0.1"));
@@ -29,6 +55,8 @@ TEST_F(AgentStart, ReadyIsLoggedOnceAndServed) {
   const auto health = get("/healthz");
   EXPECT_EQ(health.status, 200);
   EXPECT_FALSE(JsonText(health.body).text("/lastUpdated").empty());
+  EXPECT_TRUE(JsonText(health.body).flag("/nodeEligible"));
+  EXPECT_TRUE(JsonText(health.body).flag("/status/IPv6/healthy"));
   EXPECT_EQ(get("/livez").status, 200);
   EXPECT_EQ(get("/readyz").status, 200);
   EXPECT_EQ(get("/nothing").status, 404);

@@ -33,7 +33,10 @@ bool Selector::matches(const web::json::value& object) const {
     if (!label_matches(label_map, requirement)) return false;
   }
   static const std::string by_name = "metadata.name=";
-  return !fields.starts_with(by_name) || fields.substr(by_name.size()) == text_at(metadata, "name");
+  static const std::string by_other_name = "metadata.name!=";
+  const std::string name = text_at(metadata, "name");
+  if (fields.starts_with(by_other_name)) return fields.substr(by_other_name.size()) != name;
+  return !fields.starts_with(by_name) || fields.substr(by_name.size()) == name;
 }
 
 void ApiServerStore::record(StoredEvent event) {

@@ -16,7 +16,7 @@
 
 namespace topolb::test {
 
-/// labelSelector (`key`, `!key`, `key=value`) and fieldSelector (metadata.name=X, only).
+/// labelSelector (`key`, `!key`, `key=value`) and fieldSelector (metadata.name=X and !=X, only).
 struct Selector {
   std::string labels;
   std::string fields;

@@ -97,7 +97,7 @@ void Controller::take_in(ObjectChanges&& changes) {
     } else if (auto* slice = std::get_if<core::EndpointSlice>(&object.object)) {
       state_.put(*slice);
     } else if (auto* node = std::get_if<core::Node>(&object.object)) {
-      state_.put(*node);
+      take_in(*node);
     } else {
       remove(object.id);  // no longer served: it has become headless, say
     }
@@ -124,6 +124,21 @@ void Controller::take_in(core::Service&& service) {
   state_.put(std::move(service));
 }
 
+void Controller::take_in(const core::Node& node) {
+  if (node.name == state_.options().node_name) judge_own_node(!node.leaving);
+  state_.put(node);
+}
+
+void Controller::judge_own_node(bool is_eligible) {
+  if (is_eligible == status_.node_eligible) return;
+  status_.node_eligible = is_eligible;
+  if (is_eligible) {
+    spdlog::info("node {}: stays; /healthz answers 200 again", state_.options().node_name);
+  } else {
+    spdlog::warn("node {}: is being deleted: /healthz answers 503", state_.options().node_name);
+  }
+}
+
 void Controller::remove(const kube::ObjectId& id) {
   object_problems_.erase(id);
   object_files_.remove(id);
@@ -136,6 +151,7 @@ void Controller::remove(const kube::ObjectId& id) {
       state_.remove_slice(id.key);
       break;
     case kube::Kind::Node:
+      if (id.key.name == state_.options().node_name) judge_own_node(false);
       state_.remove_node(id.key.name);
       break;
   }

@@ -44,6 +44,8 @@ class Controller {
  private:
   void take_in(ObjectChanges&& changes);
   void take_in(core::Service&& service);
+  void take_in(const core::Node& node);
+  void judge_own_node(bool is_eligible);
   void remove(const kube::ObjectId& id);
   void check_node_ports();
   void log_problems();

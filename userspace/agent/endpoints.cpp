@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <optional>
 
 #include "agent/controller.h"
 #include "agent/metrics.h"
@@ -16,6 +17,8 @@ namespace {
 
 using web::json::value;
 
+constexpr const char* kJson = "application/json";
+
 constexpr std::uint64_t kHealthyForNs = 60'000'000'000ULL;
 
 std::string rfc3339(std::uint64_t time_ns) {
@@ -23,6 +26,31 @@ std::string rfc3339(std::uint64_t time_ns) {
       std::chrono::duration_cast<std::chrono::system_clock::duration>(
           std::chrono::nanoseconds(time_ns)));
   return fmt::format("{:%FT%TZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+}
+
+// Both families are brought to the newest state at once.
+value family_values(const Status& status, bool healthy) {
+  auto families = value::object(/*keep_order=*/true);
+  for (const auto family : {Family::IPv4, Family::IPv6}) {
+    auto one = value::object(/*keep_order=*/true);
+    one["lastUpdated"] = value(rfc3339(status.published_ns));
+    one["healthy"] = value(healthy);
+    families[std::string(to_string(family))] = one;
+  }
+  return families;
+}
+
+HttpReply health_reply(const Status& status, std::uint64_t now_ns,
+                       std::optional<bool> node_eligible) {
+  const bool healthy = is_healthy(status.heartbeat_ns, now_ns);
+  const bool is_ok = healthy && node_eligible.value_or(true);
+  auto object = value::object(/*keep_order=*/true);
+  object["lastUpdated"] = value(rfc3339(is_ok ? now_ns : status.published_ns));
+  object["currentTime"] = value(rfc3339(now_ns));
+  if (node_eligible) object["nodeEligible"] = value(*node_eligible);
+  object["healthy"] = value(healthy);
+  if (status.ready) object["status"] = family_values(status, healthy);
+  return {is_ok ? 200 : 503, kJson, object.serialize(), {{"X-Content-Type-Options", "nosniff"}}};
 }
 
 value problem_value(const core::Problem& problem) {
@@ -39,13 +67,10 @@ value problem_value(const core::Problem& problem) {
 
 HttpReply answer(std::string_view path, const StatusBoard& board,
                  const dataplane::KernelMaps& maps) {
-  constexpr const char* kJson = "application/json";
   constexpr const char* kText = "text/plain";
   const auto status = board.read();
-  if (path == "/healthz" || path == "/livez") {
-    const auto now = now_ns();
-    return {is_healthy(status.heartbeat_ns, now) ? 200 : 503, kJson, health_json(status, now)};
-  }
+  if (path == "/healthz") return healthz_reply(status, now_ns());
+  if (path == "/livez") return livez_reply(status, now_ns());
   if (path == "/readyz") {
     if (status.ready) return {200, kText, "ok\n"};
     return {503, kText, "no complete state is in the kernel yet\n"};
@@ -63,11 +88,12 @@ bool is_healthy(std::uint64_t heartbeat_ns, std::uint64_t now_ns) {
   return now_ns < heartbeat_ns + kHealthyForNs;
 }
 
-std::string health_json(const Status& status, std::uint64_t now_ns) {
-  auto object = value::object(/*keep_order=*/true);
-  object["lastUpdated"] = value(rfc3339(status.heartbeat_ns));
-  object["currentTime"] = value(rfc3339(now_ns));
-  return object.serialize();
+HttpReply healthz_reply(const Status& status, std::uint64_t now_ns) {
+  return health_reply(status, now_ns, status.node_eligible);
+}
+
+HttpReply livez_reply(const Status& status, std::uint64_t now_ns) {
+  return health_reply(status, now_ns, std::nullopt);
 }
 
 std::string status_json(const Status& status) {

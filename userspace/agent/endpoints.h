@@ -17,8 +17,11 @@ HttpReply answer(std::string_view path, const StatusBoard& board,
 
 /// While the loop turns; not when it has not for a minute, so that changes may be waiting.
 bool is_healthy(std::uint64_t heartbeat_ns, std::uint64_t now_ns);
-/// The body of /healthz, in kube-proxy's form.
-std::string health_json(const Status& status, std::uint64_t now_ns);
+/// What load balancers ask of the node, in kube-proxy's form: 503 also when the node is about to
+/// go. Source: KEP-3836; kube-proxy's healthcheck.ProxyHealthServer.
+HttpReply healthz_reply(const Status& status, std::uint64_t now_ns);
+/// What the kubelet asks of the agent, in kube-proxy's form.
+HttpReply livez_reply(const Status& status, std::uint64_t now_ns);
 std::string status_json(const Status& status);
 std::string problems_json(const Status& status);
 

@@ -58,9 +58,12 @@ class ApiSource final : public Source {
   [[nodiscard]] std::vector<SourceAge> ages() const override {
     const auto now = std::chrono::steady_clock::now();
     std::vector<SourceAge> ages;
-    for (const auto& [kind, status] : source_->status()) {
-      SourceAge age{
-          .kind = std::string(kube::to_string(kind)), .seconds = {}, .error = status.error};
+    for (const auto& [list, status] : source_->status()) {
+      SourceAge age{.kind = list.form == kube::Form::Metadata
+                                ? "OtherNodes"
+                                : std::string(kube::to_string(list.kind)),
+                    .seconds = {},
+                    .error = status.error};
       if (status.last_contact) {
         age.seconds = std::chrono::duration<double>(now - *status.last_contact).count();
       }

@@ -15,6 +15,7 @@
 namespace topolb::agent {
 
 struct Status {
+  bool node_eligible = true;       // for load balancers: this Node is not about to go
   bool ready = false;              // the first complete state is in the kernel, hooks attached
   std::uint64_t started_ns = 0;    // all times CLOCK_REALTIME
   std::uint64_t published_ns = 0;  // last time the kernel was brought to the newest state

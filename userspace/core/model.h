@@ -108,6 +108,8 @@ using Labels = std::map<std::string, std::string, std::less<>>;
 struct Node {
   std::string name;
   Labels labels;
+  /// Being deleted, or about to be by the cluster autoscaler.
+  bool leaving = false;
   bool operator==(const Node&) const = default;
 };
 

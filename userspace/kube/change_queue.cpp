@@ -20,7 +20,7 @@ void ChangeQueue::push(std::vector<Change> changes) {
     } else if (auto* kept = std::get_if<Keep>(&change)) {
       unreadable_[kept->id] = std::move(kept->problems);
     } else if (auto* synced = std::get_if<Synced>(&change)) {
-      pending_lists_[synced->kind] = std::move(synced->field_selector);
+      pending_lists_[synced->list] = std::move(synced->field_selector);
     }
   }
 }
@@ -39,13 +39,13 @@ ClusterChanges ChangeQueue::take() {
     std::ranges::copy(problems, std::back_inserter(batch.problems));
   }
   std::ranges::sort(batch.problems);
-  for (auto& [kind, selector] : pending_lists_) taken_lists_[kind] = std::move(selector);
+  for (auto& [list, selector] : pending_lists_) taken_lists_[list] = std::move(selector);
   pending_lists_.clear();
   return batch;
 }
 
-const std::string* ChangeQueue::taken_list(Kind kind) const {
-  const auto found = taken_lists_.find(kind);
+const std::optional<std::string>* ChangeQueue::taken_list(ListId list) const {
+  const auto found = taken_lists_.find(list);
   return found != taken_lists_.end() ? &found->second : nullptr;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,13 +26,13 @@ class ChangeQueue {
   /// Everything since the last call.
   ClusterChanges take();
 
-  /// The selector of the last complete list of `kind` that take() has returned all of; null: none.
-  [[nodiscard]] const std::string* taken_list(Kind kind) const;
+  /// The selector of the last complete list that take() has returned all of; null: none.
+  [[nodiscard]] const std::optional<std::string>* taken_list(ListId list) const;
 
  private:
   std::map<ObjectId, Change> pending_;  // Put or Remove
-  std::map<Kind, std::string> pending_lists_;
-  std::map<Kind, std::string> taken_lists_;
+  std::map<ListId, std::optional<std::string>> pending_lists_;
+  std::map<ListId, std::optional<std::string>> taken_lists_;
   std::map<ObjectId, std::vector<core::Problem>> unreadable_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <random>
@@ -32,14 +33,22 @@ Result<std::unique_ptr<ClusterSource>> ClusterSource::start(std::shared_ptr<Api>
 ClusterSource::ClusterSource(std::shared_ptr<Api> api, const ClusterSourceOptions& options,
                              UniqueFd event)
     : api_(std::move(api)), node_name_(options.node_name), event_(std::move(event)) {
-  node_selector_ = own_node_selector();
-  for (const Kind kind : {Kind::Service, Kind::EndpointSlice, Kind::Node}) {
-    ReflectorOptions reflector = options.reflector;
+  other_nodes_ = other_nodes(false);
+  ReflectorOptions reflector = options.reflector;
+  for (const Kind kind : {Kind::Service, Kind::EndpointSlice}) {
     reflector.kind = kind;
     reflector.label_selector = label_selector_of(kind, options.service_proxy_name);
-    if (kind == Kind::Node) reflector.field_selector = node_selector_;
-    follow(std::move(reflector));
+    follow(reflector);
   }
+  reflector.kind = Kind::Node;
+  reflector.label_selector = "";
+  if (!node_name_.empty()) {
+    reflector.field_selector = "metadata.name=" + node_name_;
+    follow(reflector);
+  }
+  reflector.form = Form::Metadata;
+  reflector.field_selector = other_nodes_;
+  follow(std::move(reflector));
   for (const Follower& follower : followers_) {
     threads_.emplace_back([reflector = follower.reflector.get()](const std::stop_token& stop) {
       reflector->run(stop);
@@ -52,17 +61,18 @@ ClusterSource::~ClusterSource() {
   for (std::jthread& thread : threads_) thread.request_stop();
 }
 
-std::string ClusterSource::own_node_selector() const {
-  return node_name_.empty() ? "" : "metadata.name=" + node_name_;
+std::optional<std::string> ClusterSource::other_nodes(bool wanted) const {
+  if (node_name_.empty()) return "";
+  return wanted ? std::optional("metadata.name!=" + node_name_) : std::nullopt;
 }
 
 void ClusterSource::follow(ReflectorOptions options) {
-  const Kind kind = options.kind;
+  const ListId list{options.kind, options.form};
   Reflector::Environment environment{
       *api_, [] { return std::chrono::steady_clock::now(); }, random_source(),
       [this](std::vector<Change> changes) { enqueue(std::move(changes)); }};
   followers_.push_back(
-      {kind, std::make_unique<Reflector>(std::move(options), std::move(environment))});
+      {list, std::make_unique<Reflector>(std::move(options), std::move(environment))});
 }
 
 void ClusterSource::enqueue(std::vector<Change> changes) {
@@ -81,24 +91,27 @@ ClusterChanges ClusterSource::drain() {
 
 bool ClusterSource::has_synced() const {
   const std::lock_guard lock(mutex_);
-  const std::string* nodes = queue_.taken_list(Kind::Node);
-  return queue_.taken_list(Kind::Service) != nullptr &&
-         queue_.taken_list(Kind::EndpointSlice) != nullptr && nodes != nullptr &&
-         *nodes == node_selector_;
+  const auto* others = queue_.taken_list(followers_.back().list);
+  return others != nullptr && *others == other_nodes_ &&
+         std::ranges::all_of(followers_, [this](const Follower& follower) {
+           return queue_.taken_list(follower.list) != nullptr;
+         });
 }
 
 void ClusterSource::watch_all_nodes(bool all) {
-  std::string selector = all ? "" : own_node_selector();
+  auto selector = other_nodes(all);
   followers_.back().reflector->set_field_selector(selector);
   const std::lock_guard lock(mutex_);
-  node_selector_ = std::move(selector);
+  other_nodes_ = std::move(selector);
 }
 
-std::vector<KindStatus> ClusterSource::status() const {
-  std::vector<KindStatus> statuses;
+std::vector<ListStatus> ClusterSource::status() const {
+  std::vector<ListStatus> statuses;
   for (const Follower& follower : followers_) {
-    statuses.push_back({follower.kind, follower.reflector->status()});
+    statuses.push_back({follower.list, follower.reflector->status()});
   }
+  const std::lock_guard lock(mutex_);
+  if (!other_nodes_) statuses.pop_back();
   return statuses;
 }
 

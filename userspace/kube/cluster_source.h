@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -27,8 +28,8 @@ struct ClusterSourceOptions {
   ReflectorOptions reflector;      // timing and page size; kind and selectors are set here
 };
 
-struct KindStatus {
-  Kind kind = Kind::Service;
+struct ListStatus {
+  ListId list;
   ReflectorStatus status;
 };
 
@@ -51,31 +52,32 @@ class ClusterSource {
   /// Nodes as are asked for. Stays true whatever happens later, but for watch_all_nodes().
   [[nodiscard]] bool has_synced() const;
 
-  /// Follow every Node, or this one only (then the others are removed). At start: this one only.
+  /// Follow the metadata of every other Node, or of none (then they are removed). At start: of
+  /// none. This node's own is always followed, and whole.
   void watch_all_nodes(bool all);
 
-  /// Services, EndpointSlices, Nodes.
-  [[nodiscard]] std::vector<KindStatus> status() const;
+  /// Services, EndpointSlices, the own Node; the metadata of the other Nodes while it is followed.
+  [[nodiscard]] std::vector<ListStatus> status() const;
 
  private:
   ClusterSource(std::shared_ptr<Api> api, const ClusterSourceOptions& options, UniqueFd event);
   void follow(ReflectorOptions options);
   void enqueue(std::vector<Change> changes);
-  [[nodiscard]] std::string own_node_selector() const;
+  [[nodiscard]] std::optional<std::string> other_nodes(bool wanted) const;
 
   struct Follower {
-    Kind kind = Kind::Service;
+    ListId list;
     std::unique_ptr<Reflector> reflector;
   };
 
   std::shared_ptr<Api> api_;
   std::string node_name_;
   UniqueFd event_;
-  mutable std::mutex mutex_;  // queue_, node_selector_
+  mutable std::mutex mutex_;  // queue_, other_nodes_
   ChangeQueue queue_;
-  std::string node_selector_;
-  std::vector<Follower> followers_;
-  std::vector<std::jthread> threads_;  // last: joined before what they use is gone
+  std::optional<std::string> other_nodes_;  // their selector; none: they are not followed
+  std::vector<Follower> followers_;         // the last: of the other Nodes
+  std::vector<std::jthread> threads_;       // last: joined before what they use is gone
 };
 
 }  // namespace topolb::kube

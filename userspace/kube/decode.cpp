@@ -14,6 +14,9 @@
 namespace topolb::kube {
 namespace {
 
+// Of the cluster autoscaler.
+constexpr std::string_view kToBeDeletedTaint = "ToBeDeletedByClusterAutoscaler";
+
 constexpr std::size_t kMaxNameBytes = 253;  // RFC 1123 subdomain, the API's limit
 
 enum class Role : std::uint8_t { Object, List, Other };
@@ -201,12 +204,18 @@ std::string_view to_string(Kind kind) {
 }
 
 core::Node decode_node(const Fields& object, const std::string& name) {
-  core::Node node{name, {}};
-  const auto metadata = object.child("metadata");
-  if (!metadata) return node;
-  metadata->for_each_entry("labels", [&](std::string_view key, auto value) {
-    if (value) node.labels.insert_or_assign(std::string(key), *value);
-  });
+  core::Node node{.name = name, .labels = {}};
+  if (const auto metadata = object.child("metadata")) {
+    metadata->for_each_entry("labels", [&](std::string_view key, auto value) {
+      if (value) node.labels.insert_or_assign(std::string(key), *value);
+    });
+    node.leaving = metadata->find("deletionTimestamp").has_value();
+  }
+  if (const auto spec = object.child("spec")) {
+    spec->for_each_object("taints", kInvalidObject, [&](const Fields& taint) {
+      node.leaving = node.leaving || taint.string("key") == kToBeDeletedTaint;
+    });
+  }
   return node;
 }
 

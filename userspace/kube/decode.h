@@ -17,6 +17,9 @@ namespace topolb::kube {
 enum class Kind : std::uint8_t { Service, EndpointSlice, Node };
 std::string_view to_string(Kind kind);
 
+/// How much of an object is asked for.
+enum class Form : std::uint8_t { Whole, Metadata };
+
 /// Identity of an object of a kind that topolb reads. Nodes have no namespace.
 struct ObjectId {
   Kind kind = Kind::Service;

@@ -25,16 +25,15 @@ const MessageSchema* schema_of(std::string_view kind) {
     std::string_view kind;
     const MessageSchema* schema;
   };
-  static const std::array<Entry, 9> schemas{
-      {{"Service", &kServiceMessage},
-       {"ServiceList", &kServiceListMessage},
-       {"EndpointSlice", &kEndpointSliceMessage},
-       {"EndpointSliceList", &kEndpointSliceListMessage},
-       {"PartialObjectMetadata", &kMetadataOnlyMessage},
-       {"PartialObjectMetadataList", &kMetadataOnlyListMessage},
-       {"Node", &kMetadataOnlyMessage},
-       {"NodeList", &kMetadataOnlyListMessage},
-       {"Status", &kStatusMessage}}};
+  static const std::array<Entry, 9> schemas{{{"Service", &kServiceMessage},
+                                             {"ServiceList", &kServiceListMessage},
+                                             {"EndpointSlice", &kEndpointSliceMessage},
+                                             {"EndpointSliceList", &kEndpointSliceListMessage},
+                                             {"PartialObjectMetadata", &kNodeMessage},
+                                             {"PartialObjectMetadataList", &kNodeListMessage},
+                                             {"Node", &kNodeMessage},
+                                             {"NodeList", &kNodeListMessage},
+                                             {"Status", &kStatusMessage}}};
   const auto* const found = std::ranges::find(schemas, kind, &Entry::kind);
   return found == schemas.end() ? nullptr : found->schema;
 }

@@ -27,10 +27,16 @@ struct Keep {
   ObjectId id;
   std::vector<core::Problem> problems;
 };
-/// Every change of this kind's complete list came before this one.
-struct Synced {
+/// What is followed as one: there may be two of Nodes, of different ones.
+struct ListId {
   Kind kind = Kind::Service;
-  std::string field_selector;  // of the list
+  Form form = Form::Whole;
+  auto operator<=>(const ListId&) const = default;
+};
+/// Every change of this complete list came before this one.
+struct Synced {
+  ListId list;
+  std::optional<std::string> field_selector;  // none: of nothing
 };
 using Change = std::variant<Put, Remove, Keep, Synced>;
 

@@ -18,7 +18,7 @@ constexpr unsigned kMaxBeginnings = 3;
 constexpr int kListTooOld = 410;
 
 std::string path_of(Kind kind, const std::string& namespace_name) {
-  const std::string& path = resource_of(kind).path;
+  const std::string& path = resource_of(kind, Form::Metadata).path;
   const auto slash = path.rfind('/');
   return object_path(path.substr(0, slash), namespace_name, path.substr(slash + 1));
 }
@@ -31,7 +31,7 @@ void append(std::vector<T>& all, std::vector<T> more) {
 /// One page. Error: as list_objects().
 Result<DecodedDocument> list_page(Api& api, Kind kind, const ListScope& scope,
                                   const std::string& token, const std::stop_token& stop) {
-  const Resource& resource = resource_of(kind);
+  const Resource& resource = resource_of(kind, Form::Metadata);
   const std::string path = path_of(kind, scope.namespace_name);
   const std::size_t limit = scope.at_most == 0 ? kPageSize : std::min(scope.at_most, kPageSize);
   ApiRequest request;

@@ -33,8 +33,13 @@ constexpr FieldSchema messages(std::string_view name, std::uint32_t number,
   return {name, number, FieldType::Message, true, &schema};
 }
 
-constexpr std::array kMetadataFields{text("name", 1), text("namespace", 3),
-                                     text("resourceVersion", 6), entries("labels", 11),
+constexpr std::array kTimeFields{number("seconds", 1), number("nanos", 2)};
+constexpr MessageSchema kTime{kTimeFields};
+constexpr std::array kMetadataFields{text("name", 1),
+                                     text("namespace", 3),
+                                     text("resourceVersion", 6),
+                                     message("deletionTimestamp", 9, kTime),
+                                     entries("labels", 11),
                                      entries("annotations", 12)};
 constexpr MessageSchema kMetadata{kMetadataFields};
 
@@ -85,6 +90,12 @@ constexpr std::array kEndpointSliceFields{
     message("metadata", 1, kMetadata), messages("endpoints", 2, kEndpoint),
     messages("ports", 3, kEndpointPort), text("addressType", 4)};
 
+constexpr std::array kTaintFields{text("key", 1)};
+constexpr MessageSchema kTaint{kTaintFields};
+constexpr std::array kNodeSpecFields{messages("taints", 5, kTaint)};
+constexpr MessageSchema kNodeSpec{kNodeSpecFields};
+constexpr std::array kNodeFields{message("metadata", 1, kMetadata), message("spec", 2, kNodeSpec)};
+
 constexpr std::array kListMetadataFields{text("resourceVersion", 2), text("continue", 3)};
 constexpr MessageSchema kListMetadata{kListMetadataFields};
 constexpr std::array kMetadataOnlyFields{message("metadata", 1, kMetadata)};
@@ -92,8 +103,8 @@ constexpr std::array kServiceListFields{message("metadata", 1, kListMetadata),
                                         messages("items", 2, kServiceMessage)};
 constexpr std::array kEndpointSliceListFields{message("metadata", 1, kListMetadata),
                                               messages("items", 2, kEndpointSliceMessage)};
-constexpr std::array kMetadataOnlyListFields{message("metadata", 1, kListMetadata),
-                                             messages("items", 2, kMetadataOnlyMessage)};
+constexpr std::array kNodeListFields{message("metadata", 1, kListMetadata),
+                                     messages("items", 2, kNodeMessage)};
 
 constexpr std::array kStatusDetailsFields{number("retryAfterSeconds", 5)};
 constexpr MessageSchema kStatusDetails{kStatusDetailsFields};
@@ -113,10 +124,11 @@ constexpr std::uint32_t length_delimited(std::uint32_t number) {
 
 const MessageSchema kServiceMessage{kServiceFields};
 const MessageSchema kEndpointSliceMessage{kEndpointSliceFields};
+const MessageSchema kNodeMessage{kNodeFields};
 const MessageSchema kMetadataOnlyMessage{kMetadataOnlyFields};
 const MessageSchema kServiceListMessage{kServiceListFields};
 const MessageSchema kEndpointSliceListMessage{kEndpointSliceListFields};
-const MessageSchema kMetadataOnlyListMessage{kMetadataOnlyListFields};
+const MessageSchema kNodeListMessage{kNodeListFields};
 const MessageSchema kStatusMessage{kStatusFields};
 
 const FieldSchema* MessageSchema::find(std::string_view name) const {

@@ -34,10 +34,11 @@ struct MessageSchema {
 
 extern const MessageSchema kServiceMessage;
 extern const MessageSchema kEndpointSliceMessage;
-extern const MessageSchema kMetadataOnlyMessage;  // PartialObjectMetadata, or of any object that
+extern const MessageSchema kNodeMessage;          // PartialObjectMetadata of one, too
+extern const MessageSchema kMetadataOnlyMessage;  // of any object
 extern const MessageSchema kServiceListMessage;
 extern const MessageSchema kEndpointSliceListMessage;
-extern const MessageSchema kMetadataOnlyListMessage;
+extern const MessageSchema kNodeListMessage;
 extern const MessageSchema kStatusMessage;
 
 /// A field's value, as it is on the wire. Refers to the message's bytes.

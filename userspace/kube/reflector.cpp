@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <iterator>
 
-#include "kube/resource.h"
-
 namespace topolb::kube {
 namespace {
 
@@ -15,6 +13,7 @@ constexpr std::chrono::milliseconds kUnreachableCap{5000};
 constexpr std::chrono::milliseconds kAnsweredCap{30000};
 constexpr std::chrono::milliseconds kOverloadedWait{1000};
 constexpr std::chrono::seconds kShortWatch{1};
+constexpr std::chrono::hours kUntilAsked{24};
 constexpr unsigned kStaleLists = 3;
 constexpr unsigned kUselessWatches = 3;
 constexpr unsigned kFailedStreams = 2;
@@ -40,7 +39,7 @@ void Reflector::run(const std::stop_token& stop) {
   }
 }
 
-void Reflector::set_field_selector(const std::string& selector) {
+void Reflector::set_field_selector(const std::optional<std::string>& selector) {
   const std::lock_guard lock(mutex_);
   if (selector == next_selector_.value_or(options_.field_selector)) return;
   next_selector_ = selector;
@@ -68,9 +67,20 @@ std::chrono::milliseconds Reflector::step(const std::stop_token& stop) {
   std::stop_source interrupt = begin_step();
   const std::stop_callback forward(stop, [&interrupt] { interrupt.request_stop(); });
   progress_ = false;
+  if (!options_.field_selector) return follow_nothing();
   return conclude(resource_version_.empty() ? synchronize(interrupt.get_token())
                                             : watch(interrupt.get_token()));
 }
+
+/// As a complete list without objects.
+std::chrono::milliseconds Reflector::follow_nothing() {
+  begin_list();
+  accept_list("");
+  conclude(std::nullopt);
+  return kUntilAsked;
+}
+
+const Resource& Reflector::resource() const { return resource_of(options_.kind, options_.form); }
 
 std::chrono::milliseconds Reflector::conclude(const Outcome& outcome) {
   if (progress_) backoff_.reset();
@@ -100,10 +110,10 @@ Reflector::Failure Reflector::transport_failure(const Error& error) {
 
 Reflector::Failure Reflector::http_failure(const HttpResponse& response) const {
   const auto status = parse_status(response.error_body);
-  Failure failure{.what = fmt::format("{}: the API server answered {}",
-                                      resource_of(options_.kind).path, response.status),
-                  .answered = true,
-                  .retry_after = response.retry_after};
+  Failure failure{
+      .what = fmt::format("{}: the API server answered {}", resource().path, response.status),
+      .answered = true,
+      .retry_after = response.retry_after};
   if (status && !status->message.empty()) failure.what += ": " + status->message;
   if (!failure.retry_after && status) failure.retry_after = status->retry_after;
   if (!failure.retry_after && is_overload(response.status)) {
@@ -115,8 +125,8 @@ Reflector::Failure Reflector::http_failure(const HttpResponse& response) const {
 std::string Reflector::target(const std::vector<std::pair<std::string, std::string>>& query) {
   auto all = query;
   all.emplace_back("labelSelector", options_.label_selector);
-  all.emplace_back("fieldSelector", options_.field_selector);
-  return make_target(resource_of(options_.kind).path, all);
+  all.emplace_back("fieldSelector", options_.field_selector.value_or(""));
+  return make_target(resource().path, all);
 }
 
 std::string Reflector::watch_seconds() const {
@@ -157,7 +167,7 @@ Reflector::Outcome Reflector::ask_version(const std::stop_token& stop) {
 
 Reflector::Outcome Reflector::list_page(const std::string& continue_token,
                                         DecodedDocument& ret_page, const std::stop_token& stop) {
-  const Resource& resource = resource_of(options_.kind);
+  const Resource& resource = this->resource();
   std::string body;
   ApiRequest request;
   request.target = target(
@@ -222,7 +232,7 @@ void Reflector::take_listed(DecodedDocument document) {
 Reflector::Outcome Reflector::check_version(const std::string& version) {
   if (is_older(version, newest_version_) && ++stale_lists_ < kStaleLists) {
     return Failure{.what = fmt::format("{}: the list is of version {}, older than {} seen before",
-                                       resource_of(options_.kind).path, version, newest_version_),
+                                       resource().path, version, newest_version_),
                    .answered = true};
   }
   return std::nullopt;
@@ -235,7 +245,7 @@ void Reflector::accept_list(const std::string& version) {
   changes_.emplace_back(Keep{{options_.kind, {}}, std::move(nameless_)});
   for (DecodedObject& object : listed_) changes_.push_back(known_.put_listed(std::move(object)));
   std::ranges::move(known_.end_list(), std::back_inserter(changes_));
-  changes_.emplace_back(Synced{options_.kind, options_.field_selector});
+  changes_.emplace_back(Synced{{options_.kind, options_.form}, options_.field_selector});
   listed_ = {};
   tell_changes();
   const std::lock_guard lock(mutex_);
@@ -305,7 +315,7 @@ Reflector::Outcome Reflector::stream(const std::string& target, const Deadlines&
   };
   ApiRequest request;
   request.target = target;
-  request.accept = prefer_protobuf(resource_of(options_.kind).accept_watch);
+  request.accept = prefer_protobuf(resource().accept_watch);
   request.deadlines = deadlines;
   auto response = environment_.api.send(request, on_piece, stop);
   if (ended) {
@@ -332,8 +342,7 @@ Reflector::Outcome Reflector::apply(WatchEvent event) {
   if (event.type == WatchEvent::Type::Error) {
     if (event.status.code == kGone) resource_version_.clear();
     return Failure{.what = fmt::format("watch {}: the API server sent error {}: {}",
-                                       resource_of(options_.kind).path, event.status.code,
-                                       event.status.message),
+                                       resource().path, event.status.code, event.status.message),
                    .answered = true,
                    .retry_after = event.status.retry_after};
   }

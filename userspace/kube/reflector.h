@@ -18,14 +18,16 @@
 #include "kube/backoff.h"
 #include "kube/decoder.h"
 #include "kube/known_objects.h"
+#include "kube/resource.h"
 #include "kube/watch_event.h"
 
 namespace topolb::kube {
 
 struct ReflectorOptions {
   Kind kind = Kind::Service;
+  Form form = Form::Whole;
   std::string label_selector;
-  std::string field_selector;
+  std::optional<std::string> field_selector = "";  // none: follow nothing
   unsigned page_limit = 500;
   std::chrono::seconds watch_timeout{300};  // asked of the server: up to twice as long, by chance
   Deadlines list_deadlines{};
@@ -57,9 +59,9 @@ class Reflector {
   /// One list, or one watch until it ends. Returns how long to wait before the next step.
   std::chrono::milliseconds step(const std::stop_token& stop);
 
-  /// Follows the objects of another selector from now on: a list whose differences to the objects
-  /// known under the old one are the changes. Thread-safe.
-  void set_field_selector(const std::string& selector);
+  /// Follows the objects of another selector from now on, none: of nothing: a list whose
+  /// differences to the objects known under the old one are the changes. Thread-safe.
+  void set_field_selector(const std::optional<std::string>& selector);
 
   /// Thread-safe.
   [[nodiscard]] ReflectorStatus status() const;
@@ -75,6 +77,8 @@ class Reflector {
   };
   using Outcome = std::optional<Failure>;
 
+  std::chrono::milliseconds follow_nothing();
+  [[nodiscard]] const Resource& resource() const;
   Outcome synchronize(const std::stop_token& stop);
   Outcome ask_version(const std::stop_token& stop);
   Outcome list(const std::stop_token& stop);
@@ -121,7 +125,7 @@ class Reflector {
   mutable std::mutex mutex_;  // what follows
   std::condition_variable_any changed_;
   ReflectorStatus status_;
-  std::optional<std::string> next_selector_;
+  std::optional<std::optional<std::string>> next_selector_;
   std::stop_source interrupt_;
 };
 

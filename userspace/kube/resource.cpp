@@ -5,20 +5,22 @@
 
 namespace topolb::kube {
 
-const Resource& resource_of(Kind kind) {
+const Resource& resource_of(Kind kind, Form form) {
   static const std::string json = "application/json";
   static const Resource services{"/api/v1/services", {{"v1", "ServiceList"}}, json, json};
   static const Resource slices{"/apis/discovery.k8s.io/v1/endpointslices",
                                {{"discovery.k8s.io/v1", "EndpointSliceList"}},
                                json,
                                json};
+  static const Resource whole_nodes{"/api/v1/nodes", {{"v1", "NodeList"}}, json, json};
   // A server that cannot cut objects down sends them whole.
   static const Resource nodes{"/api/v1/nodes",
                               {{"meta.k8s.io/v1", "PartialObjectMetadataList"}, {"v1", "NodeList"}},
                               "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
                               "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"};
   if (kind == Kind::Service) return services;
-  return kind == Kind::EndpointSlice ? slices : nodes;
+  if (kind == Kind::EndpointSlice) return slices;
+  return form == Form::Whole ? whole_nodes : nodes;
 }
 
 std::string label_selector_of(Kind kind, const std::string& service_proxy_name) {

@@ -19,8 +19,8 @@ struct Resource {
   std::string accept_watch;
 };
 
-/// Nodes are asked for as PartialObjectMetadata: without status, which changes all the time.
-const Resource& resource_of(Kind kind);
+/// Nodes may be asked for as PartialObjectMetadata: without status, which changes all the time.
+const Resource& resource_of(Kind kind, Form form);
 
 /// An Accept header of JSON, after the same of protobuf: a third of the bytes, and of the server's
 /// work. A server that has no protobuf of it answers in JSON.

@@ -18,7 +18,8 @@ namespace {
 
 const std::string kServices = "Service";
 const std::string kSlices = "EndpointSlice";
-const std::string kNodes = "Node";
+const std::string kOwnNode = "Node";     // whole
+const std::string kNodes = "OtherNode";  // metadata of the others
 
 bool send_all(int fd, std::string_view text) {
   while (!text.empty()) {
@@ -39,7 +40,8 @@ std::string receive_line(int fd) {
 
 std::string kind_of(const std::string& target) {
   if (target.find("/services") != std::string::npos) return kServices;
-  return target.find("/endpointslices") != std::string::npos ? kSlices : kNodes;
+  if (target.find("/endpointslices") != std::string::npos) return kSlices;
+  return target.find("fieldSelector=metadata.name%3D") != std::string::npos ? kOwnNode : kNodes;
 }
 
 struct ListName {
@@ -50,16 +52,13 @@ struct ListName {
 ListName list_name(const std::string& kind) {
   if (kind == kServices) return {"v1", "Service"};
   if (kind == kSlices) return {"discovery.k8s.io/v1", "EndpointSlice"};
+  if (kind == kOwnNode) return {"v1", "Node"};
   return {"meta.k8s.io/v1", "PartialObjectMetadata"};
 }
 
 std::size_t number_after(const std::string& target, const std::string& name) {
   const auto at = target.find(name + '=');
   return at == std::string::npos ? 0 : std::stoul(target.substr(at + name.size() + 1));
-}
-
-bool asks_for_own_node(const std::string& target) {
-  return target.find("fieldSelector=") != std::string::npos;
 }
 
 std::uint64_t monotonic_ns() {
@@ -119,9 +118,9 @@ void ObjectServer::serve_request(const UniqueFd& connection, const std::string& 
 ObjectServer::Items ObjectServer::items_of(const std::string& target) const {
   const std::string kind = kind_of(target);
   Items items;
+  if (kind == kOwnNode) return {{0, 0}};
   if (kind == kNodes) {
-    const std::uint32_t count = asks_for_own_node(target) ? 1 : cluster_.size().nodes;
-    for (std::uint32_t node = 0; node < count; ++node) items.emplace_back(node, 0);
+    for (std::uint32_t node = 1; node < cluster_.size().nodes; ++node) items.emplace_back(node, 0);
     return items;
   }
   for (std::uint32_t service = 0; service < cluster_.size().services; ++service) {
@@ -185,13 +184,13 @@ void ObjectServer::watch(const UniqueFd& connection, const std::string& target) 
   const std::string kind = kind_of(target);
   {
     const std::lock_guard lock(mutex_);
-    watches_[kind] = {connection.get(), asks_for_own_node(target)};
+    watches_[kind] = connection.get();
   }
   char byte = 0;
   while (::recv(connection.get(), &byte, 1, 0) > 0) {
   }
   const std::lock_guard lock(mutex_);
-  if (watches_[kind].fd == connection.get()) watches_.erase(kind);
+  if (watches_[kind] == connection.get()) watches_.erase(kind);
 }
 
 void ObjectServer::send_event(const std::string& kind, std::string_view type,
@@ -200,14 +199,14 @@ void ObjectServer::send_event(const std::string& kind, std::string_view type,
   const std::lock_guard lock(mutex_);
   const auto found = watches_.find(kind);
   if (found == watches_.end()) return;
-  send_all(found->second.fd, line);
+  send_all(found->second, line);
   ++sent_events_;
   sent_bytes_ += line.size();
 }
 
 // The last event of a scenario, so that the other side knows that it has seen all.
 void ObjectServer::send_marker(const std::string& kind) {
-  const bool is_node = kind == kNodes;
+  const bool is_node = kind == kOwnNode;
   send_event(kind, "ADDED",
              fmt::format(R"({{"kind":"{}","apiVersion":"{}","metadata":{{"name":"marker",{})"
                          R"("resourceVersion":"{}","labels":{{"kubernetes.io/service-name":)"
@@ -218,7 +217,7 @@ void ObjectServer::send_marker(const std::string& kind) {
 
 std::size_t ObjectServer::count_watches() {
   const std::lock_guard lock(mutex_);
-  return watches_.size();
+  return watches_.size() - watches_.count(kNodes);  // which not every agent has
 }
 
 std::string ObjectServer::run(const std::string& command) {
@@ -251,7 +250,7 @@ std::string ObjectServer::relabel_own_node() {
   cluster_.set_zone_of_node(0, (cluster_.zone_of_node(0) + 1) % cluster_.size().zones);
   const std::string node = cluster_.node(0);
   const std::uint64_t sent = monotonic_ns();
-  send_event(kNodes, "MODIFIED", node);
+  send_event(kOwnNode, "MODIFIED", node);
   return std::to_string(sent);
 }
 
@@ -272,11 +271,11 @@ std::string ObjectServer::drain_zone() {
       send_event(kSlices, "MODIFIED",
                  cluster_.slice(service, endpoint / GeneratedCluster::kSliceLength));
     }
-    if (!watches_[kNodes].own_node_only) send_event(kNodes, "DELETED", cluster_.node(node));
+    send_event(kNodes, "DELETED", cluster_.node(node));
   }
   const auto counts = fmt::format("{} {}", sent_events_, sent_bytes_);
   send_marker(kSlices);
-  send_marker(kNodes);
+  send_marker(kOwnNode);
   return counts;
 }
 
@@ -291,7 +290,7 @@ std::string ObjectServer::restart_first_service() {
   }
   const auto counts = fmt::format("{} {}", sent_events_, sent_bytes_);
   send_marker(kSlices);
-  send_marker(kNodes);
+  send_marker(kOwnNode);
   return counts;
 }
 
@@ -309,10 +308,8 @@ std::string ObjectServer::change_steadily(std::uint32_t seconds) {
       cluster_.touch(service);
       send_event(kServices, "MODIFIED", cluster_.service(service));
     } else if (number % 20 >= 15) {
-      if (!watches_[kNodes].own_node_only) {
-        cluster_.set_zone_of_node(node, cluster_.zone_of_node(node));
-        send_event(kNodes, "MODIFIED", cluster_.node(node));
-      }
+      cluster_.set_zone_of_node(node, cluster_.zone_of_node(node));
+      send_event(kNodes, "MODIFIED", cluster_.node(node));
     } else {
       if (number % 2 == 0) {
         cluster_.set_state(service, endpoint, GeneratedCluster::EndpointState::Terminating);
@@ -327,7 +324,7 @@ std::string ObjectServer::change_steadily(std::uint32_t seconds) {
   }
   const auto counts = fmt::format("{} {}", sent_events_, sent_bytes_);
   send_marker(kSlices);
-  send_marker(kNodes);
+  send_marker(kOwnNode);
   return counts;
 }
 

@@ -60,12 +60,8 @@ class ObjectServer {
   GeneratedCluster cluster_;
   ServerOptions options_;
   UniqueFd listener_;
-  struct Watch {
-    int fd = -1;
-    bool own_node_only = false;
-  };
-  std::mutex mutex_;                      // watches_
-  std::map<std::string, Watch> watches_;  // by kind
+  std::mutex mutex_;                    // watches_
+  std::map<std::string, int> watches_;  // descriptors by kind
   std::uint64_t sent_events_ = 0;
   std::uint64_t sent_bytes_ = 0;
   std::jthread acceptor_;

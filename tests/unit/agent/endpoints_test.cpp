@@ -11,8 +11,11 @@
 namespace topolb::agent {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::Pair;
+using ::testing::StartsWith;
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kNow = 1'800'000'000 * kSecond;  // 2027-01-15T08:00:00Z
@@ -42,8 +45,46 @@ TEST(Endpoints, HealthyWhileTheLoopTurns) {
 }
 
 TEST(Endpoints, HealthIsOfKubeProxysForm) {
-  EXPECT_EQ(health_json(status(), kNow + 5 * kSecond),
-            R"({"lastUpdated":"2027-01-15T08:00:00Z","currentTime":"2027-01-15T08:00:05Z"})");
+  const auto live = livez_reply(status(), kNow + 5 * kSecond);
+  EXPECT_EQ(live.status, 200);
+  EXPECT_EQ(live.content_type, "application/json");
+  EXPECT_THAT(live.headers, ElementsAre(Pair("X-Content-Type-Options", "nosniff")));
+  EXPECT_EQ(live.body,
+            R"({"lastUpdated":"2027-01-15T08:00:05Z","currentTime":"2027-01-15T08:00:05Z",)"
+            R"("healthy":true,)"
+            R"("status":{"IPv4":{"lastUpdated":"2027-01-15T07:59:00Z","healthy":true},)"
+            R"("IPv6":{"lastUpdated":"2027-01-15T07:59:00Z","healthy":true}}})");
+  const auto healthy = healthz_reply(status(), kNow + 5 * kSecond);
+  EXPECT_EQ(healthy.status, 200);
+  EXPECT_THAT(healthy.body, HasSubstr(R"("nodeEligible":true,"healthy":true,)"));
+}
+
+TEST(Endpoints, ANodeThatIsAboutToGoIsAliveButNotHealthy) {
+  auto leaving = status();
+  leaving.node_eligible = false;
+  EXPECT_EQ(livez_reply(leaving, kNow).status, 200);
+  const auto health = healthz_reply(leaving, kNow);
+  EXPECT_EQ(health.status, 503);
+  EXPECT_THAT(health.body, StartsWith(R"({"lastUpdated":"2027-01-15T07:59:00Z",)"
+                                      R"("currentTime":"2027-01-15T08:00:00Z",)"
+                                      R"("nodeEligible":false,"healthy":true,"status":{"IPv4":{)"));
+}
+
+TEST(Endpoints, ALoopThatHangsIsNeither) {
+  const auto later = kNow + 61 * kSecond;
+  for (const auto& reply : {livez_reply(status(), later), healthz_reply(status(), later)}) {
+    EXPECT_EQ(reply.status, 503);
+    EXPECT_THAT(reply.body, StartsWith(R"({"lastUpdated":"2027-01-15T07:59:00Z",)"));
+    EXPECT_THAT(reply.body, HasSubstr(R"("healthy":false,"status":{"IPv4":{)"));
+  }
+}
+
+TEST(Endpoints, BeforeTheFirstStateThereIsNoFamily) {
+  auto starting = status();
+  starting.ready = false;
+  const auto live = livez_reply(starting, kNow);
+  EXPECT_EQ(live.status, 200);
+  EXPECT_THAT(live.body, Not(HasSubstr("status")));
 }
 
 TEST(Endpoints, Status) {

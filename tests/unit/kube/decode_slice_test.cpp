@@ -229,14 +229,32 @@ INSTANTIATE_TEST_SUITE_P(
              {"InvalidObject endpoints[0].hints.forNodes[0].name is 1, not a string",
               R"(InvalidObject endpoints[0].hints.forZones[0] is "a", not an object)"}}));
 
-TEST(DecodeNode, KeepsLabelsOnly) {
+TEST(DecodeNode, KeepsLabels) {
   const auto document = decode_json(R"({"kind":"Node","apiVersion":"v1","metadata":{"name":"n1",
-      "namespace":"ignored","labels":{"zone":"a","rack":null,"bad":1,"zone":"b"}},"spec":7})");
+      "namespace":"ignored","labels":{"zone":"a","rack":null,"bad":1,"zone":"b"}},"status":7})");
   ASSERT_TRUE(document);
   ASSERT_EQ(document->objects.size(), 1U);
   EXPECT_EQ(text_of(document->objects[0]), "Node /n1 rack= zone=b");
   EXPECT_EQ(full_text_of(document->objects[0].problems),
             Texts{"Node /n1 InvalidObject metadata.labels.bad is 1, not a string"});
+}
+
+TEST(DecodeNode, TellsWhetherItIsAboutToGo) {
+  const auto is_leaving = [](const std::string& metadata, const std::string& spec) {
+    const auto document =
+        decode_json(R"({"kind":"Node","apiVersion":"v1","metadata":{"name":"n1")" + metadata +
+                    R"(},"spec":{)" + spec + "}}");
+    const auto& object = document->objects.at(0);
+    EXPECT_EQ(object.problems, std::vector<core::Problem>{});
+    return std::get<core::Node>(object.object).leaving;
+  };
+  EXPECT_FALSE(is_leaving("", ""));
+  EXPECT_FALSE(is_leaving(R"(,"deletionTimestamp":null)", R"("taints":null)"));
+  EXPECT_FALSE(is_leaving("", R"("taints":[{"key":"node.kubernetes.io/unschedulable"}])"));
+  EXPECT_TRUE(is_leaving(R"(,"deletionTimestamp":"2026-11-26T08:00:00Z")", ""));
+  EXPECT_TRUE(is_leaving("", R"("taints":[{"key":"dedicated","value":"x","effect":"NoSchedule"},)"
+                             R"({"key":"ToBeDeletedByClusterAutoscaler","value":"1",)"
+                             R"("effect":"NoSchedule"}])"));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace {
 std::string sample(std::string_view base64) { return base64_decode(base64).value(); }
 
 Result<DecodedDocument> list(std::string_view body, Kind kind) {
-  return Decoder().list(body, resource_of(kind).lists, kind);
+  return Decoder().list(body, resource_of(kind, Form::Metadata).lists, kind);
 }
 
 Texts texts_of(const DecodedDocument& document) {

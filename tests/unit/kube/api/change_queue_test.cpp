@@ -40,12 +40,12 @@ TEST(ChangeQueue, ProblemsLastUntilTheObjectCanBeRead) {
 
 TEST(ChangeQueue, AListIsThereOnceItsChangesAreTaken) {
   ChangeQueue queue;
-  queue.push({put("a"), Synced{Kind::Service, "x"}});
-  EXPECT_EQ(queue.taken_list(Kind::Service), nullptr);
+  queue.push({put("a"), Synced{{Kind::Service}, "x"}});
+  EXPECT_EQ(queue.taken_list({Kind::Service}), nullptr);
   queue.take();
-  ASSERT_NE(queue.taken_list(Kind::Service), nullptr);
-  EXPECT_EQ(*queue.taken_list(Kind::Service), "x");
-  EXPECT_EQ(queue.taken_list(Kind::Node), nullptr);
+  ASSERT_NE(queue.taken_list({Kind::Service}), nullptr);
+  EXPECT_EQ(*queue.taken_list({Kind::Service}), "x");
+  EXPECT_EQ(queue.taken_list({Kind::Service, Form::Metadata}), nullptr);
 }
 
 TEST(Resource, Targets) {

@@ -174,6 +174,19 @@ TEST_F(ReflectorTest, AnotherSelectorMeansANewList) {
   EXPECT_TRUE(reflector->status().synced);
 }
 
+TEST_F(ReflectorTest, NoSelectorMeansNothingUntilThereIsOne) {
+  start_with_a_and_b();
+  const auto asked = api.requests.size();
+  reflector->set_field_selector(std::nullopt);
+  EXPECT_FALSE(reflector->status().synced);
+  EXPECT_GE(step(), std::chrono::hours(1));
+  EXPECT_TRUE(words == "-a -b =" || words == "-b -a =") << words;
+  EXPECT_TRUE(reflector->status().synced);
+  EXPECT_EQ(api.requests.size(), asked) << "nothing is asked for";
+  reflector->set_field_selector("metadata.name=b");
+  EXPECT_EQ(step({200, {list_json("10", {service_json("b", "2")})}}), "+b =");
+}
+
 class StreamedListTest : public ReflectorTest {
  protected:
   StreamedListTest() {
