@@ -148,11 +148,12 @@ std::string dual_stack_text(const DualStackService& service,
   const auto node_port =
       service.node_port == 0 ? "" : fmt::format(", nodePort: {}", service.node_port);
   auto text = fmt::format(
-      "apiVersion: v1\nkind: Service\nmetadata: {{name: {0}, namespace: default}}\n"
+      "apiVersion: v1\nkind: Service\nmetadata: {{name: {0}, namespace: default{6}}}\n"
       "spec: {{clusterIPs: [{1}], ports: [{{name: t, port: 80, protocol: TCP{2}}}, "
       "{{name: u, port: 80, protocol: UDP{2}}}]{3}{4}}}\n{5}",
       service.name, service.cluster_ips, node_port, service.spec.empty() ? "" : ", ", service.spec,
-      service.status.empty() ? "" : fmt::format("status: {{{}}}\n", service.status));
+      service.status.empty() ? "" : fmt::format("status: {{{}}}\n", service.status),
+      service.metadata.empty() ? "" : ", " + service.metadata);
   for (const bool ipv6 : {false, true}) {
     text += fmt::format(
         "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"

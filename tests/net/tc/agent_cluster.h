@@ -63,7 +63,8 @@ struct DualStackService {
   std::string cluster_ips;  // "10.96.0.1, fd00:96::1"
   std::string spec = "";    // "type: NodePort"
   int node_port = 0;
-  std::string status = "";  // "loadBalancer: {...}"
+  std::string status = "";    // "loadBalancer: {...}"
+  std::string metadata = "";  // "annotations: {a: b}"
 };
 /// One endpoint in both families: pod 1 or 2, on node 1 or 2.
 struct DualStackEndpoint {
