@@ -113,6 +113,21 @@ TEST_F(ServiceHealth, ListensWhereNodePortsAnswer) {
   EXPECT_EQ(http_get("127.0.0.1:30100", "/").status, 200);
 }
 
+// Under kube-proxy's names.
+TEST_F(ServiceHealth, ProbesAndChangesAreCounted) {
+  start_agent();
+  EXPECT_EQ(get("/healthz").status, 200);
+  EXPECT_EQ(get("/livez").status, 200);
+  EXPECT_EQ(metric("kubeproxy_proxy_healthz_total{code=\"200\"}"), "1");
+  EXPECT_EQ(metric("kubeproxy_proxy_livez_total{code=\"200\"}"), "1");
+  EXPECT_EQ(metric("kubeproxy_sync_proxy_rules_service_changes_total"), "1");
+  EXPECT_EQ(metric("kubeproxy_sync_proxy_rules_endpoint_changes_total"), "1");
+  EXPECT_EQ(metric("kubeproxy_sync_proxy_rules_endpoint_changes_pending"), "0");
+  EXPECT_EQ(metric("kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"}"), "1");
+  EXPECT_EQ(metric("kubeproxy_network_programming_duration_seconds_count{ip_family=\"IPv4\"}"),
+            "0");
+}
+
 TEST_F(ServiceHealth, ComesAndGoesWithTheService) {
   start_agent();
   replace("web.yaml", balanced("web", "10.96.0.1", 30101));

@@ -42,10 +42,12 @@ std::uint64_t now_ns() {
                                         .count());
 }
 
-Controller::Controller(core::PlanOptions options, dataplane::Datapath& datapath, StatusBoard& board)
+Controller::Controller(core::PlanOptions options, dataplane::Datapath& datapath, StatusBoard& board,
+                       ProxyMetrics& metrics)
     : state_(std::move(options)),
       datapath_(datapath),
       board_(board),
+      metrics_(metrics),
       publisher_(datapath.maps()),
       service_health_(board) {
   status_.started_ns = now_ns();
@@ -95,6 +97,7 @@ void Controller::take_in(ObjectChanges&& changes) {
     if (auto* service = std::get_if<core::Service>(&object.object)) {
       take_in(std::move(*service));
     } else if (auto* slice = std::get_if<core::EndpointSlice>(&object.object)) {
+      metrics_.queued(*slice, now_ns());
       state_.put(*slice);
     } else if (auto* node = std::get_if<core::Node>(&object.object)) {
       take_in(*node);
@@ -111,6 +114,7 @@ void Controller::take_in(ObjectChanges&& changes) {
 }
 
 void Controller::take_in(core::Service&& service) {
+  metrics_.queued(service, now_ns());
   const auto keys = core::topology_keys_of(service).keys;
   // An endpoint's own zone field will do for these two (design.md 3.2).
   const bool far = std::any_of(keys.begin(), keys.end(), [](const auto& key) {
@@ -144,10 +148,12 @@ void Controller::remove(const kube::ObjectId& id) {
   object_files_.remove(id);
   switch (id.kind) {
     case kube::Kind::Service:
+      metrics_.service_removed(now_ns());
       needing_nodes_.erase(id.key);
       state_.remove_service(id.key);
       break;
     case kube::Kind::EndpointSlice:
+      metrics_.slice_removed(id.key, now_ns());
       state_.remove_slice(id.key);
       break;
     case kube::Kind::Node:
@@ -233,6 +239,7 @@ void Controller::log_problems() {
 void Controller::publish_status(double replan_seconds, std::size_t operations) {
   const auto now = now_ns();
   publisher_.mark_published(now);
+  metrics_.synced(replan_seconds, now);
   status_.published_ns = now;
   status_.heartbeat_ns = now;
   status_.changes += operations;

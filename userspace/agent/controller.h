@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/packet_path.h"
+#include "agent/proxy_metrics.h"
 #include "agent/service_health.h"
 #include "agent/source.h"
 #include "agent/status_board.h"
@@ -21,8 +22,9 @@ namespace topolb::agent {
 
 class Controller {
  public:
-  /// Both must outlive it.
-  Controller(core::PlanOptions options, dataplane::Datapath& datapath, StatusBoard& board);
+  /// All must outlive it.
+  Controller(core::PlanOptions options, dataplane::Datapath& datapath, StatusBoard& board,
+             ProxyMetrics& metrics);
 
   /// Objects of the state that is not complete yet: kept, not planned.
   void collect(ObjectChanges&& changes) { take_in(std::move(changes)); }
@@ -54,6 +56,7 @@ class Controller {
   core::ClusterState state_;
   dataplane::Datapath& datapath_;
   StatusBoard& board_;
+  ProxyMetrics& metrics_;
   dataplane::Publisher publisher_;
   ServiceHealth service_health_;
   std::map<kube::ObjectId, std::vector<core::Problem>> object_problems_;

@@ -65,18 +65,26 @@ value problem_value(const core::Problem& problem) {
 
 }  // namespace
 
-HttpReply answer(std::string_view path, const StatusBoard& board,
-                 const dataplane::KernelMaps& maps) {
+HttpReply answer(std::string_view path, const StatusBoard& board, const dataplane::KernelMaps& maps,
+                 ProxyMetrics& metrics) {
   constexpr const char* kText = "text/plain";
   const auto status = board.read();
-  if (path == "/healthz") return healthz_reply(status, now_ns());
-  if (path == "/livez") return livez_reply(status, now_ns());
+  if (path == "/healthz") {
+    auto reply = healthz_reply(status, now_ns());
+    metrics.answered_healthz(reply.status);
+    return reply;
+  }
+  if (path == "/livez") {
+    auto reply = livez_reply(status, now_ns());
+    metrics.answered_livez(reply.status);
+    return reply;
+  }
   if (path == "/readyz") {
     if (status.ready) return {200, kText, "ok\n"};
     return {503, kText, "no complete state is in the kernel yet\n"};
   }
   if (path == "/metrics") {
-    return {200, "text/plain; version=0.0.4; charset=utf-8", render_metrics(status, maps)};
+    return {200, "text/plain; version=0.0.4; charset=utf-8", render_metrics(status, maps, metrics)};
   }
   if (path == "/v1/status") return {200, kJson, status_json(status)};
   if (path == "/v1/problems") return {200, kJson, problems_json(status)};

@@ -55,14 +55,15 @@ std::optional<Failure> serve(const Options& options) {
   if (!datapath) return Failure{1, datapath.error()};
 
   StatusBoard board;
-  Controller controller(options.plan, *datapath, board);
+  ProxyMetrics metrics(now_ns());
+  Controller controller(options.plan, *datapath, board, metrics);
   std::optional<HttpServer> http;
   if (options.listen) {
     auto started = HttpServer::start();
     if (!started) return Failure{1, started.error()};
     http = std::move(*started);
     auto listening = http->listen(*options.listen, [&](std::string_view path) {
-      return answer(path, board, datapath->maps());
+      return answer(path, board, datapath->maps(), metrics);
     });
     if (!listening)
       return Failure{1, {listening.error().code, "--listen " + listening.error().what}};

@@ -88,8 +88,9 @@ void add_packet_metrics(const Status& status, std::vector<MetricFamily>& familie
 
 }  // namespace
 
-std::string render_metrics(const Status& status, const dataplane::KernelMaps& maps) {
-  std::vector<MetricFamily> families;
+std::string render_metrics(const Status& status, const dataplane::KernelMaps& maps,
+                           const ProxyMetrics& metrics) {
+  auto families = metrics.collect();
   auto build = family("topolb_build_info", "Version of the agent.", MetricType::Gauge);
   add(build, 1, {{"version", kVersion}});
   families.push_back(std::move(build));

@@ -98,6 +98,8 @@ struct EndpointSlice {
   Family family = Family::IPv4;
   std::vector<EndpointPort> ports;  // those with a number
   std::vector<Endpoint> endpoints;
+  /// What changed the endpoints last happened then, CLOCK_REALTIME; 0: not known.
+  std::uint64_t triggered_ns = 0;
   bool operator==(const EndpointSlice&) const = default;
 
   [[nodiscard]] ObjectKey service_key() const { return {key.namespace_name, service_name}; }

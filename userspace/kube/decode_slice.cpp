@@ -2,12 +2,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "kube/decode_object.h"
+#include "kube/time_text.h"
 
 namespace topolb::kube {
 namespace {
+
+constexpr std::string_view kTriggerAnnotation = "endpoints.kubernetes.io/last-change-trigger-time";
 
 struct SliceLabels {
   std::string service_name;
@@ -91,6 +95,21 @@ void read_endpoint(const Fields& fields, core::EndpointSlice& slice) {
   slice.endpoints.push_back(std::move(endpoint));
 }
 
+/// Of the endpoint slice controller: when the pod or Service changed that made it write this.
+std::uint64_t read_trigger(const Fields& object) {
+  std::uint64_t time_ns = 0;
+  const auto metadata = object.child("metadata");
+  if (!metadata) return time_ns;
+  metadata->for_each_entry("annotations", [&](std::string_view name, auto value) {
+    if (name != kTriggerAnnotation || !value) return;
+    if (const auto time = parse_time(std::string(*value))) {
+      time_ns = static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::nanoseconds>(time->time_since_epoch()).count());
+    }
+  });
+  return time_ns;
+}
+
 }  // namespace
 
 std::optional<core::EndpointSlice> decode_slice(const Fields& object, const core::ObjectKey& key) {
@@ -99,6 +118,7 @@ std::optional<core::EndpointSlice> decode_slice(const Fields& object, const core
   core::EndpointSlice slice;
   slice.key = key;
   slice.service_name = std::move(labels.service_name);
+  slice.triggered_ns = read_trigger(object);
   const std::size_t problems_before = object.sink().count();
   const auto type = object.choice("addressType", {"", "IPv4", "IPv6", "FQDN"});
   if (type == 0 && object.sink().count() == problems_before) {

@@ -4,11 +4,9 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include <cstdio>
-#include <ctime>
-
 #include "kube/base64.h"
 #include "kube/json_text.h"
+#include "kube/time_text.h"
 
 namespace topolb::kube {
 namespace {
@@ -71,26 +69,6 @@ Result<ExecCredential> parse_exec_credential(std::string_view json, const ExecPl
     if (!credential.expires) return wrong("expirationTimestamp '" + expires + "' is no time");
   }
   return credential;
-}
-
-std::optional<std::chrono::system_clock::time_point> parse_time(const std::string& text) {
-  std::tm time{};
-  const char* rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &time);
-  if (rest == nullptr) return std::nullopt;
-  if (*rest == '.') rest += 1 + std::string_view(rest + 1).find_first_not_of("0123456789");
-  int offset_s = 0;
-  if (std::string_view(rest) != "Z") {
-    char sign = 0;
-    int hours = 0;
-    int minutes = 0;
-    int length = 0;
-    if (std::sscanf(rest, "%c%2d:%2d%n", &sign, &hours, &minutes, &length) != 3 ||
-        rest[length] != '\0' || (sign != '+' && sign != '-')) {
-      return std::nullopt;
-    }
-    offset_s = (sign == '+' ? 1 : -1) * (hours * 3600 + minutes * 60);
-  }
-  return std::chrono::system_clock::from_time_t(timegm(&time) - offset_s);
 }
 
 }  // namespace topolb::kube

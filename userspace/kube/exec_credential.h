@@ -27,7 +27,4 @@ std::string exec_info_json(const ExecPlugin& plugin, const ClusterConfig& config
 /// nothing in it; names the plugin.
 Result<ExecCredential> parse_exec_credential(std::string_view json, const ExecPlugin& plugin);
 
-/// RFC 3339, "2026-11-21T10:00:00Z"; fractions of seconds are cut off.
-std::optional<std::chrono::system_clock::time_point> parse_time(const std::string& text);
-
 }  // namespace topolb::kube

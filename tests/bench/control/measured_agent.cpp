@@ -36,7 +36,7 @@ MeasuredAgent::MeasuredAgent(const std::string& socket_path, const std::string& 
       controller_({.node_name = GeneratedCluster::node_name(0),
                    .scope = core::Scope::All,
                    .service_proxy_name = {}},
-                  datapath_, board_) {
+                  datapath_, board_, metrics_) {
   if (manifests.empty()) api_ = std::make_shared<SocketApi>(socket_path);
 }
 

@@ -44,6 +44,7 @@ class MeasuredAgent {
   agent::PacketPath packets_;
   std::string manifests_path_;
   agent::StatusBoard board_;
+  agent::ProxyMetrics metrics_{agent::now_ns()};
   agent::Controller controller_;
   std::shared_ptr<SocketApi> api_;
   std::unique_ptr<kube::ClusterSource> cluster_;

@@ -111,7 +111,7 @@ TEST(Endpoints, Problems) {
 TEST(Endpoints, MetricsOfTheAgent) {
   auto with_watches = status();
   with_watches.source_ages = {{"Service", 1.5, ""}, {"Node", std::nullopt, "no route"}};
-  const auto text = render_metrics(with_watches, dataplane::KernelMaps{});
+  const auto text = render_metrics(with_watches, dataplane::KernelMaps{}, ProxyMetrics(kNow));
   for (const char* line : {"topolb_build_info{version=\"", "topolb_ready 1\n",
                            "topolb_last_publish_timestamp_seconds 1799999940\n",
                            "topolb_last_replan_duration_seconds 0.25\n", "topolb_replans_total 3\n",
@@ -126,8 +126,52 @@ TEST(Endpoints, MetricsOfTheAgent) {
   EXPECT_THAT(text, Not(HasSubstr("kind=\"Node\""))) << "never heard of: no age";
 }
 
+TEST(Endpoints, MetricsUnderKubeProxysNames) {
+  ProxyMetrics metrics(kNow);
+  core::EndpointSlice slice;
+  slice.key = {"default", "web-1"};
+  const auto change = [&](std::uint64_t triggered_ns, std::uint64_t now_ns) {
+    slice.triggered_ns = triggered_ns;
+    metrics.queued(slice, now_ns);
+    metrics.synced(0.003, now_ns);
+  };
+  change(kNow - 5 * kSecond, kNow + kSecond);  // before the start: not measured
+  change(kNow + 2 * kSecond, kNow + 5 * kSecond);
+  change(kNow + 2 * kSecond, kNow + 60 * kSecond);  // the same trigger again
+  slice.triggered_ns = kNow + 61 * kSecond;
+  metrics.queued(slice, kNow + 62 * kSecond);
+  metrics.slice_removed(slice.key, kNow + 62 * kSecond);
+  metrics.queued(core::Service{}, kNow + 62 * kSecond);
+  metrics.answered_healthz(503);
+  metrics.answered_livez(200);
+  metrics.answered_livez(200);
+  const auto text = [&] { return render_metrics(status(), dataplane::KernelMaps{}, metrics); };
+  for (const char* line :
+       {"kubeproxy_network_programming_duration_seconds_count{ip_family=\"IPv4\"} 1\n",
+        "kubeproxy_network_programming_duration_seconds_sum{ip_family=\"IPv4\"} 3\n",
+        "kubeproxy_network_programming_duration_seconds_bucket{ip_family=\"IPv4\",le=\"0.25\"} 0\n",
+        "kubeproxy_network_programming_duration_seconds_bucket{ip_family=\"IPv4\",le=\"300\"} 1\n",
+        "kubeproxy_network_programming_duration_seconds_count{ip_family=\"IPv6\"} 0\n",
+        "kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv6\"} 3\n",
+        "kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family=\"IPv4\",le=\"0.002\"} 0\n",
+        "kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family=\"IPv4\",le=\"16.384\"} 3\n",
+        "kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv4\"} 1800000060\n",
+        "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family=\"IPv4\"} 1800000062\n",
+        "kubeproxy_sync_proxy_rules_endpoint_changes_total 5\n",
+        "kubeproxy_sync_proxy_rules_endpoint_changes_pending 2\n",
+        "kubeproxy_sync_proxy_rules_service_changes_total 1\n",
+        "kubeproxy_sync_proxy_rules_service_changes_pending 1\n",
+        "kubeproxy_proxy_healthz_total{code=\"503\"} 1\n",
+        "kubeproxy_proxy_livez_total{code=\"200\"} 2\n"}) {
+    EXPECT_THAT(text(), HasSubstr(line));
+  }
+  metrics.synced(0.003, kNow + 63 * kSecond);
+  EXPECT_THAT(text(), HasSubstr("kubeproxy_sync_proxy_rules_endpoint_changes_pending 0\n"));
+  EXPECT_THAT(text(), HasSubstr("programming_duration_seconds_count{ip_family=\"IPv4\"} 1\n"));
+}
+
 TEST(Endpoints, EveryMetricSaysWhatItIs) {
-  const auto text = render_metrics(status(), dataplane::KernelMaps{});
+  const auto text = render_metrics(status(), dataplane::KernelMaps{}, ProxyMetrics(kNow));
   for (const char* name :
        {"topolb_connections_total", "topolb_refused_total", "topolb_map_entries",
         "topolb_map_max_entries", "topolb_problems", "topolb_service_ports", "topolb_ready",

@@ -229,6 +229,21 @@ INSTANTIATE_TEST_SUITE_P(
              {"InvalidObject endpoints[0].hints.forNodes[0].name is 1, not a string",
               R"(InvalidObject endpoints[0].hints.forZones[0] is "a", not an object)"}}));
 
+TEST(DecodeSlice, TellsWhenItsChangeWasTriggered) {
+  const auto triggered = [](const std::string& annotations) {
+    const auto document = decode_json(
+        R"({"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"name":"a",)"
+        R"("labels":{"kubernetes.io/service-name":"web"},"annotations":{)" +
+        annotations + R"(}},"addressType":"IPv4"})");
+    return std::get<core::EndpointSlice>(document->objects.at(0).object).triggered_ns;
+  };
+  const std::string name = R"("endpoints.kubernetes.io/last-change-trigger-time":)";
+  EXPECT_EQ(triggered(""), 0U);
+  EXPECT_EQ(triggered(name + R"("soon")"), 0U);
+  EXPECT_EQ(triggered(name + R"("2027-01-15T08:00:00Z")"), 1'800'000'000'000'000'000U);
+  EXPECT_EQ(triggered(name + R"("2027-01-15T08:00:00.25Z")"), 1'800'000'000'250'000'000U);
+}
+
 TEST(DecodeNode, KeepsLabels) {
   const auto document = decode_json(R"({"kind":"Node","apiVersion":"v1","metadata":{"name":"n1",
       "namespace":"ignored","labels":{"zone":"a","rack":null,"bad":1,"zone":"b"}},"status":7})");

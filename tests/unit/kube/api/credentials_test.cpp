@@ -7,6 +7,7 @@
 #include <map>
 
 #include "kube/base64.h"
+#include "kube/time_text.h"
 
 namespace topolb::kube {
 namespace {
@@ -138,7 +139,7 @@ TEST(Time, Rfc3339) {
   const auto base = parse_time("2026-11-21T10:00:00Z");
   ASSERT_TRUE(base);
   EXPECT_EQ(base->time_since_epoch(), std::chrono::seconds(1795255200));
-  EXPECT_EQ(parse_time("2026-11-21T10:00:00.123456Z"), base);
+  EXPECT_EQ(parse_time("2026-11-21T10:00:00.123456Z"), *base + std::chrono::microseconds(123456));
   EXPECT_EQ(parse_time("2026-11-21T12:30:00+02:30"), base);
   EXPECT_EQ(parse_time("2026-11-21T08:00:00-02:00"), base);
   for (const char* wrong : {"", "2026-11-21", "2026-11-21T10:00:00", "2026-11-21T10:00:00.",
