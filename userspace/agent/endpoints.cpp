@@ -18,6 +18,7 @@ namespace {
 using web::json::value;
 
 constexpr const char* kJson = "application/json";
+constexpr const char* kText = "text/plain";
 
 constexpr std::uint64_t kHealthyForNs = 60'000'000'000ULL;
 
@@ -67,7 +68,6 @@ value problem_value(const core::Problem& problem) {
 
 HttpReply answer(std::string_view path, const StatusBoard& board, const dataplane::KernelMaps& maps,
                  ProxyMetrics& metrics) {
-  constexpr const char* kText = "text/plain";
   const auto status = board.read();
   if (path == "/healthz") {
     auto reply = healthz_reply(status, now_ns());
@@ -79,10 +79,7 @@ HttpReply answer(std::string_view path, const StatusBoard& board, const dataplan
     metrics.answered_livez(reply.status);
     return reply;
   }
-  if (path == "/readyz") {
-    if (status.ready) return {200, kText, "ok\n"};
-    return {503, kText, "no complete state is in the kernel yet\n"};
-  }
+  if (path == "/readyz") return readyz_reply(status);
   if (path == "/metrics") {
     return {200, "text/plain; version=0.0.4; charset=utf-8", render_metrics(status, maps, metrics)};
   }
@@ -102,6 +99,17 @@ HttpReply healthz_reply(const Status& status, std::uint64_t now_ns) {
 
 HttpReply livez_reply(const Status& status, std::uint64_t now_ns) {
   return health_reply(status, now_ns, std::nullopt);
+}
+
+HttpReply readyz_reply(const Status& status) {
+  std::string text = status.ready ? "ok\n" : "no complete state is in the kernel yet\n";
+  for (const auto& age : status.source_ages) {
+    text += age.seconds ? fmt::format("{}: the API server was heard of {:.0f} s ago", age.kind,
+                                      *age.seconds)
+                        : fmt::format("{}: the API server was never heard of", age.kind);
+    text += age.error.empty() ? "\n" : fmt::format(": {}\n", age.error);
+  }
+  return {status.ready ? 200 : 503, kText, text};
 }
 
 std::string status_json(const Status& status) {

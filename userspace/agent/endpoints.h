@@ -23,6 +23,9 @@ bool is_healthy(std::uint64_t heartbeat_ns, std::uint64_t now_ns);
 HttpReply healthz_reply(const Status& status, std::uint64_t now_ns);
 /// What the kubelet asks of the agent, in kube-proxy's form.
 HttpReply livez_reply(const Status& status, std::uint64_t now_ns);
+/// 200 from the first complete state on, whatever becomes of the API server: the kernel goes on.
+/// Says how old what is known of each kind is.
+HttpReply readyz_reply(const Status& status);
 std::string status_json(const Status& status);
 std::string problems_json(const Status& status);
 

@@ -87,6 +87,18 @@ TEST(Endpoints, BeforeTheFirstStateThereIsNoFamily) {
   EXPECT_THAT(live.body, Not(HasSubstr("status")));
 }
 
+TEST(Endpoints, ReadyWithTheApiServerGoneAndHowLong) {
+  auto gone = status();
+  EXPECT_EQ(readyz_reply(gone).body, "ok\n");
+  gone.source_ages = {{"Service", 75.2, "connection refused"}, {"Node", std::nullopt, ""}};
+  EXPECT_EQ(readyz_reply(gone).status, 200);
+  EXPECT_EQ(readyz_reply(gone).body,
+            "ok\nService: the API server was heard of 75 s ago: connection refused\n"
+            "Node: the API server was never heard of\n");
+  gone.ready = false;
+  EXPECT_EQ(readyz_reply(gone).status, 503);
+}
+
 TEST(Endpoints, Status) {
   auto with_watches = status();
   with_watches.source_ages = {{"Service", 1.5, ""}, {"Node", std::nullopt, "no route"}};
