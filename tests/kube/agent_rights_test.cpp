@@ -89,18 +89,24 @@ users: [{{name: test, user: {{}}}}]
 )",
                                     server.url()));
     set_source({"--kubeconfig", path("kubeconfig").string()});
-    start_agent();
+    start_agent({"--event-delay", "0"});
     EXPECT_TRUE(test::wait_until([&] { return server.watches("resourceVersion=") == watches; }));
   }
-  /// What an agent asks of a server: at a start, for a Service that needs every Node, and for one
-  /// with a problem.
+  static void wait_for(const test::ApiServer& server, const std::string& request) {
+    EXPECT_TRUE(test::wait_until([&] { return !server.requests(request).empty(); })) << request;
+  }
+  /// What agents ask of a server: at a start, for a Service that needs every Node, and for one with
+  /// a problem, which the second agent finds told already.
   Rights used(const test::ApiServerOptions& options) {
     test::ApiServer server(options);
     put(server, "wrong", "10.96.1.2", "rack, rack");
     put(server, "far", "10.96.1.3", "rack");
     server.store().put(node("n1", "z1"));
-    start_agent_on(server, 4);
-    stop_agent(SIGTERM);
+    for (const char* last : {"POST /apis/events.k8s.io", "PATCH /apis/events.k8s.io"}) {
+      start_agent_on(server, 4);
+      wait_for(server, last);
+      stop_agent(SIGTERM);
+    }
     Rights rights;
     for (const std::string& request : server.requests()) {
       if (const auto right = right_of(request)) rights.insert(*right);

@@ -20,12 +20,13 @@ class SimulatedCluster final : public TestCluster {
     ClusterConfig config;
     config.servers = {fmt::format("https://127.0.0.1:{}", cable_->port())};
     config.certificate_authority.data = server_.authority().certificate_pem();
+    if (tokens_ > 0) config.token.data = token();  // without one, it lets everybody in
     return config;
   }
   std::string rotate_token() override {
-    const std::string token = fmt::format("agent-{}", ++tokens_);
-    server_.set_token(token);
-    return token;
+    ++tokens_;
+    server_.set_token(token());
+    return token();
   }
   void refuse_slices(bool refuse) override {
     server_.clear_faults();
@@ -67,6 +68,7 @@ class SimulatedCluster final : public TestCluster {
   void forget_history() override { server_.store().compact(); }
 
  private:
+  [[nodiscard]] std::string token() const { return fmt::format("agent-{}", tokens_); }
   test::ApiServer server_;
   int tokens_ = 0;
 };

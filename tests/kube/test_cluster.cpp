@@ -35,6 +35,13 @@ bool TestCluster::accepts(const std::string& token) const {
   return answer.status != 0 && answer.status != 401;
 }
 
+web::json::value TestCluster::get(const std::string& target) const {
+  const auto answer = ask({.port = cable_->port(),
+                           .target = target,
+                           .headers = {"Authorization: Bearer " + config().token.data}});
+  return answer.status == 200 ? web::json::value::parse(answer.body) : web::json::value::object();
+}
+
 std::vector<ClusterKind> cluster_kinds() {
   std::vector<ClusterKind> kinds{{"Simulated", make_simulated_cluster}};
   if (!kubernetes_assets().empty()) {

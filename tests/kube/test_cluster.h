@@ -34,6 +34,9 @@ class TestCluster {
   /// Whether a request with this token is let in.
   bool accepts(const std::string& token) const;
 
+  /// What is at this path, with every right; an empty object if nothing is. Over the cable.
+  [[nodiscard]] web::json::value get(const std::string& target) const;
+
   /// Whether the agent's account is forbidden to read EndpointSlices.
   virtual void refuse_slices(bool refuse) = 0;
 

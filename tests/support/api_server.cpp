@@ -20,10 +20,11 @@ struct Kind {
   const char* name;
   const char* api_version;
 };
-constexpr std::array<Kind, 3> kKinds{
+constexpr std::array<Kind, 4> kKinds{
     {{"/api/v1/services", "Service", "v1"},
      {"/apis/discovery.k8s.io/v1/endpointslices", "EndpointSlice", "discovery.k8s.io/v1"},
-     {"/api/v1/nodes", "Node", "v1"}}};
+     {"/api/v1/nodes", "Node", "v1"},
+     {"/apis/events.k8s.io/v1/events", "Event", "events.k8s.io/v1"}}};
 
 bool wants_metadata(const ServerRequest& request) {
   return request.header("accept").find("as=PartialObjectMetadata") != std::string::npos;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api_server_store.h"
 
+#include <fmt/format.h>
+
 #include <sstream>
 
 namespace topolb::test {
@@ -48,6 +50,9 @@ const web::json::value& ApiServerStore::store(const std::string& kind, const Key
                                               web::json::value object) {
   object["metadata"]["resourceVersion"] = web::json::value(std::to_string(++version_));
   const auto [stored, is_new] = objects_[kind].try_emplace(key);
+  const std::string uid =
+      is_new ? fmt::format("uid-{}", version_) : text_at(stored->second.at("metadata"), "uid");
+  object["metadata"]["uid"] = web::json::value(uid);
   record({version_, kind, is_new ? "ADDED" : "MODIFIED", object, stored->second});
   stored->second = std::move(object);
   return stored->second;

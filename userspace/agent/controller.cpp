@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "agent/change_log.h"
+#include "agent/event_problems.h"
 #include "agent/node_problems.h"
 
 namespace topolb::agent {
@@ -22,6 +23,10 @@ void log_operations(const std::vector<core::Operation>& operations, double secon
     spdlog::info("... and {} more operations, {:.1f} ms for all", operations.size() - shown,
                  seconds * 1000);
   }
+}
+
+void append(std::vector<core::Problem>& problems, const std::vector<core::Problem>& more) {
+  problems.insert(problems.end(), more.begin(), more.end());
 }
 
 class Stopwatch {
@@ -209,16 +214,19 @@ void Controller::check_node_ports() {
 void Controller::log_problems() {
   check_node_ports();
   health_problems_ = service_health_.problems();
-  auto problems = source_problems_;
-  problems.insert(problems.end(), node_problems_.begin(), node_problems_.end());
-  problems.insert(problems.end(), packet_problems_.begin(), packet_problems_.end());
-  for (const auto& [id, list] : object_problems_) {
-    problems.insert(problems.end(), list.begin(), list.end());
-  }
-  for (auto list : {state_.problems(), publisher_.problems(), health_problems_}) {
-    object_files_.add_to(list);
-    problems.insert(problems.end(), list.begin(), list.end());
-  }
+  ProblemLists lists{.of_objects = state_.problems(),
+                     .of_kernel = publisher_.problems(),
+                     .of_node = node_problems_};
+  append(lists.of_kernel, health_problems_);
+  object_files_.add_to(lists.of_objects);
+  object_files_.add_to(lists.of_kernel);
+  append(lists.of_objects, source_problems_);
+  for (const auto& [id, list] : object_problems_) append(lists.of_objects, list);
+  append(lists.of_node, packet_problems_);
+  event_problems_ = agent::event_problems(state_, lists);
+  auto problems = std::move(lists.of_objects);
+  append(problems, lists.of_kernel);
+  append(problems, lists.of_node);
   std::sort(problems.begin(), problems.end());
   problems.erase(std::unique(problems.begin(), problems.end()), problems.end());
   const auto name_of = [](const core::Problem& problem) {

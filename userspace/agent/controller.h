@@ -16,6 +16,7 @@
 #include "core/cluster_state.h"
 #include "dataplane/datapath.h"
 #include "dataplane/publisher.h"
+#include "kube/event_writer.h"
 #include "kube/object_files.h"
 
 namespace topolb::agent {
@@ -40,6 +41,9 @@ class Controller {
   /// Once a second: the loop turns, how old the source's last word is, what the per-packet path
   /// says, and how many UDP sockets were ended.
   void beat(std::vector<SourceAge> ages, const PacketPath& packets, std::uint64_t ended_sockets);
+  /// As of the last start(), apply() or beat().
+  [[nodiscard]] const kube::EventProblems& event_problems() const { return event_problems_; }
+  void note_events(kube::EventStatus status) { status_.events = std::move(status); }
   /// Makes replaced rows free; for an idle moment.
   void tidy_up();
 
@@ -68,6 +72,7 @@ class Controller {
   std::vector<core::Problem> health_problems_;     // of healthCheckNodePorts
   std::vector<std::uint16_t> checked_node_ports_;  // by check_node_ports()
   std::vector<core::Problem> logged_problems_;     // sorted
+  kube::EventProblems event_problems_;
   Status status_;
 };
 

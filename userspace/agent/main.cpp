@@ -12,6 +12,7 @@
 
 #include "agent/controller.h"
 #include "agent/endpoints.h"
+#include "agent/events.h"
 #include "agent/http_server.h"
 #include "agent/loop.h"
 #include "agent/options.h"
@@ -79,6 +80,10 @@ std::optional<Failure> serve(const Options& options) {
     return {};
   };
 
+  std::optional<Events> events;
+  if (auto api = source.api()) {
+    events.emplace(std::move(api), options.plan.node_name, options.event_delay_s);
+  }
   bool started = false;
   const auto read_objects = [&]() -> Result<void> {
     auto changes = source.changes();
@@ -89,6 +94,7 @@ std::optional<Failure> serve(const Options& options) {
       if (auto outcome = controller.start(packets); !outcome) return outcome;
       started = true;
     }
+    if (events && started) events->tell(controller.event_problems());
     loop->schedule(kTidyUpAfterMs, [&] { controller.tidy_up(); });
     return {};
   };
@@ -96,7 +102,9 @@ std::optional<Failure> serve(const Options& options) {
   loop->every_second([&] {
     packets.beat();
     ender.beat(controller.take_gone_udp());
+    if (events) controller.note_events(events->look());
     controller.beat(source.ages(), packets, ender.ended());
+    if (events && started) events->tell(controller.event_problems());
   });
   for (const auto& watched :
        {loop->watch(source.fd(), read_objects), loop->watch(packets.address_fd(), read_network),

@@ -86,6 +86,20 @@ void add_packet_metrics(const Status& status, std::vector<MetricFamily>& familie
   families.push_back(std::move(events));
 }
 
+void add_event_metrics(const kube::EventStatus& events, std::vector<MetricFamily>& families) {
+  auto tried = family("topolb_events_total",
+                      "Kubernetes Events written or counted once more, and tries that failed.",
+                      MetricType::Counter);
+  add(tried, static_cast<double>(events.written), {{"result", "written"}});
+  add(tried, static_cast<double>(events.failed), {{"result", "failed"}});
+  families.push_back(std::move(tried));
+  families.push_back(single("topolb_events_pending", "Events that this node has to write yet.",
+                            MetricType::Gauge, static_cast<double>(events.pending)));
+  families.push_back(single("topolb_events_holder",
+                            "1 on the node that writes the Events of the cluster's objects.",
+                            MetricType::Gauge, events.holds_lease ? 1 : 0));
+}
+
 }  // namespace
 
 std::string render_metrics(const Status& status, const dataplane::KernelMaps& maps,
@@ -136,6 +150,7 @@ std::string render_metrics(const Status& status, const dataplane::KernelMaps& ma
   families.push_back(single("topolb_ended_udp_sockets_total",
                             "UDP sockets ended because their backend is gone.", MetricType::Counter,
                             static_cast<double>(status.ended_sockets)));
+  if (status.events) add_event_metrics(*status.events, families);
 
   auto connections = family("topolb_connections_total",
                             "Connections (datagrams of unconnected UDP sockets) by the topology "

@@ -87,6 +87,11 @@ void add_flags(CLI::App& app, Options& options, Texts& texts) {
                  "address of /healthz, /readyz, /metrics, /v1/ (default: 127.0.0.1:10256; "
                  "empty: none)")
       ->type_name("ADDRESS:PORT");
+  app.add_option("--event-delay", options.event_delay_s,
+                 "longest wait before a problem's Kubernetes Event, by chance, so that not all "
+                 "nodes ask at once (default: 30)")
+      ->check(CLI::Range(0U, 3600U).description(""))
+      ->type_name("SECONDS");
   app.add_flag("--verbose", options.verbose, "log every change in detail");
 }
 

@@ -2,6 +2,7 @@
 // topolbd's flags.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
@@ -21,6 +22,7 @@ struct Options {
   dataplane::DatapathOptions datapath;  // cgroup_path "" until found
   PacketOptions packets;
   std::optional<SocketAddress> listen;  // none: no HTTP server
+  std::uint32_t event_delay_s = 30;
   bool verbose = false;
 };
 

@@ -39,6 +39,7 @@ class ManifestSource final : public Source {
   [[nodiscard]] bool is_complete() const override { return scanned_; }
   void want_all_nodes(bool) override {}  // they are all in the directory
   [[nodiscard]] std::vector<SourceAge> ages() const override { return {}; }
+  [[nodiscard]] std::shared_ptr<kube::Api> api() const override { return nullptr; }
 
  private:
   kube::ManifestWatcher watcher_;
@@ -48,7 +49,8 @@ class ManifestSource final : public Source {
 
 class ApiSource final : public Source {
  public:
-  explicit ApiSource(std::unique_ptr<kube::ClusterSource> source) : source_(std::move(source)) {}
+  ApiSource(std::shared_ptr<kube::Api> api, std::unique_ptr<kube::ClusterSource> source)
+      : api_(std::move(api)), source_(std::move(source)) {}
 
   [[nodiscard]] int fd() const override { return source_->fd(); }
   std::optional<ObjectChanges> changes() override { return to_object_changes(source_->drain()); }
@@ -71,8 +73,10 @@ class ApiSource final : public Source {
     }
     return ages;
   }
+  [[nodiscard]] std::shared_ptr<kube::Api> api() const override { return api_; }
 
  private:
+  std::shared_ptr<kube::Api> api_;
   std::unique_ptr<kube::ClusterSource> source_;
 };
 
@@ -95,12 +99,11 @@ Result<std::unique_ptr<Source>> open_api(const ApiSourceOptions& options) {
   if (!config) return config.error();
   if (!options.servers.empty()) config->servers = options.servers;
   auto api = std::make_shared<kube::ApiClient>(std::move(*config), kube::make_transport());
-  auto source =
-      kube::ClusterSource::start(std::move(api), {.node_name = options.node_name,
-                                                  .service_proxy_name = options.service_proxy_name,
-                                                  .reflector = {}});
+  auto source = kube::ClusterSource::start(api, {.node_name = options.node_name,
+                                                 .service_proxy_name = options.service_proxy_name,
+                                                 .reflector = {}});
   if (!source) return source.error();
-  return std::unique_ptr<Source>(std::make_unique<ApiSource>(std::move(*source)));
+  return std::unique_ptr<Source>(std::make_unique<ApiSource>(std::move(api), std::move(*source)));
 }
 
 }  // namespace topolb::agent

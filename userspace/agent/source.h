@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/model.h"
+#include "kube/api.h"
 #include "kube/decode.h"
 #include "util/result.h"
 
@@ -44,6 +45,8 @@ class Source {
   /// Labels of other nodes are needed, or not any more.
   virtual void want_all_nodes(bool wanted) = 0;
   [[nodiscard]] virtual std::vector<SourceAge> ages() const = 0;
+  /// Where the objects can be written to; null: nowhere.
+  [[nodiscard]] virtual std::shared_ptr<kube::Api> api() const = 0;
 };
 
 /// Error: the directory can't be read or watched.

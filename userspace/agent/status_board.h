@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "core/model.h"
 #include "dataplane/packet_events.h"
 #include "dataplane/publisher.h"
+#include "kube/event_writer.h"
 
 namespace topolb::agent {
 
@@ -29,8 +31,9 @@ struct Status {
   std::size_t packet_devices = 0;                     // that the per-packet path is on
   std::vector<dataplane::PacketEvent> packet_events;  // empty: it is not loaded
   dataplane::MapFill flows;
-  std::uint64_t ended_sockets = 0;     // UDP sockets of backends that are gone
-  std::vector<SourceAge> source_ages;  // empty: a directory, which can't be away
+  std::optional<kube::EventStatus> events;  // none: nobody to tell
+  std::uint64_t ended_sockets = 0;          // UDP sockets of backends that are gone
+  std::vector<SourceAge> source_ages;       // empty: a directory, which can't be away
 
   /// Of every map, the flow table too.
   [[nodiscard]] std::vector<dataplane::MapFill> all_fill() const {

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "kube/file_text.h"
 #include "kube/server_url.h"
 
 namespace topolb::kube {
@@ -43,6 +44,11 @@ Result<ClusterConfig> in_cluster_config(const Environment& environment) {
   config.token.file = std::string(kServiceAccount) + "token";
   config.certificate_authority.file = std::string(kServiceAccount) + "ca.crt";
   return config;
+}
+
+std::string own_namespace() {
+  const auto text = read_text_file(std::string(kServiceAccount) + "namespace", "namespace");
+  return text && !text->empty() ? *text : "kube-system";
 }
 
 Result<void> check_server_url(const std::string& url) {

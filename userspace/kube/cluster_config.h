@@ -52,6 +52,9 @@ Environment process_environment();
 /// A pod's service account. Error: not in a pod (which variable is missing).
 Result<ClusterConfig> in_cluster_config(const Environment& environment);
 
+/// The namespace of the pod that this is; kube-system where it is in none.
+std::string own_namespace();
+
 /// "https://host[:port][/path]" or http. Error: one line with the URL.
 Result<void> check_server_url(const std::string& url);
 
