@@ -42,6 +42,10 @@ class RealKubeProxy:
         self._api: ApiServer | None = None
         self._cluster: Cluster | None = None
         self._tools = place.directory / "iptables-legacy"
+        if not self._tools.is_dir():
+            self._make_tools()
+
+    def _make_tools(self) -> None:
         self._tools.mkdir()
         for family in ("iptables", "ip6tables"):
             for tool in LEGACY:
