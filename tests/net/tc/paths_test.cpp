@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connections through two agents while agents and backends go, and whom topology keys and affinity
-// send a client to.
+// Connections through two agents while something on the way changes: links that take less,
+// agents and backends that go; and whom topology keys and affinity send a client to.
 #include <gmock/gmock.h>
 
 #include <csignal>
@@ -24,6 +24,21 @@ class Paths : public ProgramsAsClients {
     return backends;
   }
 };
+
+// The router's word about its link to the client reaches the pod, translated by node 1.
+TEST_F(Paths, SmallerMtuOnTheWayToTheClient) {
+  cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
+  start();
+  serve_iperf();
+  cluster_.in("router",
+              "ip route add 198.51.100.7 dev r0 mtu 1400;"
+              "ip -6 route add 2001:db8:5::7 dev r0 mtu 1400");
+  for (const auto& at : {kIPv4, kIPv6}) {
+    EXPECT_GT(iperf(at.node1, {"--reverse"}), 16'000'000) << at.node1;
+    const auto route = run_in("pod2", {"ip", "route", "get", host_of(at.node1)});
+    EXPECT_THAT(route.out, HasSubstr("mtu 1400"));
+  }
+}
 
 TEST_F(Paths, ConnectionsGoOnWithoutAnAgentAndWithTheNext) {
   cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
