@@ -46,6 +46,16 @@ Result<std::unique_ptr<Source>> open_source(const Options& options) {
   return options.manifests.empty() ? open_api(options.api) : open_manifests(options.manifests);
 }
 
+// None without --listen.
+Result<std::optional<HttpServer>> listen(const Options& options, HttpServer::Handler handler) {
+  if (!options.listen) return std::optional<HttpServer>();
+  auto server = HttpServer::start();
+  if (!server) return server.error();
+  auto listening = server->listen(*options.listen, std::move(handler));
+  if (!listening) return Error{listening.error().code, "--listen " + listening.error().what};
+  return std::optional(std::move(*server));
+}
+
 std::optional<Failure> serve(const Options& options) {
   auto loop = Loop::create();  // first: it blocks the signals that threads must not get
   if (!loop) return Failure{1, loop.error()};
@@ -58,17 +68,10 @@ std::optional<Failure> serve(const Options& options) {
   StatusBoard board;
   ProxyMetrics metrics(now_ns());
   Controller controller(options.plan, *datapath, board, metrics);
-  std::optional<HttpServer> http;
-  if (options.listen) {
-    auto started = HttpServer::start();
-    if (!started) return Failure{1, started.error()};
-    http = std::move(*started);
-    auto listening = http->listen(*options.listen, [&](std::string_view path) {
-      return answer(path, board, datapath->maps(), metrics);
-    });
-    if (!listening)
-      return Failure{1, {listening.error().code, "--listen " + listening.error().what}};
-  }
+  const auto http = listen(options, [&](std::string_view path) {
+    return answer(path, board, datapath->maps(), metrics);
+  });
+  if (!http) return Failure{1, http.error()};
 
   auto opened_path = PacketPath::open(options.packets, options.plan.node_name,
                                       options.datapath.pin_path, *datapath);

@@ -16,7 +16,6 @@ namespace {
 constexpr unsigned kMaxTries = 4;
 constexpr std::chrono::seconds kMaxRetryAfter{5};
 constexpr int kUnauthorized = 401;
-constexpr int kTooManyRequests = 429;
 
 class ApiStatusCategory final : public std::error_category {
  public:
@@ -50,7 +49,7 @@ bool wait(std::chrono::seconds time, const std::stop_token& stop) {
 /// How long to wait before the same request again; none: do not try again.
 std::optional<std::chrono::seconds> wait_after(const HttpResponse& response, unsigned tries) {
   if (response.status == kUnauthorized && tries == 1) return std::chrono::seconds(0);
-  if (response.status != kTooManyRequests || tries >= kMaxTries) return std::nullopt;
+  if (response.status != kStatusTooManyRequests || tries >= kMaxTries) return std::nullopt;
   const auto seconds = response.retry_after.value_or(std::chrono::seconds(1));
   return seconds <= kMaxRetryAfter ? std::optional(seconds) : std::nullopt;
 }

@@ -19,6 +19,7 @@ inline constexpr const char* kMergePatchBody = "application/merge-patch+json";
 
 inline constexpr int kStatusForbidden = 403;
 inline constexpr int kStatusNotFound = 404;
+inline constexpr int kStatusTooManyRequests = 429;
 /// POST: there is such an object already. PUT, PATCH: it has changed since it was read.
 inline constexpr int kStatusConflict = 409;
 

@@ -12,15 +12,14 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kUnreachableCap{60000};
+constexpr milliseconds kLongestSilence{60000};
 // Longer than call_api() waits by itself.
-constexpr milliseconds kOverloadedWait{60000};
+constexpr milliseconds kOverloadWait{60000};
 // A right may be granted, or a namespace stop being deleted.
 constexpr milliseconds kRefusedWait{600000};
 constexpr milliseconds kIdle{3600000};
-constexpr int kTooManyRequests = 429;
 
-bool is_refused(int status) { return status / 100 == 4 && status != kTooManyRequests; }
+bool is_refused(int status) { return status / 100 == 4 && status != kStatusTooManyRequests; }
 
 milliseconds part_of(milliseconds whole, double part) {
   return std::chrono::duration_cast<milliseconds>(whole * part);
@@ -144,8 +143,8 @@ void EventWriter::conclude(const Result<void>& outcome, Retry& retry) {
   ++counts_.failed;
   retry.error = outcome.error().message();
   const int status = api_status_of(outcome.error());
-  auto wait = retry.backoff.next(kUnreachableCap, environment_.random());
-  if (status == kTooManyRequests) wait = std::max(wait, kOverloadedWait);
+  auto wait = retry.backoff.next(kLongestSilence, environment_.random());
+  if (status == kStatusTooManyRequests) wait = std::max(wait, kOverloadWait);
   // One Event that is refused does not hold the others up: it is put off by itself.
   if (is_refused(status) && &retry == &lease_retry_) wait = kRefusedWait;
   retry.not_before = environment_.now() + wait;

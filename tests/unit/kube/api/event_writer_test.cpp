@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const core::Problem kWrong{"Service", "default", "web", "Wrong", "it is wrong"};
+const core::Problem kWrongService{"Service", "default", "web", "Wrong", "it is wrong"};
 const core::Problem kFull{"Node", "", "n1", "MapFull", "full"};
 const Answer kSilence{.broken = Error{std::make_error_code(std::errc::timed_out), "silence"}};
 
@@ -71,7 +71,7 @@ TEST_F(EventWriterTest, WaitsBeforeItSpeaksOfItsNode) {
 
 /// The Lease is for what is the cluster's.
 TEST_F(EventWriterTest, LeavesTheClustersToTheHolder) {
-  writer.set({.of_cluster = {kWrong}});
+  writer.set({.of_cluster = {kWrongService}});
   EXPECT_EQ(step({}), Asked{});
   pass(15s);
   EXPECT_EQ(step({lease("n2")}), Asked{"GET/topolb-events?resourceVersion=0"});
@@ -140,7 +140,7 @@ TEST_F(EventWriterTest, PutsOffWhatIsRefusedAndGoesOn) {
 }
 
 TEST_F(EventWriterTest, WithoutTheRightToTheLeaseStillSpeaksOfItsNode) {
-  writer.set({.of_cluster = {kWrong}, .of_node = {kFull}});
+  writer.set({.of_cluster = {kWrongService}, .of_node = {kFull}});
   step({});
   pass(15s);
   EXPECT_EQ(step({{.status = 403}}), Asked{"GET/topolb-events?resourceVersion=0"});
