@@ -84,9 +84,7 @@ std::optional<Failure> serve(const Options& options) {
   };
 
   std::optional<Events> events;
-  if (auto api = source.api()) {
-    events.emplace(std::move(api), options.plan.node_name, options.event_delay_s);
-  }
+  if (auto api = source.api()) events.emplace(api, options.plan.node_name, options.event_delay_s);
   bool started = false;
   const auto read_objects = [&]() -> Result<void> {
     auto changes = source.changes();
