@@ -5,6 +5,7 @@
 
 #include "agent_cluster_fixture.h"
 #include "cluster_events.h"
+#include "real_cluster.h"
 
 namespace topolb::kube {
 namespace {
@@ -54,6 +55,29 @@ TEST_P(EventsOfTheAgent, AreOfServedServicesOnly) {
   EXPECT_EQ(count_of(*cluster, "wrong"), 0);
 }
 
+class EventsForPeople : public EventsOfTheAgent {};
+
+TEST_P(EventsForPeople, AreInKubectlDescribe) {
+  put_wrong_service();
+  start();
+  ASSERT_TRUE(wait_until([&] { return count_of(*cluster, "wrong") == 1; }));
+  write("admin", cluster->kubeconfig());
+  const auto described = test::run_to_end({kubernetes_assets() + "/kubectl", "--kubeconfig",
+                                           path("admin").string(), "describe", "service", "wrong"});
+  EXPECT_EQ(described.exit_code, 0) << described.err;
+  EXPECT_NE(described.out.find("InvalidTopologyKeys"), std::string::npos) << described.out;
+}
+
+/// Where there is a kubectl.
+std::vector<ClusterKind> real_cluster_kinds() {
+  auto kinds = cluster_kinds();
+  kinds.erase(kinds.begin());
+  return kinds;
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(EventsForPeople);
+INSTANTIATE_TEST_SUITE_P(On, EventsForPeople, testing::ValuesIn(real_cluster_kinds()),
+                         [](const auto& kind) { return kind.param.name; });
 INSTANTIATE_TEST_SUITE_P(On, EventsOfTheAgent, testing::ValuesIn(cluster_kinds()),
                          [](const auto& kind) { return kind.param.name; });
 

@@ -27,12 +27,14 @@ inline std::vector<web::json::value> events_of(const TestCluster& cluster,
   return found;
 }
 
+inline int times_seen(const web::json::value& event) {
+  return event.has_object_field("series") ? event.at("series").at("count").as_integer() : 1;
+}
+
 inline int count_of(const TestCluster& cluster, const std::string& service) {
   const auto events = events_of(cluster, service);
   EXPECT_LE(events.size(), 1U) << "the same problem has several Events";
-  if (events.empty()) return 0;
-  const bool is_series = events[0].has_field("series") && events[0].at("series").is_object();
-  return is_series ? events[0].at("series").at("count").as_integer() : 1;
+  return events.empty() ? 0 : times_seen(events[0]);
 }
 
 inline std::string lease_holder(const TestCluster& cluster) {

@@ -1,101 +1,181 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several writers of Events and one API server, simulated or real: who writes, and that each is
-// there once. What refusals and silence do is in tests/unit/kube/api/event_writer_test.cpp.
+// Several writers of Events and one API server, simulated or real, at hours that pass at once. What
+// refusals and silence do to one is in tests/unit/kube/api/event_writer_test.cpp.
+#include <map>
 #include <random>
-#include <thread>
 
 #include "cluster_events.h"
 #include "kube/api_client.h"
 #include "kube/event_writer.h"
+#include "objects.h"
 
 namespace topolb::kube {
 namespace {
 
 using namespace std::chrono_literals;
+using web::json::value;
 
-bool wait_until(const std::function<bool()>& condition) {
-  for (const auto end = std::chrono::steady_clock::now() + 30s;
-       std::chrono::steady_clock::now() < end; std::this_thread::sleep_for(20ms)) {
-    if (condition()) return true;
-  }
-  return false;
-}
-
-std::shared_ptr<Api> client_of(const TestCluster& cluster) {
-  return std::make_shared<ApiClient>(cluster.config(), make_transport(),
-                                     [](const std::string&) { return std::string(); });
-}
-
-class Events : public testing::TestWithParam<ClusterKind> {
+class EventWriters : public testing::TestWithParam<ClusterKind> {
  protected:
-  Events() : cluster(GetParam().make()) {
-    cluster->put(web::json::value::parse(
-        R"({"apiVersion":"v1","kind":"Service","metadata":{"namespace":"default","name":"web"},)"
-        R"("spec":{"clusterIP":"10.96.1.1","ports":[{"port":80}]}})"));
+  EventWriters() { cluster->put(service("web", "10.96.1.1")); }
+
+  std::shared_ptr<Api> client() const {
+    return std::make_shared<ApiClient>(cluster->config(), make_transport(),
+                                       [](const std::string&) { return std::string(); });
   }
 
-  /// A writer as on another node, with times for tests; ends like one that was killed.
-  struct Node {
-    Node(const TestCluster& cluster, std::string name)
-        : api(client_of(cluster)),
-          writer(options_of(std::move(name)),
-                 {*api, [] { return std::chrono::steady_clock::now(); },
-                  [] { return std::chrono::system_clock::now(); },
-                  [engine = std::mt19937(7), part = std::uniform_real_distribution<double>(
-                                                 0, 1)]() mutable { return part(engine); }}),
-          thread([this](const std::stop_token& stop) { writer.run(stop); }) {}
-
-    static EventWriterOptions options_of(std::string name) {
-      EventWriterOptions options{.node_name = std::move(name), .lease_namespace = "kube-system"};
-      options.lease = {.duration = 2s,
-                       .renew_every = 200ms,
-                       .renew_deadline = 1500ms,
-                       .first_look = 50ms,
-                       .look_every = 200ms};
-      return options;
-    }
-
+  struct Writer {
     std::shared_ptr<Api> api;
-    EventWriter writer;
-    std::jthread thread;
+    std::unique_ptr<EventWriter> writer;
   };
-
-  static EventProblems wrong(const std::string& message) {
-    return {.of_cluster = {{"Service", "default", "web", "Wrong", message}}, .of_node = {}};
+  void start(const std::string& node) {
+    Writer made{client(), nullptr};
+    EventWriterOptions options;
+    options.node_name = node;
+    options.lease_namespace = "kube-system";
+    const auto begin = std::chrono::system_clock::now();
+    made.writer = std::make_unique<EventWriter>(
+        options,
+        EventWriter::Environment{
+            *made.api, [this] { return now; }, [this, begin] { return begin + (now - kBegin); },
+            [engine = std::mt19937(writers.size()), part = std::uniform_real_distribution<double>(
+                                                        0, 1)]() mutable { return part(engine); }});
+    writers[node] = std::move(made);
+  }
+  /// Every writer knows these now.
+  void tell(const std::vector<core::Problem>& problems) {
+    for (auto& [node, made] : writers) made.writer->set({.of_cluster = problems, .of_node = {}});
+  }
+  void pass(std::chrono::seconds time) {
+    for (const auto end = now + time; now < end; now += 1s) {
+      for (auto& [node, made] : writers) {
+        while (made.writer->step({}) == 0ms) {
+        }
+      }
+    }
   }
 
-  std::unique_ptr<TestCluster> cluster;
+  /// About web, by their notes.
+  [[nodiscard]] std::map<std::string, value> events() const {
+    std::map<std::string, value> found;
+    for (const value& event : events_of(*cluster, "web")) {
+      const bool is_new = found.try_emplace(event.at("note").as_string(), event).second;
+      EXPECT_TRUE(is_new) << "two Events of one problem";
+    }
+    return found;
+  }
+  /// How often each was seen.
+  [[nodiscard]] std::map<std::string, int> counts() const {
+    std::map<std::string, int> found;
+    for (const auto& [note, event] : events()) found[note] = times_seen(event);
+    return found;
+  }
+  [[nodiscard]] std::string holder() const { return lease_holder(*cluster); }
+  /// Those who hold the Lease as far as they know.
+  [[nodiscard]] std::vector<std::string> holders() const {
+    std::vector<std::string> names;
+    for (const auto& [node, made] : writers) {
+      if (made.writer->status().holds_lease) names.push_back(node);
+    }
+    return names;
+  }
+
+  using Counts = std::map<std::string, int>;
+  static constexpr std::chrono::steady_clock::time_point kBegin{1000h};
+  static inline const core::Problem kOne{"Service", "default", "web", "Wrong", "one"};
+  static inline const core::Problem kTwo{"Service", "default", "web", "Wrong", "two"};
+
+  std::unique_ptr<TestCluster> cluster = GetParam().make();
+  std::chrono::steady_clock::time_point now = kBegin;
+  std::map<std::string, Writer> writers;
 };
 
-TEST_P(Events, AreWrittenByOneNodeAndThenByTheNext) {
-  auto one = std::make_unique<Node>(*cluster, "n1");
-  one->writer.set(wrong("it is wrong"));
-  ASSERT_TRUE(wait_until([&] { return count_of(*cluster, "web") == 1; }));
-  Node other(*cluster, "n2");
-  other.writer.set(wrong("it is wrong"));
-  // As long as the holder renews, whoever else looks in vain.
-  std::this_thread::sleep_for(Node::options_of("").lease.duration * 3 / 2);
-  EXPECT_FALSE(other.writer.status().holds_lease);
-  EXPECT_EQ(count_of(*cluster, "web"), 1);
-  one.reset();
-  EXPECT_TRUE(wait_until([&] { return count_of(*cluster, "web") == 2; }));
-  EXPECT_EQ(lease_holder(*cluster), "n2");
-  EXPECT_EQ(other.writer.status().written, 1U);
+TEST_P(EventWriters, OneOfThemWrites) {
+  for (const char* node : {"n1", "n2", "n3"}) start(node);
+  tell({kOne, kTwo});
+  pass(20min);
+  EXPECT_EQ(counts(), (Counts{{"one", 1}, {"two", 1}}));
+  EXPECT_EQ(holders(), std::vector<std::string>{holder()});
+  const auto first = holder();
+  pass(40min);
+  EXPECT_EQ(counts(), (Counts{{"one", 2}, {"two", 2}})) << "before the server forgets them";
+  EXPECT_EQ(holder(), first);
 }
 
-TEST_P(Events, ComeLaterWhenTheServerWasAway) {
-  Node one(*cluster, "n1");
-  one.writer.set(wrong("at first"));
-  ASSERT_TRUE(wait_until([&] { return count_of(*cluster, "web") == 1; }));
+TEST_P(EventWriters, AnotherTakesOverFromOneThatDied) {
+  for (const char* node : {"n1", "n2", "n3"}) start(node);
+  tell({kOne});
+  pass(1min);
+  const auto dead = holder();
+  ASSERT_EQ(writers.erase(dead), 1U);
+  pass(40s);
+  EXPECT_EQ(holders(), std::vector<std::string>{}) << "the Lease is good for a minute";
+  tell({kOne, kTwo});
+  pass(20min);
+  EXPECT_NE(holder(), dead);
+  EXPECT_EQ(holders(), std::vector<std::string>{holder()});
+  EXPECT_EQ(counts(), (Counts{{"one", 2}, {"two", 1}}));
+}
+
+TEST_P(EventWriters, ARestartGoesOnWithTheLeaseAtOnce) {
+  start("n1");
+  tell({kOne});
+  pass(1min);
+  start("n1");
+  tell({kOne});
+  pass(31s);
+  EXPECT_EQ(holders(), std::vector<std::string>{"n1"});
+  EXPECT_EQ(counts(), (Counts{{"one", 2}}));
+}
+
+TEST_P(EventWriters, WhatIsSolvedAndComesBackIsTheSameEvent) {
+  for (const char* node : {"n1", "n2"}) start(node);
+  tell({kOne});
+  pass(1min);
+  EXPECT_NE(holder(), "");
+  tell({});
+  pass(1min);
+  EXPECT_EQ(holder(), "") << "nothing is left to write";
+  tell({kOne});
+  pass(1min);
+  EXPECT_NE(holder(), "");
+  EXPECT_EQ(counts(), (Counts{{"one", 2}}));
+}
+
+/// Another Service of the same name is another object: its Event is its own.
+TEST_P(EventWriters, ANewServiceOfTheNameHasItsOwnEvent) {
+  start("n1");
+  tell({kOne});
+  pass(1min);
+  cluster->remove("Service", "default", "web");
+  tell({});
+  pass(1s);
+  cluster->put(service("web", "10.96.1.1"));
+  tell({kTwo});
+  pass(1min);
+  EXPECT_EQ(counts(), (Counts{{"one", 1}, {"two", 1}}));
+  const auto uid = cluster->get("/api/v1/namespaces/default/services/web").at("metadata").at("uid");
+  const auto written = events();
+  EXPECT_EQ(written.at("two").at("regarding").at("uid"), uid);
+  EXPECT_NE(written.at("one").at("regarding").at("uid"), uid);
+}
+
+TEST_P(EventWriters, WhatIsStillWrongAfterAnOutageIsWrittenThen) {
+  start("n1");
+  tell({kOne});
+  pass(1min);
   cluster->cable().cut();
-  one.writer.set(
-      {.of_cluster = {{"Service", "default", "web", "Other", "and then"}}, .of_node = {}});
-  EXPECT_TRUE(wait_until([&] { return one.writer.status().failed > 0; }));
+  tell({kTwo});
+  pass(5min);
+  EXPECT_EQ(holders(), std::vector<std::string>{}) << "whom the server cannot hear";
+  EXPECT_GT(writers.at("n1").writer->status().failed, 0U);
   cluster->cable().mend();
-  EXPECT_TRUE(wait_until([&] { return events_of(*cluster, "web").size() == 2; }));
+  pass(3min);
+  EXPECT_EQ(counts(), (Counts{{"one", 1}, {"two", 1}}));
+  EXPECT_EQ(writers.at("n1").writer->status().error, "");
 }
 
-INSTANTIATE_TEST_SUITE_P(On, Events, testing::ValuesIn(cluster_kinds()),
+INSTANTIATE_TEST_SUITE_P(On, EventWriters, testing::ValuesIn(cluster_kinds()),
                          [](const auto& kind) { return kind.param.name; });
 
 }  // namespace

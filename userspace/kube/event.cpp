@@ -61,14 +61,15 @@ std::uint64_t hash_of(std::initializer_list<std::string_view> texts) {
   return hash;
 }
 
-/// The object as it is. By a list of one, which needs no right that the agent has not anyway.
+/// The object as it is, not as a server may remember it: one that was made just now has its Event,
+/// and one made anew under its name has its own. By a list of one, which needs no right that the
+/// agent has not anyway.
 Result<std::optional<EventObject>> find_object(Api& api, const core::Problem& problem,
                                                const std::stop_token& stop) {
   const EventKind& kind = *kind_of(problem);
   ApiRequest request;
-  request.target =
-      make_target(object_path(kind.path, problem.namespace_name, kind.resource),
-                  {{"fieldSelector", "metadata.name=" + problem.name}, {"resourceVersion", "0"}});
+  request.target = make_target(object_path(kind.path, problem.namespace_name, kind.resource),
+                               {{"fieldSelector", "metadata.name=" + problem.name}});
   request.accept = resource_of(Kind::Node, Form::Metadata).accept_list;  // metadata only
   const auto json = call_api(api, request, stop);
   if (!json) return json.error();

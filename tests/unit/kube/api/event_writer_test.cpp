@@ -50,8 +50,7 @@ class EventWriterTest : public testing::Test {
       {api, [this] { return now; },
        [this] { return std::chrono::system_clock::time_point(now.time_since_epoch()); },
        [] { return 0.5; }}};
-  const Asked writes_event{"GET/nodes?fieldSelector=metadata.name%3Dn1&resourceVersion=0",
-                           "POST/events"};
+  const Asked writes_event{"GET/nodes?fieldSelector=metadata.name%3Dn1", "POST/events"};
 };
 
 TEST_F(EventWriterTest, AsksNothingWhileAllIsWell) {
