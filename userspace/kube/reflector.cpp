@@ -16,7 +16,7 @@ constexpr std::chrono::seconds kShortWatch{1};
 constexpr std::chrono::hours kUntilAsked{24};
 constexpr unsigned kStaleLists = 3;
 constexpr unsigned kUselessWatches = 3;
-constexpr unsigned kFailedStreams = 2;
+constexpr unsigned kEndlessStreams = 2;
 constexpr int kGone = 410;
 
 bool is_overload(int status) { return status == 429 || status == 503; }
@@ -83,15 +83,21 @@ std::chrono::milliseconds Reflector::follow_nothing() {
 const Resource& Reflector::resource() const { return resource_of(options_.kind, options_.form); }
 
 std::chrono::milliseconds Reflector::conclude(const Outcome& outcome) {
-  if (progress_) backoff_.reset();
+  if (progress_) {
+    unreachable_backoff_.reset();
+    answered_backoff_.reset();
+  }
   if (outcome && outcome->canceled) return {};
   {
     const std::lock_guard lock(mutex_);
     status_.error = outcome ? outcome->what : "";
   }
   if (!outcome) return {};
-  const auto wait =
-      backoff_.next(outcome->answered ? kAnsweredCap : kUnreachableCap, environment_.random());
+  // Each kind of failure on its own: a server that is back after a long absence, and says 410 or
+  // that it is not ready yet, is asked again soon.
+  const auto wait = outcome->answered
+                        ? answered_backoff_.next(kAnsweredCap, environment_.random())
+                        : unreachable_backoff_.next(kUnreachableCap, environment_.random());
   return std::max<std::chrono::milliseconds>(
       wait, outcome->retry_after.value_or(std::chrono::seconds(0)));
 }
@@ -99,6 +105,7 @@ std::chrono::milliseconds Reflector::conclude(const Outcome& outcome) {
 void Reflector::contact() {
   const std::lock_guard lock(mutex_);
   status_.last_contact = environment_.now();
+  status_.error.clear();  // a watch that works now lasts for minutes
 }
 
 Reflector::Failure Reflector::transport_failure(const Error& error) {
@@ -241,6 +248,7 @@ Reflector::Outcome Reflector::check_version(const std::string& version) {
 void Reflector::accept_list(const std::string& version) {
   stale_lists_ = 0;
   useless_watches_ = 0;
+  endless_streams_ = 0;
   resource_version_ = newest_version_ = version;
   changes_.emplace_back(Keep{{options_.kind, {}}, std::move(nameless_)});
   for (DecodedObject& object : listed_) changes_.push_back(known_.put_listed(std::move(object)));
@@ -284,8 +292,9 @@ Reflector::Outcome Reflector::stream_list(const std::stop_token& stop) {
   }
   if (failure && failure->canceled) return failure;
   if (response.status == 0) {
-    // A server that knows nothing of streamed lists may leave us waiting for the end.
-    if (++failed_streams_ >= kFailedStreams) streams_lists_ = false;
+    // A server that knows nothing of streamed lists may leave us waiting for the end. One that is
+    // away says nothing about that.
+    if (failure->timed_out && ++endless_streams_ >= kEndlessStreams) streams_lists_ = false;
     return failure;
   }
   if (is_passing(response.status)) return http_failure(response);

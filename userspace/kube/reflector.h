@@ -112,7 +112,8 @@ class Reflector {
   std::vector<Change> changes_;          // not told yet
   std::vector<DecodedObject> listed_;    // changes by a list that is not accepted yet
   std::vector<core::Problem> nameless_;  // of that list
-  Backoff backoff_;
+  Backoff unreachable_backoff_;
+  Backoff answered_backoff_;
   std::string resource_version_;  // empty: a list is needed
   std::string newest_version_;    // of all that was ever seen
   std::optional<bool> streams_lists_;
@@ -120,7 +121,7 @@ class Reflector {
   bool progress_ = false;  // in this step: reasons to trust the server again
   unsigned stale_lists_ = 0;
   unsigned useless_watches_ = 0;
-  unsigned failed_streams_ = 0;
+  unsigned endless_streams_ = 0;
 
   mutable std::mutex mutex_;  // what follows
   std::condition_variable_any changed_;

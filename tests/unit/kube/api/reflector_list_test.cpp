@@ -155,6 +155,15 @@ TEST_F(ReflectorTest, WaitsGrowWhileNothingGoesWell) {
   EXPECT_EQ(waits, (std::vector<int>{0, 200, 400, 800, 1600, 3200, 5000, 5000}));
 }
 
+TEST_F(ReflectorTest, AServerThatIsBackIsAskedAgainSoon) {
+  start_with_a_and_b();
+  for (int i = 0; i < 20; ++i) step({200, {}, connection_lost()});
+  step({503, {}, {}, std::chrono::seconds(1)});
+  EXPECT_EQ(wait, milliseconds(1000));
+  step({410, {}});
+  EXPECT_EQ(wait, milliseconds(200));
+}
+
 /// A list that succeeds is no reason to hurry when each watch fails at once.
 TEST_F(ReflectorTest, ListsAndWatchesThatFailInTurnSlowDown) {
   start_with_a_and_b();
@@ -235,6 +244,11 @@ TEST_F(StreamedListTest, ServersThatNeverEndItAreAskedForPages) {
   EXPECT_EQ(step({200, {event_line("ADDED", service_json("a", "1"))}, timeout}), "");
   EXPECT_EQ(step({200, {list_json("10", {service_json("a", "1"), service_json("b", "2")})}}),
             "+b =");
+}
+
+TEST_F(StreamedListTest, AServerThatIsAwayIsStillAskedForThem) {
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(step({200, {}, connection_lost()}), "");
+  EXPECT_EQ(step({200, {bookmark_line("10", true)}}), "=");
 }
 
 TEST_F(StreamedListTest, OverloadIsNoRefusal) {

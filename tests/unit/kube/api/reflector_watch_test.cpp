@@ -169,5 +169,16 @@ TEST_F(ReflectorTest, ContactIsWhenBytesLastCame) {
   EXPECT_EQ(reflector->status().last_contact, now);
 }
 
+/// A watch lasts for minutes: it must not look broken all the while.
+TEST_F(ReflectorTest, AnErrorIsOverOnceBytesCome) {
+  start_with_a_and_b();
+  step({200, {}, connection_lost()});
+  EXPECT_NE(reflector->status().error, "");
+  std::string during = "not asked";
+  api.on_piece = [&] { during = reflector->status().error; };
+  step({200, {bookmark_line("11"), bookmark_line("12")}, connection_lost()});
+  EXPECT_EQ(during, "");
+}
+
 }  // namespace
 }  // namespace topolb::kube

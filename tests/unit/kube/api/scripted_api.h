@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ class ScriptedApi final : public Api {
  public:
   std::deque<Answer> answers;
   std::vector<ApiRequest> requests;
+  std::function<void()> on_piece = [] {};  // after each that was taken
 
   Result<HttpResponse> send(const ApiRequest& request, const BodySink& sink,
                             std::stop_token) override {
@@ -37,6 +39,8 @@ class ScriptedApi final : public Api {
       } else if (!sink(piece)) {
         response.stopped_by_sink = true;
         return response;
+      } else {
+        on_piece();
       }
     }
     if (answer.broken) return *answer.broken;
