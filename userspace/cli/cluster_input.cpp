@@ -46,7 +46,7 @@ Result<kube::ObjectList> list_patiently(kube::Api& api, kube::Kind kind,
     auto list = kube::list_objects(api, kind, scope);
     if (list) return list;
     const int status = kube::api_status_of(list.error());
-    const bool says_no = status >= 400 && status < 500;
+    const bool says_no = status >= 400 && status < 500 && status != kube::kStatusTooManyRequests;
     if (says_no || steady_clock::now() > deadline) return list.error();
     std::this_thread::sleep_for(kPause);
   }

@@ -64,9 +64,10 @@ ExecPlugin read_exec(const Section& exec, const std::filesystem::path& directory
                                                      kVersions[0], kVersions[1]));
   }
   plugin.command = exec.required("command");
-  // A bare name is looked up in PATH.
+  // A bare name is looked up in PATH, and nothing else: not what is left of ./name.
   if (plugin.command.find('/') != std::string::npos) {
     plugin.command = resolve(directory, plugin.command);
+    if (plugin.command.find('/') == std::string::npos) plugin.command.insert(0, "./");
   }
   plugin.args = exec.texts("args");
   for (const auto& entry : exec.list("env")) {

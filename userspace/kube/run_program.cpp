@@ -54,7 +54,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return list;
 }
 
-/// A child process, killed and waited for if nobody has done so.
+/// A child process: waited for, and killed with all that it has started, if nobody has done so.
 class Child {
  public:
   explicit Child(pid_t pid) : pid_(pid) {}
@@ -62,7 +62,7 @@ class Child {
   Child& operator=(const Child&) = delete;
   ~Child() {
     if (pid_ <= 0) return;
-    kill(pid_, SIGKILL);
+    kill(-pid_, SIGKILL);
     wait();
   }
   /// Its status, as of waitpid.
@@ -78,18 +78,31 @@ class Child {
   pid_t pid_;
 };
 
+/// A process group of its own, and no signal blocked as they are in the agent's threads.
+void set_attributes(posix_spawnattr_t& attributes) {
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+}
+
 Result<pid_t> spawn(const Program& program, const Pipe& output, const Pipe& errors) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, output.write_end.get(), STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, errors.write_end.get(), STDERR_FILENO);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  set_attributes(attributes);
   std::vector<std::string> arguments = program.argv;
   std::vector<std::string> environment = merged_environment(program);
   pid_t pid = -1;
-  const int code = posix_spawnp(&pid, program.argv.front().c_str(), &actions, nullptr,
+  const int code = posix_spawnp(&pid, program.argv.front().c_str(), &actions, &attributes,
                                 pointers(arguments).data(), pointers(environment).data());
   posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
   if (code != 0) return errno_error(code, "run " + program.argv.front());
   return pid;
 }

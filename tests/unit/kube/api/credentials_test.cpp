@@ -3,11 +3,16 @@
 #include "kube/credentials.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <unistd.h>
 
+#include <array>
+#include <csignal>
 #include <map>
 
 #include "kube/base64.h"
 #include "kube/time_text.h"
+#include "util/unique_fd.h"
 
 namespace topolb::kube {
 namespace {
@@ -179,6 +184,30 @@ TEST(RunProgram, IsKilledWhenItTakesTooLongOrIsNotWantedAnyMore) {
   EXPECT_EQ(run_program({.argv = {"sleep", "60"}}, stop.get_token()).error().code,
             std::errc::operation_canceled);
   EXPECT_LT(std::chrono::steady_clock::now() - start, 10s);
+}
+
+TEST(RunProgram, IsKilledWithWhatItHasStarted) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe(ends.data()), 0);
+  const UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);  // inherited, so open for as long as one of them lives
+  EXPECT_EQ(
+      run_program({.argv = {"sh", "-c", "sleep 60; true"}, .timeout = 100ms}, {}).error().code,
+      std::errc::timed_out);
+  write_end.reset();
+  pollfd closed{read_end.get(), POLLIN, 0};
+  EXPECT_EQ(poll(&closed, 1, 10000), 1);
+}
+
+TEST(RunProgram, HasNoSignalBlocked) {
+  sigset_t term;
+  sigemptyset(&term);
+  sigaddset(&term, SIGTERM);
+  sigset_t before;
+  ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &term, &before), 0);
+  EXPECT_EQ(run_program({.argv = {"sh", "-c", "kill -TERM $$; exit 0"}}, {}).error().what,
+            "run sh: signal 15: ");
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 }  // namespace

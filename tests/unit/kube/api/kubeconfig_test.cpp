@@ -86,6 +86,22 @@ TEST(Kubeconfig, ExecPlugin) {
   EXPECT_EQ(config->exec, expected);
 }
 
+/// `command` of a plugin in a file at `path`.
+std::string command_of(const std::string& path, const std::string& command) {
+  const auto config = parse_kubeconfig(
+      {{path, file_with(kServer, "exec: {apiVersion: client.authentication.k8s.io/v1, command: " +
+                                     command + "}")}},
+      "");
+  return config ? config->exec->command : config.error().message();
+}
+
+TEST(Kubeconfig, AnExecPluginWithASlashIsNextToTheFile) {
+  EXPECT_EQ(command_of("config", "./login"), "./login") << "not of PATH";
+  EXPECT_EQ(command_of("k/config", "../login"), "./login");
+  EXPECT_EQ(command_of("k/config", "./login"), "k/login");
+  EXPECT_EQ(command_of("k/config", "login"), "login");
+}
+
 struct WrongFile {
   const char* name;
   std::string text;
