@@ -18,6 +18,7 @@
 #include "agent/options.h"
 #include "agent/socket_ender.h"
 #include "agent/source.h"
+#include "agent/source_news.h"
 #include "dataplane/pins.h"
 
 namespace topolb::agent {
@@ -42,8 +43,10 @@ void warn_of_own_service(const Options& options) {
 }
 
 Result<std::unique_ptr<Source>> open_source(const Options& options) {
-  warn_of_own_service(options);
-  return options.manifests.empty() ? open_api(options.api) : open_manifests(options.manifests);
+  auto source =
+      options.manifests.empty() ? open_api(options.api) : open_manifests(options.manifests);
+  if (source) warn_of_own_service(options);
+  return source;
 }
 
 // None without --listen.
@@ -54,6 +57,12 @@ Result<std::optional<HttpServer>> listen(const Options& options, HttpServer::Han
   auto listening = server->listen(*options.listen, std::move(handler));
   if (!listening) return Error{listening.error().code, "--listen " + listening.error().what};
   return std::optional(std::move(*server));
+}
+
+void log(const std::vector<News>& news) {
+  for (const auto& one : news) {
+    spdlog::log(one.is_bad ? spdlog::level::warn : spdlog::level::info, "{}", one.text);
+  }
 }
 
 std::optional<Failure> serve(const Options& options) {
@@ -78,6 +87,7 @@ std::optional<Failure> serve(const Options& options) {
   if (!opened_path) return Failure{1, opened_path.error()};
   PacketPath& packets = *opened_path;
   SocketEnder ender(*datapath);
+  SourceNews source_news;
   const auto read_network = [&]() -> Result<void> {
     packets.network_changed();
     return {};
@@ -104,7 +114,9 @@ std::optional<Failure> serve(const Options& options) {
     packets.beat();
     ender.beat(controller.take_gone_udp());
     if (events) controller.note_events(events->look());
-    controller.beat(source.ages(), packets, ender.ended());
+    auto ages = source.ages();
+    log(source_news.of(ages));
+    controller.beat(std::move(ages), packets, ender.ended());
     if (events && started) events->tell(controller.event_problems());
   });
   for (const auto& watched :

@@ -117,10 +117,22 @@ EarlyExit wrong_flags(const std::string& line) {
   return {2, fmt::format("topolbd: {} (topolbd --help)\n", line)};
 }
 
+// The last word first, as CLI11 takes them. It would take the word after "--flag=" as the value.
+std::vector<std::string> words_of(int argc, const char* const* argv) {
+  std::vector<std::string> words;
+  for (int i = argc - 1; i > 0; --i) {
+    const std::string_view word = argv[i];
+    const bool is_empty_value = word.starts_with("--") && word.find('=') + 1 == word.size();
+    if (is_empty_value) words.emplace_back();
+    words.emplace_back(is_empty_value ? word.substr(0, word.size() - 1) : word);
+  }
+  return words;
+}
+
 // None: all is well.
 std::optional<EarlyExit> parse(CLI::App& app, int argc, const char* const* argv) {
   try {
-    app.parse(argc, argv);
+    app.parse(words_of(argc, argv));
   } catch (const CLI::CallForVersion&) {
     return EarlyExit{0, fmt::format("topolbd {}\n", kVersion)};
   } catch (const CLI::CallForHelp&) {

@@ -108,6 +108,7 @@ TEST(AgentOptions, Listen) {
     EXPECT_EQ(options.listen->to_string(), text);
   }
   EXPECT_FALSE(accept({"--listen", ""}).listen) << "no server";
+  EXPECT_FALSE(accept({"--listen=", "--verbose"}).listen) << "the next word is not its value";
 }
 
 TEST(AgentOptions, HelpAndVersionAreNoErrors) {
@@ -134,6 +135,7 @@ TEST(AgentOptions, EachErrorIsOneLineAndTwo) {
       {{}, "--node"},
       {{"--node"}, "--node"},
       {{"--node", ""}, "--node must not be empty"},
+      {{"--node=", "--manifests", "d"}, "--node must not be empty"},
       {{"--node", "n1", "--node", "n2"}, "--node"},
       {{"--node", "n1", "--scope", "some"}, "--scope"},
       {{"--node", "n1", "--manifests", "d", "--kubeconfig", "f"}, "--kubeconfig"},
