@@ -263,6 +263,9 @@ struct topolb_settings {
 	__u64 node_netns_cookie; /* NodePorts answer on loopback only here */
 	__u64 published_ns;	 /* CLOCK_REALTIME of the last complete publication */
 	__u64 publications;	 /* how many there were */
+	/* CLOCK_REALTIME of the API server's last word on the kind of object that it has been
+	 * silent about for longest; 0: objects come from files. */
+	__u64 heard_ns;
 	char node_name[256];
 	/* Per-packet path: the node's own addresses that packets to remote backends get as their
 	 * source; unspecified: none of that family. */
@@ -279,8 +282,8 @@ struct topolb_settings {
 	struct topolb_port_set frontend_ports;
 	struct topolb_port_set backend_ports;
 };
-TOPOLB_ASSERT(sizeof(struct topolb_settings) == 472);
-TOPOLB_ASSERT_OFFSET(topolb_settings, masquerade_ipv4, 288);
+TOPOLB_ASSERT(sizeof(struct topolb_settings) == 480);
+TOPOLB_ASSERT_OFFSET(topolb_settings, masquerade_ipv4, 296);
 
 enum {
 	/* TCP flows whose backend is gone go on to where it was, instead of being reset. */

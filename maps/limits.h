@@ -9,7 +9,7 @@
 
 /* The layout of layout.h. An agent that finds pins of another version builds
  * the new state beside the old one and switches the programs by link update. */
-#define TOPOLB_LAYOUT_VERSION 3
+#define TOPOLB_LAYOUT_VERSION 4
 
 /* design.md 3.2: at most 16 topology keys. Each can appear twice in the kernel:
  * once with its ready, once with its serving-terminating backends. */

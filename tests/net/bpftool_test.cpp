@@ -38,7 +38,7 @@ const std::map<std::string, Names>& fields_of_maps() {
         "backend_ids"}},
       {"settings",
        {"layout_version", "node_port_min", "node_port_max", "node_netns_cookie", "published_ns",
-        "publications", "node_name"}},
+        "publications", "heard_ns", "node_name"}},
       {"slots", {"backend_ids"}},
       {"topology_keys", {"name"}},
   };

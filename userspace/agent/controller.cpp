@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "agent/change_log.h"
 #include "agent/event_problems.h"
@@ -27,6 +28,15 @@ void log_operations(const std::vector<core::Operation>& operations, double secon
 
 void append(std::vector<core::Problem>& problems, const std::vector<core::Problem>& more) {
   problems.insert(problems.end(), more.begin(), more.end());
+}
+
+// When the longest silence of the API server began; 0: nothing was ever heard, or there is none.
+std::uint64_t heard_ns(const std::vector<SourceAge>& ages, std::uint64_t now_ns) {
+  std::optional<double> silence;
+  for (const auto& age : ages) {
+    if (age.seconds) silence = std::max(silence.value_or(0), *age.seconds);
+  }
+  return silence ? now_ns - static_cast<std::uint64_t>(*silence * 1e9) : 0;
 }
 
 class Stopwatch {
@@ -183,6 +193,7 @@ void Controller::beat(std::vector<SourceAge> ages, const PacketPath& packets,
   packets.add_to(status_);
   status_.ended_sockets = ended_sockets;
   status_.heartbeat_ns = now_ns();
+  publisher_.mark_heard(heard_ns(ages, status_.heartbeat_ns));
   status_.source_ages = std::move(ages);
   board_.update(status_);
 }

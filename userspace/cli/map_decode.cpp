@@ -169,6 +169,7 @@ Records decode_settings(const KernelSnapshot& kernel) {
                    {"LAYOUT VERSION", "layout_version"},
                    {"PUBLISHED", "published_ns"},
                    {"PUBLICATIONS", "publications"},
+                   {"HEARD", "heard_ns"},
                    {"NODE NETNS COOKIE", "node_netns_cookie"},
                    {"NODE PORTS", "node_ports"},
                    {"MASQUERADE IPV4", "masquerade_ipv4"},
@@ -177,9 +178,13 @@ Records decode_settings(const KernelSnapshot& kernel) {
                    {"PACKET FLAGS", "packet_flags"}});
   const topolb_settings settings = kernel.maps.settings[0];
   const std::uint64_t published_ns = settings.published_ns;
+  const std::uint64_t heard_ns = settings.heard_ns;
   records.add({node_name_of(settings), settings.layout_version,
                RecordCell(published_ns, time_text(published_ns / kNanosecondsPerSecond)),
-               std::uint64_t{settings.publications}, std::uint64_t{settings.node_netns_cookie},
+               std::uint64_t{settings.publications},
+               heard_ns == 0 ? RecordCell(Json())
+                             : RecordCell(heard_ns, time_text(heard_ns / kNanosecondsPerSecond)),
+               std::uint64_t{settings.node_netns_cookie},
                range_cell(settings.node_port_min, settings.node_port_max),
                address_or_null(settings.masquerade_ipv4), address_or_null(settings.masquerade_ipv6),
                range_cell(settings.masquerade_port_min, settings.masquerade_port_max),

@@ -39,6 +39,7 @@ StatusView read_status(const KernelSnapshot& kernel, const std::string& pin_path
                     .pin_path = pin_path,
                     .layout_version = settings.layout_version,
                     .published_s = settings.published_ns / kNsPerSecond,
+                    .heard_s = settings.heard_ns / kNsPerSecond,
                     .now_s = static_cast<std::uint64_t>(std::time(nullptr)),
                     .publications = settings.publications,
                     .service_ports = kernel.state.services.size(),

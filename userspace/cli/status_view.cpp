@@ -77,6 +77,11 @@ void print_status(std::ostream& out, const StatusView& status) {
   facts.row({std::string("Pins"),
              fmt::format("{} (layout version {})", status.pin_path, status.layout_version)});
   facts.row({std::string("State"), state_text(status)});
+  if (status.heard_s != 0) {
+    facts.row({std::string("API"),
+               fmt::format("every kind of object heard of within the last {}",
+                           duration_text(status.silence_s()))});
+  }
   facts.row({std::string("Serving"), serving_text(status)});
   if (status.flows) facts.row({std::string("Flows"), flows_text(*status.flows)});
   std::string label = "Missing";
@@ -98,6 +103,9 @@ void print_status_json(std::ostream& out, const StatusView& status) {
   document.member("published_seconds", published ? Json(status.published_s) : Json());
   document.member("age_seconds", published ? Json(status.age_s()) : Json());
   document.member("publications", status.publications);
+  const bool heard = status.heard_s != 0;
+  document.member("heard_seconds", heard ? Json(status.heard_s) : Json());
+  document.member("silence_seconds", heard ? Json(status.silence_s()) : Json());
   document.member("service_ports", std::uint64_t{status.service_ports});
   document.member("frontends", std::uint64_t{status.frontends});
   document.member("usable_backends", std::uint64_t{status.usable_backends});

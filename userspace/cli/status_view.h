@@ -29,6 +29,7 @@ struct StatusView {
   std::string pin_path;
   std::uint32_t layout_version = 0;
   std::uint64_t published_s = 0;  // CLOCK_REALTIME; 0: never
+  std::uint64_t heard_s = 0;      // the same, of the API server's last word; 0: files are followed
   std::uint64_t now_s = 0;
   std::uint64_t publications = 0;
   std::size_t service_ports = 0;
@@ -42,6 +43,7 @@ struct StatusView {
   [[nodiscard]] std::uint64_t age_s() const {
     return now_s > published_s ? now_s - published_s : 0;
   }
+  [[nodiscard]] std::uint64_t silence_s() const { return now_s > heard_s ? now_s - heard_s : 0; }
   /// What a working load balancer has and this one lacks; empty: it works.
   [[nodiscard]] std::vector<std::string> missing() const;
 };

@@ -424,6 +424,8 @@ void Publisher::mark_published(std::uint64_t now_ns) {
   ++settings.publications;
 }
 
+void Publisher::mark_heard(std::uint64_t heard_ns) { maps_.settings[0].heard_ns = heard_ns; }
+
 std::vector<MapFill> Publisher::fill() const {
   return {{"backends", writer_.backends().in_use(), maps_.backends.capacity()},
           {"counters", counter_ids_.in_use(), maps_.counters.capacity()},

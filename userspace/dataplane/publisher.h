@@ -52,6 +52,8 @@ class Publisher {
 
   /// Records in the maps that the state as of `now_ns` (CLOCK_REALTIME) is complete.
   void mark_published(std::uint64_t now_ns);
+  /// And that nothing the API server said up to `heard_ns` is missing in it; 0: there is no server.
+  void mark_heard(std::uint64_t heard_ns);
 
   [[nodiscard]] std::vector<MapFill> fill() const;
 

@@ -71,6 +71,17 @@ TEST(Status, OfAHealthyNodeLacksNothing) {
             "settings        1       1     -\n");
 }
 
+TEST(Status, SaysForHowLongTheApiServerIsSilent) {
+  StatusView status = healthy();
+  status.heard_s = status.now_s - 300;
+  EXPECT_NE(text_of(status).find("\nAPI      every kind of object heard of within the last 5 min\n"),
+            std::string::npos)
+      << text_of(status);
+  std::ostringstream json;
+  print_status_json(json, status);
+  EXPECT_NE(json.str().find("\"silence_seconds\": 300,"), std::string::npos) << json.str();
+}
+
 TEST(Status, SaysWhatIsMissing) {
   StatusView status = healthy();
   status.agent_running = false;
@@ -134,6 +145,8 @@ TEST(Status, JsonHasTheSame) {
  "published_seconds": 1767225600,
  "age_seconds": 12,
  "publications": 34,
+ "heard_seconds": null,
+ "silence_seconds": null,
  "service_ports": 2,
  "frontends": 3,
  "usable_backends": 5,
