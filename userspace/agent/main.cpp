@@ -65,6 +65,15 @@ void log(const std::vector<News>& news) {
   }
 }
 
+Result<void> watch_network(Loop& loop, PacketPath& packets) {
+  const auto changed = [&packets]() -> Result<void> {
+    packets.network_changed();
+    return {};
+  };
+  auto watched = loop.watch(packets.address_fd(), changed);
+  return watched ? loop.watch(packets.device_fd(), changed) : watched;
+}
+
 std::optional<Failure> serve(const Options& options) {
   auto loop = Loop::create();  // first: it blocks the signals that threads must not get
   if (!loop) return Failure{1, loop.error()};
@@ -88,10 +97,6 @@ std::optional<Failure> serve(const Options& options) {
   PacketPath& packets = *opened_path;
   SocketEnder ender(*datapath);
   SourceNews source_news;
-  const auto read_network = [&]() -> Result<void> {
-    packets.network_changed();
-    return {};
-  };
 
   std::optional<Events> events;
   if (auto api = source.api()) events.emplace(api, options.plan.node_name, options.event_delay_s);
@@ -119,11 +124,10 @@ std::optional<Failure> serve(const Options& options) {
     controller.beat(std::move(ages), packets, ender.ended());
     if (events && started) events->tell(controller.event_problems());
   });
-  for (const auto& watched :
-       {loop->watch(source.fd(), read_objects), loop->watch(packets.address_fd(), read_network),
-        loop->watch(packets.device_fd(), read_network)}) {
-    if (!watched) return Failure{1, watched.error()};
+  if (auto watched = loop->watch(source.fd(), read_objects); !watched) {
+    return Failure{1, watched.error()};
   }
+  if (auto watched = watch_network(*loop, packets); !watched) return Failure{1, watched.error()};
   if (auto ran = loop->run(); !ran) return Failure{1, ran.error()};
   spdlog::info("ending; the kernel goes on with the last state");
   return std::nullopt;

@@ -78,9 +78,8 @@ void print_status(std::ostream& out, const StatusView& status) {
              fmt::format("{} (layout version {})", status.pin_path, status.layout_version)});
   facts.row({std::string("State"), state_text(status)});
   if (status.heard_s != 0) {
-    facts.row({std::string("API"),
-               fmt::format("every kind of object heard of within the last {}",
-                           duration_text(status.silence_s()))});
+    facts.row({std::string("API"), fmt::format("every kind of object heard of within the last {}",
+                                               duration_text(status.silence_s()))});
   }
   facts.row({std::string("Serving"), serving_text(status)});
   if (status.flows) facts.row({std::string("Flows"), flows_text(*status.flows)});

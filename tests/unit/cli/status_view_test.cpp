@@ -74,8 +74,9 @@ TEST(Status, OfAHealthyNodeLacksNothing) {
 TEST(Status, SaysForHowLongTheApiServerIsSilent) {
   StatusView status = healthy();
   status.heard_s = status.now_s - 300;
-  EXPECT_NE(text_of(status).find("\nAPI      every kind of object heard of within the last 5 min\n"),
-            std::string::npos)
+  EXPECT_NE(
+      text_of(status).find("\nAPI      every kind of object heard of within the last 5 min\n"),
+      std::string::npos)
       << text_of(status);
   std::ostringstream json;
   print_status_json(json, status);
