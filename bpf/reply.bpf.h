@@ -2,13 +2,8 @@
 /*
  * Answers a packet in place of its receiver: TCP RST, ICMP and ICMPv6 errors. The packet
  * becomes the answer and leaves by the device it came in by, link-layer addresses
- * swapped. Rate limited per CPU.
- *
- * The answer's transport header begins where the packet's began. If the checksum of the
- * packet was left to the device (CHECKSUM_PARTIAL: it came from a socket of this
- * machine), the device will sum from there to the end into the old checksum field; with
- * the sum of the pseudo header in that field, the sum comes out as the value that
- * belongs there.
+ * swapped. Rate limited per CPU. The answer's checksums are whole, whatever the packet's
+ * were.
  */
 #ifndef TOPOLB_REPLY_BPF_H
 #define TOPOLB_REPLY_BPF_H
@@ -61,18 +56,6 @@ static __always_inline int is_answerable(const struct __sk_buff *ctx, const stru
 		       !is_loopback(&packet->key.source);
 	return !is_loopback(&packet->key.source) &&
 	       (ipv4_of(&packet->key.source) & bpf_htonl(0xe0000000)) != bpf_htonl(0xe0000000);
-}
-
-/* Whether the device is to fill in the checksum: then the helper leaves it alone. */
-static __always_inline int is_checksum_left_to_device(struct __sk_buff *ctx, __u32 offset)
-{
-	__u16 before, after;
-
-	if (bpf_skb_load_bytes(ctx, offset, &before, sizeof(before)) ||
-	    bpf_l4_csum_replace(ctx, offset, 0, bpf_htons(1), sizeof(__u16)) ||
-	    bpf_skb_load_bytes(ctx, offset, &after, sizeof(after)))
-		return 0;
-	return before == after;
 }
 
 static __always_inline int send_back(struct __sk_buff *ctx)
@@ -149,23 +132,51 @@ static __always_inline __u32 ip_header_length(const struct packet *packet)
 }
 
 /*
- * Cuts or grows the packet to an IP header and `length` bytes. Returns 1 if the checksum
- * is left to the device, 0 if not, negative if no answer can be made.
+ * Whether the device is to complete the checksum (CHECKSUM_PARTIAL: the packet came from a socket
+ * of this machine): then the helper leaves alone what it is told to fix. Here it is told of the IP
+ * header's first word, which the answer's replaces.
  */
+static __always_inline int is_checksum_left_to_device(struct __sk_buff *ctx,
+						      const struct packet *packet)
+{
+	__u32 offset = packet->l3_offset;
+	__u16 before, after;
+
+	if (bpf_skb_load_bytes(ctx, offset, &before, sizeof(before)) ||
+	    bpf_l4_csum_replace(ctx, offset, 0, bpf_htons(1), sizeof(__u16)) ||
+	    bpf_skb_load_bytes(ctx, offset, &after, sizeof(after)))
+		return 0;
+	return before == after;
+}
+
+/*
+ * A device would complete the checksum where the packet has it, which in an ICMP error is the
+ * middle of something else. The kernel takes the order back when the byte that the sum starts from
+ * is cut off; before Linux 6.1.4, when anything else is cut off thereafter. -1: it stands.
+ */
+static __always_inline int take_checksum_from_device(struct __sk_buff *ctx,
+						     const struct packet *packet)
+{
+	__u32 cut = (packet->l4_offset & ~3U) + 4;
+	__u32 rest = packet->l3_offset + ip_header_length(packet); /* the least that may be left */
+
+	for (int cuts = 0; cuts <= 2; cuts++) {
+		if (!is_checksum_left_to_device(ctx, packet))
+			return 0;
+		if (bpf_skb_change_tail(ctx, rest + cut, 0) ||
+		    bpf_skb_adjust_room(ctx, -(__s32)cut, BPF_ADJ_ROOM_MAC, 0))
+			return -1;
+	}
+	return -1;
+}
+
+/* Makes the packet an IP header and `length` bytes long, none of which is kept. -1: it can't. */
 static __always_inline int make_room(struct __sk_buff *ctx, const struct packet *packet,
 				     __u32 length)
 {
-	__u32 checksum =
-		packet->l4_offset +
-		(packet->key.protocol == IPPROTO_TCP ? TCP_CHECKSUM_OFFSET : UDP_CHECKSUM_OFFSET);
-	__u32 header = packet->l3_offset + ip_header_length(packet);
-	int is_left = is_checksum_left_to_device(ctx, checksum);
-
-	if (is_left && packet->l4_offset != header)
-		return -1; /* the device would sum from the wrong place */
-	if (bpf_skb_change_tail(ctx, header + length, 0))
+	if (take_checksum_from_device(ctx, packet))
 		return -1;
-	return is_left;
+	return bpf_skb_change_tail(ctx, packet->l3_offset + ip_header_length(packet) + length, 0);
 }
 
 /* The sequence number that acknowledges the segment, and the one it acknowledges. */
@@ -198,20 +209,12 @@ __noinline int topolb_send_reset(struct __sk_buff *ctx, const struct packet *pac
 
 	struct tcphdr reset = {};
 	__u32 sum, header = packet->l3_offset + ip_header_length(packet);
-	int is_left;
 
 	if (packet->tcp_flags & TCP_RST || !is_answerable(ctx, packet) || !may_reply() ||
-	    fill_reset(ctx, packet, &reset))
-		return TC_ACT_SHOT;
-	is_left = make_room(ctx, packet, sizeof(reset));
-	if (is_left < 0)
+	    fill_reset(ctx, packet, &reset) || make_room(ctx, packet, sizeof(reset)))
 		return TC_ACT_SHOT;
 	sum = sum_of_pseudo_header(packet, &packet->key.destination, IPPROTO_TCP, sizeof(reset));
-	if (is_left)
-		reset.check = fold_sum(sum);
-	else
-		reset.check =
-			~fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)&reset, sizeof(reset), sum));
+	reset.check = ~fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)&reset, sizeof(reset), sum));
 	if (write_reply_header(ctx, packet, &packet->key.destination, IPPROTO_TCP, sizeof(reset)) ||
 	    bpf_skb_store_bytes(ctx, header, &reset, sizeof(reset), 0))
 		return TC_ACT_SHOT;
@@ -225,16 +228,6 @@ struct icmp_message {
 	__u32 rest;
 	__u8 embedded[EMBEDDED_MAX];
 };
-
-/* What the device would sum into the old checksum field, undone beforehand. */
-static __always_inline void leave_checksum_to_device(struct icmp_message *message,
-						     const struct packet *packet, __u32 pseudo)
-{
-	if (packet->key.protocol == IPPROTO_TCP)
-		*(__u16 *)((__u8 *)message + TCP_CHECKSUM_OFFSET) = fold_sum(pseudo);
-	else
-		*(__u16 *)((__u8 *)message + UDP_CHECKSUM_OFFSET) = fold_sum(pseudo);
-}
 
 /*
  * Sends an ICMP or ICMPv6 error about the packet to its sender. `error` is an ICMP_ERROR(), `mtu`
@@ -250,7 +243,6 @@ __noinline int topolb_send_icmp_error(struct __sk_buff *ctx, const struct packet
 	__u8 protocol = packet->is_ipv4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 	__u32 embedded = packet->l4_offset - packet->l3_offset + EMBEDDED_TRANSPORT_LENGTH;
 	__u32 length = ICMP_HEADER_LENGTH + embedded, pseudo = 0;
-	int is_left;
 
 	if (embedded > EMBEDDED_MAX || !is_answerable(ctx, packet) || !may_reply())
 		return TC_ACT_SHOT;
@@ -260,18 +252,14 @@ __noinline int topolb_send_icmp_error(struct __sk_buff *ctx, const struct packet
 		return TC_ACT_SHOT;
 	barrier_var(embedded);
 	if (embedded < EMBEDDED_TRANSPORT_LENGTH ||
-	    bpf_skb_load_bytes(ctx, packet->l3_offset, message.embedded, embedded))
-		return TC_ACT_SHOT;
-	is_left = make_room(ctx, packet, length);
-	if (is_left < 0)
+	    bpf_skb_load_bytes(ctx, packet->l3_offset, message.embedded, embedded) ||
+	    make_room(ctx, packet, length))
 		return TC_ACT_SHOT;
 	message.rest = bpf_htonl(mtu);
 	if (!packet->is_ipv4)
 		pseudo = sum_of_pseudo_header(packet, source, protocol, length);
 	message.checksum =
 		~fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)&message, sizeof(message), pseudo));
-	if (is_left)
-		leave_checksum_to_device(&message, packet, pseudo);
 	length = ICMP_HEADER_LENGTH + embedded;
 	if (write_reply_header(ctx, packet, source, protocol, length) ||
 	    bpf_skb_store_bytes(ctx, packet->l3_offset + ip_header_length(packet), &message, length,

@@ -27,27 +27,46 @@ static __always_inline void fill_addresses(struct bpf_fib_lookup *lookup,
 	}
 }
 
-/* Asks the routing table. -1: there is no route. */
-static __always_inline int look_up_route(struct __sk_buff *ctx, const struct step *step,
-					 struct topolb_flow *flow)
+static __always_inline struct bpf_fib_lookup lookup_of(const struct __sk_buff *ctx,
+						       const struct step *step, __u16 length)
 {
 	struct bpf_fib_lookup lookup = {
 		.l4_protocol = step->to.protocol,
 		.sport = step->to.source_port_be,
 		.dport = step->to.destination_port_be,
-		.tot_len = 1, /* passes, and makes the kernel tell the MTU */
+		.tot_len = length,
 		.ifindex = ctx->ifindex,
 	};
+
+	fill_addresses(&lookup, &step->to);
+	return lookup;
+}
+
+/* While the neighbour is not known, the kernel tells the MTU of what is too large only. 0: there
+ * is none. */
+static __always_inline __u32 mtu_without_neighbour(struct __sk_buff *ctx, const struct step *step)
+{
+	struct bpf_fib_lookup lookup = lookup_of(ctx, step, 0xffff);
+	long result = bpf_fib_lookup(ctx, &lookup, sizeof(lookup), 0);
+
+	return result == BPF_FIB_LKUP_RET_FRAG_NEEDED ? lookup.mtu_result : 0;
+}
+
+/* Asks the routing table. -1: there is no route. */
+static __always_inline int look_up_route(struct __sk_buff *ctx, const struct step *step,
+					 struct topolb_flow *flow)
+{
+	/* A packet of one byte passes, and makes the kernel tell the MTU. */
+	struct bpf_fib_lookup lookup = lookup_of(ctx, step, 1);
 	struct topolb_hop *hop = &flow->hops[step->is_reply & 1];
 	__u32 mtu = 0;
 	long result;
 
-	fill_addresses(&lookup, &step->to);
 	result = bpf_fib_lookup(ctx, &lookup, sizeof(lookup), 0);
 	if (result == BPF_FIB_LKUP_RET_SUCCESS)
 		mtu = lookup.mtu_result;
 	else if (result == BPF_FIB_LKUP_RET_NO_NEIGH)
-		bpf_check_mtu(ctx, lookup.ifindex, &mtu, 0, 0);
+		mtu = mtu_without_neighbour(ctx, step);
 	else
 		return -1;
 	if (READ_ONCE(flow->generation) != step->generation)

@@ -234,7 +234,10 @@ void ConnectedUdp::connect_to(const std::string& address) {
   }
 }
 
-int ConnectedUdp::send_error() const { return ::send(socket_.get(), "?", 1, 0) == 1 ? 0 : errno; }
+int ConnectedUdp::send_error(std::size_t bytes) const {
+  const std::string datagram(bytes, '?');
+  return ::send(socket_.get(), datagram.data(), bytes, 0) >= 0 ? 0 : errno;
+}
 
 int ConnectedUdp::take_error() const {
   int error = 0;

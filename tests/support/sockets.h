@@ -101,8 +101,8 @@ class ConnectedUdp {
   /// Throws when it can't be connected.
   explicit ConnectedUdp(std::string address, SocketFamily family = SocketFamily::Natural);
   void connect_to(const std::string& address);
-  /// The errno of send(); 0: it was sent.
-  [[nodiscard]] int send_error() const;
+  /// The errno of send(), of so many bytes; 0: it was sent.
+  [[nodiscard]] int send_error(std::size_t bytes = 1) const;
   /// The errno that waits for the next recv(), taken off the socket; 0: none.
   [[nodiscard]] int take_error() const;
   /// Who answers; "": nobody.

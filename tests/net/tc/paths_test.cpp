@@ -3,7 +3,9 @@
 // agents and backends that go; and whom topology keys and affinity send a client to.
 #include <gmock/gmock.h>
 
+#include <cerrno>
 #include <csignal>
+#include <optional>
 
 #include "net/manifests.h"
 #include "net/tc/programs_fixture.h"
@@ -15,6 +17,16 @@ using ::testing::HasSubstr;
 
 class Paths : public ProgramsAsClients {
  protected:
+  /// Node 1's routes to pod 2 take less than its device does.
+  void make_way_to_pod2_smaller() const {
+    cluster_.in("node1",
+                "ip route change 10.1.2.0/24 via 192.0.2.11 mtu lock 1300;"
+                "ip -6 route change fd00:1:2::/64 via 2001:db8::11 mtu lock 1300");
+  }
+  /// What `ip route get` says in a namespace: "mtu 1300" once a router has told so.
+  std::string route(const std::string& place, const std::string& address) const {
+    return run_in(place, {"ip", "route", "get", address}).out;
+  }
   /// Who answers that many connections from a place.
   std::set<std::string> answers(const std::string& place, const std::string& frontend) const {
     std::set<std::string> backends;
@@ -25,18 +37,49 @@ class Paths : public ProgramsAsClients {
   }
 };
 
-// The router's word about its link to the client reaches the pod, translated by node 1.
-TEST_F(Paths, SmallerMtuOnTheWayToTheClient) {
+// Towards the client, the router tells the pod, by way of node 1; towards the pod, node 1 tells
+// the client. Neither the router nor the node has a checksum of what they tell about: veth devices
+// leave it to the receiver.
+TEST_F(Paths, LinksThatTakeLessAreToldToBothEnds) {
   cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
   start();
   serve_iperf();
   cluster_.in("router",
               "ip route add 198.51.100.7 dev r0 mtu 1400;"
               "ip -6 route add 2001:db8:5::7 dev r0 mtu 1400");
+  make_way_to_pod2_smaller();
   for (const auto& at : {kIPv4, kIPv6}) {
+    // In this order: a client that was told sends TCP's own word for it, the segment size.
     EXPECT_GT(iperf(at.node1, {"--reverse"}), 16'000'000) << at.node1;
-    const auto route = run_in("pod2", {"ip", "route", "get", host_of(at.node1)});
-    EXPECT_THAT(route.out, HasSubstr("mtu 1400"));
+    EXPECT_THAT(route("pod2", host_of(at.node1)), HasSubstr("mtu 1400"));
+    EXPECT_GT(iperf(at.node1, {}), 16'000'000) << at.node1;
+    EXPECT_THAT(route("client", host_of(at.node1)), HasSubstr("mtu 1300"));
+  }
+}
+
+TEST_F(Paths, SendersOfDatagramsAreToldTheMtu) {
+  cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
+  start();
+  make_way_to_pod2_smaller();
+  for (const auto& at : {kIPv4, kIPv6}) {
+    std::optional<ConnectedUdp> sender;
+    cluster_.topology().inside("client", [&] { sender.emplace(at.node1); });
+    EXPECT_EQ(sender->send_error(1400), 0);
+    EXPECT_TRUE(wait_until([&] { return sender->take_error() == EMSGSIZE; })) << at.node1;
+    EXPECT_THAT(route("client", host_of(at.node1)), HasSubstr("mtu 1300"));
+  }
+}
+
+// Before the first packet, node 1 has never spoken to node 2.
+TEST_F(Paths, TheMtuIsToldOfAWayToAnUnknownNeighbour) {
+  cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
+  start();
+  serve_iperf();
+  make_way_to_pod2_smaller();
+  for (const auto& at : {kIPv4, kIPv6}) {
+    cluster_.in("node1", "ip neighbour flush dev eth0; ip -6 neighbour flush dev eth0");
+    EXPECT_GT(iperf(at.node1, {}), 16'000'000) << at.node1;
+    EXPECT_THAT(route("client", host_of(at.node1)), HasSubstr("mtu 1300"));
   }
 }
 
