@@ -4,13 +4,14 @@
 import random
 import socket
 import subprocess
+from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from cluster import TARGET_PORT
 from place import Failed, Namespace, Node, Place
-from rows import Row
+from rows import POOLED, Row
 
 BACKLOG = 4096
 IP_PKTINFO = 8  # of linux/in.h; Python has no name for it
@@ -40,6 +41,23 @@ class Server:
     @property
     def descriptors(self) -> tuple[int, int]:
         return self.listener.fileno(), self.datagrams.fileno()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A turn, in ns; `cpu`: of an operation; the latencies are sorted."""
+
+    cpu: int
+    elapsed: int
+    latencies: list[int]
+
+    def stats(self) -> dict[str, float]:
+        return {"p50": quantile(self.latencies, 0.5) / 1e3, "p99": quantile(self.latencies, 0.99) / 1e3,
+                "cpu": self.cpu / 1e3, "rate": len(self.latencies) / self.elapsed * 1e9}
+
+
+def quantile(in_order: Sequence[int], part: float) -> int:
+    return in_order[int(part * (len(in_order) - 1))]
 
 
 class Client:
@@ -77,12 +95,11 @@ class Client:
             raise Failed(f"client {self._name}: ended") from error
         return self._read()
 
-    def work(self, workload: str, target: str, effort: Effort, threads: int) -> dict[str, float]:
+    def work(self, workload: str, target: str, effort: Effort, threads: int) -> Measured:
         answer = self._ask(f"{workload} {self._targets.index(target)} {effort.operations} "
                            f"{effort.milliseconds} {threads}")
-        operations, p50, p99, cpu, elapsed = (int(word) for word in answer.split())
-        return {"p50": p50 / 1e3, "p99": p99 / 1e3, "cpu": cpu / 1e3,
-                "rate": operations / elapsed * 1e9}
+        cpu, elapsed, *latencies = map(int, answer.split())
+        return Measured(cpu, elapsed, sorted(latencies))
 
 
 @dataclass
@@ -95,20 +112,36 @@ class Turn:
     name: dict[str, Any]
     threads: int = 1
     rows: dict[str, Row] = field(default_factory=dict)
+    latencies: array = field(default_factory=lambda: array("Q"))
 
     def __post_init__(self) -> None:
         stats = {"rate": "per-second", "cpu": "us"} if self.threads > 1 else {"p50": "us", "p99": "us"}
-        self.rows = {stat: Row({**self.name, "workload": self.workload, "stat": stat}, unit)
-                     for stat, unit in stats.items()}
+        self.rows = {stat: self._row(stat, unit) for stat, unit in stats.items()}
+
+    def _row(self, stat: str, unit: str) -> Row:
+        return Row({**self.name, "workload": self.workload, "stat": stat}, unit)
 
     def take(self, effort: Effort, counted: bool) -> None:
         try:
             measured = self.client.work(self.workload, self.target, effort, self.threads)
         except Failed as error:
             raise Failed(f"{error} ({self.workload})") from error
-        if counted:
-            for stat, row in self.rows.items():
-                row.samples.append(round(measured[stat], 3))
+        if not counted:
+            return
+        stats = measured.stats()
+        for stat, row in self.rows.items():
+            row.samples.append(round(stats[stat], 3))
+        if self.threads == 1:
+            self.latencies.extend(measured.latencies)
+
+    def finish(self) -> list[Row]:
+        """With what only all rounds together tell."""
+        rows = list(self.rows.values())
+        if self.latencies:
+            row = self._row(POOLED, "us")
+            row.samples.append(round(quantile(sorted(self.latencies), 0.99) / 1e3, 3))
+            rows.append(row)
+        return rows
 
 
 def take_turns(turns: list[Turn], effort: Effort, tell: Callable[[str], None]) -> list[Row]:
@@ -118,4 +151,4 @@ def take_turns(turns: list[Turn], effort: Effort, tell: Callable[[str], None]) -
         tell(f"round {number} of {effort.rounds}, {len(turns)} turns")
         for turn in order.sample(turns, len(turns)):
             turn.take(effort, counted=number > 0)
-    return [row for turn in turns for row in turn.rows.values()]
+    return [row for turn in turns for row in turn.finish()]

@@ -3,7 +3,6 @@
 
 #include <netinet/in.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <ctime>
@@ -95,13 +94,6 @@ class Worker {
   std::exception_ptr failure_;
 };
 
-std::uint64_t quantile(std::vector<std::uint64_t>& values, double part) {
-  const auto at =
-      values.begin() + static_cast<std::ptrdiff_t>(part * static_cast<double>(values.size() - 1));
-  std::nth_element(values.begin(), at, values.end());
-  return *at;
-}
-
 class Client {
  public:
   Client(const ServerSockets& server, const std::vector<std::string>& target_files)
@@ -122,14 +114,16 @@ class Client {
     others.clear();
     const auto used = cpu_ns() - used_before;
     const auto elapsed = Clock::now() - before;
-    std::vector<std::uint64_t> all;
+    std::ostringstream latencies;
+    std::size_t operations = 0;
     for (const auto& worker : workers) {
       if (worker->failure()) std::rethrow_exception(worker->failure());
-      all.insert(all.end(), worker->latencies_ns().begin(), worker->latencies_ns().end());
+      operations += worker->latencies_ns().size();
+      for (const auto latency_ns : worker->latencies_ns()) latencies << ' ' << latency_ns;
     }
     std::ostringstream answer;
-    answer << all.size() << ' ' << quantile(all, 0.5) << ' ' << quantile(all, 0.99) << ' '
-           << used / all.size() << ' ' << std::chrono::nanoseconds(elapsed).count();
+    answer << used / operations << ' ' << std::chrono::nanoseconds(elapsed).count()
+           << latencies.str();
     return answer.str();
   }
 
