@@ -5,6 +5,7 @@ import http.client
 import json
 import queue
 import signal
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -39,6 +40,8 @@ class Connection(http.client.HTTPSConnection):
     def connect(self) -> None:
         plain = self._namespace.socket()
         plain.settimeout(self.timeout)
+        # Else what follows the head of a request waits 40 ms for the server's word that it has that.
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         plain.connect((self.host, self.port))
         self.sock = self._context.wrap_socket(plain, server_hostname=self.host)
 
