@@ -67,23 +67,34 @@ class RealKubeProxy:
             raise Failed("the API server of KUBE_PROXY needs openssl to make its key")
         return cls(place, namespace, address, Path(program), Path(assets))
 
-    def load(self, node: Node, cluster: Cluster, mode: str) -> list[Row]:
-        """Leaves the rules in the kernel; what making them took, and changing one endpoint."""
-        api = self._api_of(cluster)
-        api.put_node(cluster, node.address)
+    def load(self, node: Node, cluster: Cluster, mode: str) -> None:
+        """Leaves the rules in the kernel."""
+        process, _ = self._make_rules(node, cluster, mode)
+        end(process, signal.SIGKILL)
+
+    def measure(self, node: Node, cluster: Cluster, mode: str) -> list[Row]:
+        """The same; and what making them took, and changing one endpoint."""
         name = {"suite": "control", "config": mode, "case": "kube-proxy",
                 "services": cluster.services, "backends": cluster.backends}
+        self._api_of(cluster)
         started = time.monotonic()
-        process = self._start(node, api, mode)
-        synced = wait_for_sync(node, process, 0.0)
+        process, synced = self._make_rules(node, cluster, mode)
         rows = [Row({**name, "workload": "cold-start", "stat": "wall"}, "ms",
                     [(time.monotonic() - started) * 1e3]),
                 Row({**name, "workload": "cold-start", "stat": "cpu"}, "ms", [cpu_ms(process.pid)])]
-        rows += self._change_endpoints(api, node, process, cluster, name, synced)
+        rows += self._change_endpoints(self._api_of(cluster), node, process, cluster, name, synced)
         rows.append(Row({**name, "workload": "cold-start", "stat": "rss"}, "bytes",
                         [resident_bytes(process.pid)]))
         end(process, signal.SIGKILL)
         return rows
+
+    def _make_rules(self, node: Node, cluster: Cluster,
+                    mode: str) -> tuple[subprocess.Popen, float]:
+        """It still runs; and when it came to an end with them, by its clock."""
+        api = self._api_of(cluster)
+        api.put_node(cluster, node.address)
+        process = self._start(node, api, mode)
+        return process, wait_for_sync(node, process, 0.0)
 
     def stop(self) -> None:
         """Only the rules stay."""

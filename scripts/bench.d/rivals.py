@@ -53,18 +53,24 @@ class Rivals:
         self._programs = programs
         self._kube_proxy = kube_proxy
 
-    def load(self, config: str, node: Node, cluster: Cluster) -> list[Row]:
-        """What was measured by the way."""
-        if config == "direct":
-            return []
+    def load(self, config: str, node: Node, cluster: Cluster) -> None:
         if config == "topolb":
             load_topolb(self._place, self._programs, node, cluster)
-            return []
-        if self._kube_proxy is not None and cluster.services <= CHAINS:
-            return self._kube_proxy.load(node, cluster, config)
-        chains = min(CHAINS, len(cluster.numbers))
-        RULES[config].load(node.namespace, cluster, node.address, chains)
+        elif self._is_real(config, cluster):
+            self._kube_proxy.load(node, cluster, config)
+        elif config in RULES:
+            chains = min(CHAINS, len(cluster.numbers))
+            RULES[config].load(node.namespace, cluster, node.address, chains)
+
+    def measure(self, config: str, node: Node, cluster: Cluster) -> list[Row]:
+        """The same, and what that took, of a real kube-proxy."""
+        if self._is_real(config, cluster):
+            return self._kube_proxy.measure(node, cluster, config)
+        self.load(config, node, cluster)
         return []
+
+    def _is_real(self, config: str, cluster: Cluster) -> bool:
+        return (self._kube_proxy is not None and config in RULES and cluster.services <= CHAINS)
 
     def stop(self) -> None:
         """Nothing runs on any more but what is in the kernel."""

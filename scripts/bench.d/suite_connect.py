@@ -155,7 +155,7 @@ def run(place: Place, programs: Programs, sizes: Sizes, effort: Effort,
     for subject in subjects(sizes):
         tell(f"loading {subject.name}")
         node = network.node(subject.name)
-        rows += rivals.load(subject.config, node, subject.cluster)
+        rows += rivals.measure(subject.config, node, subject.cluster)
         turns += turns_of(subject, network, node)
     rivals.stop()
     return [*take_turns(turns, effort, tell), *rows]

@@ -18,7 +18,7 @@ BACKENDS = 10
 CONFIGS = ("nftables", "iptables", "topolb")
 TCP = ("tcp-connect", "tcp-request", "tcp-ping-pong", "tcp-bulk")
 UDP = ("udp-request", "udp-request-new")
-API_ADDRESS = "10.65.0.1"
+API_ADDRESS = "10.65.0.1"  # of the API server that a real kube-proxy asks
 POD_DEVICE = "pod0"
 QUICK = (1, 1000)
 FULL = (1, 1000, 10_000)
@@ -32,7 +32,6 @@ class Path:
     node: Node
     client: Node
     server: Server
-    kube_proxy: RealKubeProxy | None
 
 
 def make_path(place: Place, name: str, device: str) -> Path:
@@ -42,13 +41,28 @@ def make_path(place: Place, name: str, device: str) -> Path:
     join(backends, "eth0", "10.64.1.2", node, device, "10.64.1.1")
     client.shell("ip route add default via 192.0.2.1")
     node.shell("ip route add default via 192.0.2.2; echo 1 >/proc/sys/net/ipv4/ip_forward; "
-               f"ip route add {BACKEND_CIDR} via 10.64.1.2; "
-               f"ip route add {API_ADDRESS} via 10.64.1.2")
-    backends.shell(f"ip route add local {BACKEND_CIDR} dev lo; ip address add {API_ADDRESS} dev lo; "
-                   "ip route add default via 10.64.1.1")
+               f"ip route add {BACKEND_CIDR} via 10.64.1.2")
+    backends.shell(f"ip route add local {BACKEND_CIDR} dev lo; ip route add default via 10.64.1.1")
     return Path(Node(name, node, place.make_cgroup(name), "192.0.2.1"),
                 Node(f"{name}-client", client, place.make_cgroup(f"{name}-client"), "192.0.2.2"),
-                Server(backends), RealKubeProxy.wanted(place, backends, API_ADDRESS))
+                Server(backends))
+
+
+class ApiNetwork:
+    """Where a real kube-proxy finds the API server, if it is wanted."""
+
+    def __init__(self, place: Place):
+        self._namespace = place.namespace()
+        self._namespace.run("ip", "address", "add", API_ADDRESS, "dev", "lo")
+        self.kube_proxy = RealKubeProxy.wanted(place, self._namespace, API_ADDRESS)
+        self._nodes = 0
+
+    def reach_from(self, node: Node) -> None:
+        self._nodes += 1
+        gateway = f"10.65.{self._nodes}.1"
+        join(self._namespace, f"node{self._nodes}", gateway, node.namespace, "api0",
+             f"10.65.{self._nodes}.2")
+        node.namespace.run("ip", "route", "add", API_ADDRESS, "via", gateway)
 
 
 def turns_of(place: Place, programs: Programs, path: Path, targets: dict[str, list[str]],
@@ -74,20 +88,22 @@ def direct_turns(place: Place, programs: Programs) -> Iterator[Turn]:
 def run(place: Place, programs: Programs, sizes: tuple[int, ...], effort: Effort,
         tell: Callable[[str], None]) -> list[Row]:
     turns = list(direct_turns(place, programs))
-    rows: list[Row] = []
+    api = ApiNetwork(place)
+    rivals = Rivals(place, programs, api.kube_proxy)
     for services in sizes:
-        for config in CONFIGS:
-            for case in ("local", "remote"):
+        for case in ("local", "remote"):
+            cluster = Cluster(services, BACKENDS, node_ports=True, local=case == "local")
+            for config in CONFIGS:
                 name = f"{config}-{services}-{case}"
                 tell(f"loading {name}")
-                cluster = Cluster(services, BACKENDS, node_ports=True, local=case == "local")
                 path = make_path(place, name, POD_DEVICE if case == "local" else CLUSTER_DEVICE)
-                rivals = Rivals(place, programs, path.kube_proxy)
-                rows += rivals.load(config, path.node, cluster)
-                rivals.stop()
+                if api.kube_proxy is not None and config != "topolb":
+                    api.reach_from(path.node)
+                rivals.load(config, path.node, cluster)
                 targets = {key: [f"{path.node.address}:{cluster.node_port(number)}"]
                            for key, number in (("hot", cluster.hot), ("udp", cluster.udp))}
                 turns += turns_of(place, programs, path, targets,
                                   {"suite": NAME, "config": config, "services": services,
                                    "backends": BACKENDS, "case": case, "heat": "hot"})
-    return [*take_turns(turns, effort, tell), *rows]
+    rivals.stop()
+    return take_turns(turns, effort, tell)
