@@ -43,11 +43,21 @@ def describe(cli: Path, root: Path) -> dict:
     }
 
 
-def line(result: dict) -> str:
+def line(run: dict) -> str:
     """For people, before the tables."""
-    machine = result["machine"]
+    machine = run["machine"]
     virtual = "virtual machine, " if machine["virtual"] else ""
-    quick = "quick run, few rounds; " if result["quick"] else ""
+    quick = "quick run, few rounds; " if run["quick"] else ""
     return (f"{quick}{machine['date'][:10]}, commit {machine['versions']['commit']}: {virtual}"
             f"{machine['cpus']} CPUs ({machine['cpu']}), Linux {machine['kernel']}; "
             f"load average {machine['load']} at the start")
+
+
+def lines(suites: dict[str, dict]) -> list[str]:
+    """One for all suites that ran in one command."""
+    found: dict[str, list[str]] = {}
+    for suite, run in suites.items():
+        found.setdefault(line(run), []).append(suite)
+    if len(found) == 1:
+        return list(found)
+    return [f"{', '.join(names)}: {text}" for text, names in found.items()]

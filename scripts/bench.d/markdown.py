@@ -24,9 +24,9 @@ def has_place(path: Path) -> bool:
     return path.is_file() and MARK.search(path.read_text(encoding="utf-8")) is not None
 
 
-def update(path: Path, result: dict, rows: list[Row]) -> None:
+def update(path: Path, suites: dict[str, dict], rows: list[Row]) -> None:
     """What was not measured stays as it is."""
-    parts: dict[str, list[str]] = {"machine": [machine.line(result) + "."],
+    parts: dict[str, list[str]] = {"machine": [f"{line}." for line in machine.lines(suites)],
                                    "goals": [goals.table_of_goals(rows).markdown()]}
     for table in tables_of(rows):
         parts.setdefault(table.suite, []).append(f"**{table.title}**\n\n{table.markdown()}")

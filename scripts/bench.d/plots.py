@@ -20,8 +20,8 @@ def series(name: str, rows: list[Row], key: Callable[[Row], float], scale: float
     return Series(name, sorted((point(key(row), row, scale) for row in rows), key=lambda p: p.x))
 
 
-def flat_direct(rows: list[Row], xs: list[float]) -> list[Series]:
-    direct = find(rows, config="direct", heat="hot", **CONNECT)
+def flat_direct(rows: list[Row], xs: list[float], **wanted: Any) -> list[Series]:
+    direct = find(rows, config="direct", heat="hot", **wanted)
     return [Series("direct", [point(x, direct) for x in xs])] if direct and xs else []
 
 
@@ -34,18 +34,33 @@ def connect_plot(rows: list[Row], name: str, title: str, x_label: str, key: str,
         direct = find_all(rows, config="direct", **CONNECT, heat="random")
         lines += [series("direct", direct, lambda row: row[key])] if direct else []
     else:
-        lines += flat_direct(rows, sorted({p.x for one in lines for p in one.points}))
+        lines += flat_direct(rows, xs_of(lines), **CONNECT)
     return Plot(name, title, x_label, "µs, median of rounds (bar: least to most)", lines)
 
 
-def above_no_op_plot(rows: list[Row]) -> Plot:
-    members = find_all(rows, suite="packets", workload="tc-established")
+def xs_of(lines: list[Series]) -> list[float]:
+    return sorted({point.x for one in lines for point in one.points})
+
+
+def node_port_plot(rows: list[Row]) -> Plot:
+    wanted = {**CONNECT, "suite": "node-port"}
+    lines = [series(f"{config} {case}", found, lambda row: row["services"])
+             for config in CONFIGS for case in ("local", "remote")
+             if (found := find_all(rows, config=config, case=case, **wanted))]
+    return Plot("node-port-services", "connect() from outside to the same NodePort", "Services",
+                "µs, median of rounds (bar: least to most)",
+                lines + flat_direct(rows, xs_of(lines), **wanted))
+
+
+def above_no_op_plot(rows: list[Row], name: str, title: str, x_label: str, key: str, series_key: str,
+                     **wanted: Any) -> Plot:
+    members = find_all(rows, **wanted)
     # A logarithm has no place for a difference that noise has made negative.
     topolb = [Row(row.name, row.unit, [max(sample, 1) for sample in above_nothing(members, row)])
               for row in find_all(members, config="topolb")]
-    lines = [series(case, found, lambda row: row["flows"])
-             for (case,), found in groups(topolb, "case")]
-    return Plot("packets-flows", "A packet of an established flow at TC", "flows",
+    lines = [series(value, found, lambda row: row[key])
+             for (value,), found in groups(topolb, series_key)]
+    return Plot(name, title, x_label,
                 "ns above a program that does nothing, median of rounds (bar: least to most)",
                 [one for one in lines if len(one.points) > 1])
 
@@ -53,9 +68,10 @@ def above_no_op_plot(rows: list[Row]) -> Plot:
 def control_plot(rows: list[Row], name: str, title: str, y_label: str, scale: float,
                  workload: str, stat: str) -> Plot:
     lines = []
-    for (case,), members in groups(find_all(rows, suite="control", config="topolb",
-                                            workload=workload, stat=stat), "case"):
-        lines.append(series(case, members, lambda row: row["services"] * row["backends"], scale))
+    for (config, case), members in groups(find_all(rows, suite="control", workload=workload, stat=stat),
+                                          "config", "case"):
+        label = case if config == "topolb" else f"{case} {config}"
+        lines.append(series(label, members, lambda row: row["services"] * row["backends"], scale))
     return Plot(name, title, "endpoints", y_label, [one for one in lines if len(one.points) > 1])
 
 
@@ -69,7 +85,13 @@ def plots_of(rows: list[Row]) -> list[Plot]:
                      "backends", heat="hot", services=1, tiers=None),
         connect_plot(rows, "connect-tiers", "connect() when only the last tier has a backend",
                      "tiers", "tiers", heat="hot", services=1, backends=10),
-        above_no_op_plot(rows),
+        above_no_op_plot([row for row in rows if row["backends"] in (None, 10)
+                          and row["tiers"] in (None, 1)],
+                         "hooks-services", "The program at connect()", "Services", "services", "heat",
+                         suite="hooks", workload="bpf-connect4", case="tcp"),
+        node_port_plot(rows),
+        above_no_op_plot(rows, "packets-flows", "A packet of an established flow at TC", "flows",
+                         "flows", "case", suite="packets", workload="tc-established"),
         control_plot(rows, "cold-start", "From the first byte to the last map write",
                      "CPU seconds", 1e3, "cold-start", "cpu"),
         control_plot(rows, "memory", "Memory of the agent", "MB resident", 1e6, "cold-start", "rss"),

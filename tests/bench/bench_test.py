@@ -21,6 +21,7 @@ sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
 from place import BPFFS, PREFIX, cgroup2, remove_dead_runs
+from rows import POOLED
 
 DIRECT = ("direct", "direct-again", "conntrack")
 BALANCED = ("nftables", "iptables", "topolb")
@@ -42,7 +43,7 @@ kept
 
 def expected_rows():
     """Fields that at least one row must have."""
-    for stat in "p50", "p99":
+    for stat in "p50", "p99", "p99-pooled":
         for workload in SOCKET_WORKLOADS:
             row = {"suite": "connect", "workload": workload, "stat": stat, "heat": "hot"}
             for config in DIRECT:
@@ -136,37 +137,42 @@ class BenchTest(unittest.TestCase):
                            "--svg", str(cls.directory / "plots"),
                            "--markdown", str(cls.directory / "page.md"))
         assert cls.result.returncode == 0, cls.result.stderr[-3000:]
-        cls.saved = json.loads((cls.directory / "rows.json").read_text(encoding="utf-8"))
+        cls.suites = json.loads((cls.directory / "rows.json").read_text(encoding="utf-8"))["suites"]
+        cls.rows = [row for run in cls.suites.values() for row in run["rows"]]
 
     def test_every_row_is_there(self):
-        rows = self.saved["rows"]
         missing = [wanted for wanted in expected_rows()
-                   if not any(wanted.items() <= row.items() for row in rows)]
+                   if not any(wanted.items() <= row.items() for row in self.rows)]
         self.assertEqual(missing, [])
 
     def test_no_two_rows_have_one_name(self):
         names = [json.dumps({key: row[key] for key in sorted(row) if key not in ("samples", "unit")})
-                 for row in self.saved["rows"]]
+                 for row in self.rows]
         self.assertEqual(sorted(set(names)), sorted(names))
 
     def test_every_round_has_a_sample(self):
-        for row in self.saved["rows"]:
-            with self.subTest(row=row):
-                rounds = self.saved["runs"][row["suite"]]["rounds"]
-                self.assertEqual(len(row["samples"]), rounds)
+        for suite, run in self.suites.items():
+            for row in run["rows"]:
+                with self.subTest(row=row):
+                    self.assertEqual(row["suite"], suite)
+                    self.assertEqual(len(row["samples"]),
+                                     1 if row["stat"] == POOLED else run["run"]["rounds"])
 
     def test_it_says_how_it_was_run(self):
-        for key in "kernel", "cpu", "cpus", "memory", "load", "date", "versions":
-            self.assertTrue(self.saved["machine"][key], key)
-        for key in "topolb", "nft", "iptables":
-            self.assertNotIn(self.saved["machine"]["versions"][key], ("", "unknown"), key)
+        for run in self.suites.values():
+            self.assertIn("--quick", run["command"])
+            for key in "kernel", "cpu", "cpus", "memory", "load", "date", "versions":
+                self.assertTrue(run["machine"][key], key)
+            for key in "topolb", "nft", "iptables":
+                self.assertNotIn(run["machine"]["versions"][key], ("", "unknown"), key)
 
     def test_tables(self):
         for words in "connect: tcp-connect", "control: cold-start", "Goals", "direct-again":
             self.assertIn(words, self.result.stdout)
 
     def test_plots(self):
-        for name in "connect-services", "connect-random", "connect-backends", "connect-tiers":
+        for name in "connect-services", "connect-random", "connect-backends", "connect-tiers", \
+                "node-port-services":
             tree = xml.etree.ElementTree.parse(self.directory / "plots" / f"{name}.svg")
             lines = tree.findall(".//{http://www.w3.org/2000/svg}polyline")
             self.assertGreaterEqual(len(lines), 2, name)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What scripts/bench makes of rows: ratios round by round, tables, goals, plots, Markdown."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import markdown
 import plot
 import plots
 from cluster import Cluster
-from rows import Row, ratios, reference_of
+from rows import POOLED, Row, ratios, reference_of
 from tables import number, tables_of
 
 CONNECT = {"suite": "connect", "workload": "tcp-connect", "heat": "hot"}
@@ -43,6 +44,11 @@ def connect_rows():
         row("direct", [12.0, 24.0, 12.0], heat="random", services=1000),
         row("topolb", [15.0, 30.0, 15.0], heat="random", services=1000, backends=10),
     ]
+
+
+def run_of(rows, commit="c"):
+    return {"machine": {**MACHINE, "versions": {"commit": commit}}, "command": [], "quick": False,
+            "seconds": 1, "run": {"rounds": 3}, "rows": [one.to_json() for one in rows]}
 
 
 def above_nothing(suite, workload, nothing, topolb, **name):
@@ -115,26 +121,40 @@ class GoalsTest(unittest.TestCase):
 
     def test_the_worst_counts(self):
         line = self.line("connect() p50, hot, all sizes", connect_rows())
-        self.assertEqual(line[1:], ["1.040 ×", "1.150 ×", "no"])
+        self.assertEqual(line[1:], ["1.040 ×", "1.150 ×", "1.010 ×", "no"])
+
+    def test_what_is_too_much_by_less_than_the_noise(self):
+        for measured, again, verdict in ((10.0, 12.0, "yes"), (11.0, 11.5, "within noise"),
+                                         (11.0, 8.5, "within noise"), (11.0, 10.1, "no")):
+            rows = [row("direct", [10.0], workload="tcp-ping-pong"),
+                    row("direct-again", [again], workload="tcp-ping-pong"),
+                    row("topolb", [measured], workload="tcp-ping-pong")]
+            self.assertEqual(self.line("established ping-pong", rows)[-1], verdict)
+
+    def test_p99_of_all_rounds_together(self):
+        rows = [row(config, [sample], stat=POOLED) for config, sample in
+                (("direct", 20.0), ("direct-again", 20.4), ("topolb", 20.8))]
+        self.assertEqual(self.line("the same, all rounds' connections together", rows)[1:],
+                         ["1.050 ×", "1.040 ×", "1.020 ×", "yes"])
 
     def test_against_nftables_of_the_same_size(self):
         self.assertEqual(self.line("the same against nftables", connect_rows())[1:],
-                         ["0.820 ×", "0.550 ×", "yes"])
+                         ["0.820 ×", "0.550 ×", "", "yes"])
 
     def test_above_no_op(self):
         rows = above_nothing("hooks", "bpf-connect4", [50.0], [90.0], case="tcp-no-service")
         self.assertEqual(self.line("BPF time of connect4: no Service", rows)[1:],
-                         ["45.00 ns", "40.00 ns", "yes"])
+                         ["45.00 ns", "40.00 ns", "", "yes"])
 
     def test_flatness_takes_off_what_more_addresses_cost_without_a_service(self):
         rows = [row("direct", [10.0]), row("direct", [20.0], backends=5000, services=1),
                 row("topolb", [11.0], backends=1, services=1),
                 row("topolb", [22.0], backends=5000, services=1)]
-        self.assertEqual(self.line("5,000 backends against 1", rows)[1:], ["1.050 ×", "1.000 ×", "yes"])
+        self.assertEqual(self.line("5,000 backends against 1", rows)[1:], ["1.050 ×", "1.000 ×", "", "yes"])
 
     def test_nothing_measured(self):
         for goal in goals.GOALS:
-            self.assertEqual(goal.line([])[2:], ["not measured", ""], goal.what)
+            self.assertEqual(goal.line([])[2:], ["not measured", "", ""], goal.what)
 
 
 class PlotTest(unittest.TestCase):
@@ -154,6 +174,14 @@ class PlotTest(unittest.TestCase):
         places = sorted(plot.label_places(series, axis))
         self.assertTrue(all(b - a >= 15 for a, b in zip(places, places[1:])), places)
 
+    def test_a_real_kube_proxy_is_drawn_beside(self):
+        rows = [Row({"suite": "control", "workload": "cold-start", "stat": "cpu", "config": config,
+                     "case": case, "services": services, "backends": 10}, "ms", [services / 10])
+                for config, case in (("topolb", "streamed"), ("nftables", "kube-proxy"))
+                for services in (100, 1000)]
+        drawn, = plots.plots_of(rows)
+        self.assertEqual([one.name for one in drawn.series], ["streamed", "kube-proxy nftables"])
+
     def test_plots_of_rows(self):
         with tempfile.TemporaryDirectory() as directory:
             paths = plots.write_plots(connect_rows(), Path(directory))
@@ -169,7 +197,7 @@ class MarkdownTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory, "page.md")
             path.write_text(page, encoding="utf-8")
-            markdown.update(path, {"machine": MACHINE, "quick": False}, connect_rows())
+            markdown.update(path, {"connect": run_of(connect_rows())}, connect_rows())
             return path.read_text(encoding="utf-8")
 
     def test_only_what_was_measured_is_replaced(self):
@@ -194,20 +222,60 @@ class MarkdownTest(unittest.TestCase):
             self.assertTrue(markdown.has_place(path))
 
 
+class SavedTest(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = Path(directory.name)
+
+    def save(self, name, suites):
+        (self.directory / name).write_text(json.dumps(suites), encoding="utf-8")
+        return self.directory / name
+
+    def test_runs_of_several_files_are_one(self):
+        old = Row({"suite": "hooks", "workload": "old", "stat": "mean", "config": "topolb"}, "ns", [1.0])
+        new = Row({"suite": "hooks", "workload": "new", "stat": "mean", "config": "topolb"}, "ns", [1.0])
+        first = self.save("first", {"suites": {"connect": run_of(connect_rows(), "aaa"),
+                                               "hooks": run_of([old], "aaa")}})
+        second = self.save("second", {"suites": {"hooks": run_of([new], "bbb")}})
+        both = self.directory / "both"
+        result = run_bench("--from", first, "--from", second, "--json", both)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertTrue(result.stdout.startswith("connect: 2026-01-02, commit aaa: "), result.stdout)
+        self.assertIn("\nhooks: 2026-01-02, commit bbb: ", result.stdout)
+        self.assertIn("hooks: new", result.stdout)
+        self.assertNotIn("hooks: old", result.stdout)
+        self.assertEqual(run_bench("--from", both).stdout, result.stdout)
+
+    def test_what_nobody_saved(self):
+        for text in "", "[]", "{}", "{", '{"suites": 1}':
+            (self.directory / "rows").write_text(text, encoding="utf-8")
+            result = run_bench("--from", self.directory / "rows")
+            self.assertEqual(result.returncode, 2, text)
+            self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+            self.assertIn("is not what --json writes", result.stderr)
+
+
+def run_bench(*arguments):
+    return subprocess.run([BENCH, *arguments], capture_output=True, text=True, check=False)
+
+
 class ArgumentsTest(unittest.TestCase):
     def test_nonsense_is_refused_in_one_line_before_anything_is_measured(self):
         for arguments, words in ((["--repeat", "0"], "--repeat"),
-                                 (["--from", "/nonexistent"], "/nonexistent is no file"),
+                                 (["--from", "/nonexistent"], "/nonexistent: No such file"),
+                                 (["--from", "/dev/null", "--quick"], "--from measures nothing"),
+                                 (["--json", "/"], "is a directory"),
+                                 (["--svg", "/dev/null"], "is no directory"),
                                  (["--json", "/nonexistent/rows"], "no directory for"),
                                  (["--markdown", "/etc/passwd"], "no place for tables")):
-            result = subprocess.run([BENCH, *arguments], capture_output=True, text=True, check=False)
+            result = run_bench(*arguments)
             self.assertEqual(result.returncode, 2, arguments)
             self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
             self.assertIn(words, result.stderr)
 
     def test_unknown_suite(self):
-        result = subprocess.run([BENCH, "--only", "nonsense"], capture_output=True, text=True,
-                                check=False)
+        result = run_bench("--only", "nonsense")
         self.assertEqual(result.returncode, 2)
         self.assertIn("nonsense", result.stderr)
 

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "../bench_report.h"
 #include "manifest_writer.h"
 #include "measured_agent.h"
 #include "object_server.h"
@@ -265,7 +266,7 @@ class Table {
                                     one.size.services, one.size.endpoints_per_service, stat));
   }
 
-  void print_json(unsigned rounds) const {
+  void print_json(int rounds) const {
     fmt::print("{{\"suite\": \"control\", \"run\": {{\"rounds\": {}}}}}\n", rounds);
     for (const Row& row : rows_) {
       fmt::print("{{\"suite\": \"control\", {}, \"unit\": \"{}\", \"samples\": [{}]}}\n", row.name,
@@ -314,33 +315,25 @@ void run_one(const Case& one, Table& table) {
   }
 }
 
-int run(const std::vector<std::string>& arguments) {
-  bool json = false;
-  bool quick = false;
-  unsigned rounds = 3;
+int run(int argc, char** argv) {
   std::string only;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] == "--json") {
-      json = true;
-    } else if (arguments[i] == "--quick") {
-      quick = true;
-      rounds = 1;
-    } else if (arguments[i] == "--rounds" && i + 1 < arguments.size()) {
-      rounds = static_cast<unsigned>(std::stoul(arguments[++i]));
-    } else if (arguments[i] == "--case" && i + 1 < arguments.size()) {
-      only = arguments[++i];
+  std::vector<char*> others;
+  for (int i = 0; i < argc; ++i) {
+    if (std::string(argv[i]) == "--case" && i + 1 < argc) {
+      only = argv[++i];
     } else {
-      fmt::print(stderr, "usage: control_bench [--json] [--quick] [--rounds N] [--case NAME]\n");
-      return 2;
+      others.push_back(argv[i]);
     }
   }
+  const Options options = parse_options(static_cast<int>(others.size()), others.data(), 3, 1);
+  std::vector<Case> wanted = cases(options.quick);
+  if (!only.empty()) std::erase_if(wanted, [&](const Case& one) { return one.name != only; });
+  if (wanted.empty()) throw std::runtime_error("no case " + only);
   Table table;
-  for (unsigned round = 0; round < rounds; ++round) {
-    for (const Case& one : cases(quick)) {
-      if (only.empty() || one.name == only) run_one(one, table);
-    }
+  for (int round = 0; round < options.rounds; ++round) {
+    for (const Case& one : wanted) run_one(one, table);
   }
-  json ? table.print_json(rounds) : table.print_for_people();
+  options.json ? table.print_json(options.rounds) : table.print_for_people();
   return 0;
 }
 
@@ -354,7 +347,7 @@ int main(int argc, char** argv) {
       return topolb::bench::run_case(arguments[1], arguments[2],
                                      {arguments.begin() + 3, arguments.end()});
     }
-    return topolb::bench::run(arguments);
+    return topolb::bench::run(argc, argv);
   } catch (const std::exception& failed) {
     fmt::print(stderr, "control_bench: {}\n", failed.what());
     return 1;
