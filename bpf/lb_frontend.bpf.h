@@ -10,6 +10,9 @@
 #include "lb_address.bpf.h"
 #include "lb_maps.bpf.h"
 
+/* Set before load: lines of `frontends` that a search may begin in. */
+const volatile __u32 frontend_lines = 1;
+
 static __always_inline struct topolb_settings *read_settings(void)
 {
 	__u32 row = 0;
@@ -30,7 +33,7 @@ static __always_inline int is_row_of(const struct topolb_frontend_row *row,
 static __always_inline struct topolb_frontend_row *find_row(const struct topolb_frontend *dialled,
 							    const struct topolb_settings *config)
 {
-	__u32 line_id = topolb_first_line(dialled, config->frontend_seed, config->frontend_lines);
+	__u32 line_id = topolb_first_line(dialled, config->frontend_seed, frontend_lines);
 
 	for (int probe = 0; probe < TOPOLB_FRONTEND_PROBES; probe++, line_id++) {
 		struct topolb_frontend_line *line = bpf_map_lookup_elem(&frontends, &line_id);

@@ -25,7 +25,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, TOPOLB_DEFAULT_SETS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct topolb_set);
 } sets SEC(".maps");
@@ -33,7 +33,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, TOPOLB_DEFAULT_SLOT_LINES);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct topolb_slot_line);
 } slots SEC(".maps");
@@ -41,14 +41,14 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, TOPOLB_DEFAULT_BACKENDS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct topolb_backend);
 } backends SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, TOPOLB_DEFAULT_AFFINITIES);
+	__uint(max_entries, 1);
 	__type(key, struct topolb_affinity_key);
 	__type(value, struct topolb_affinity);
 } affinities SEC(".maps");
@@ -64,7 +64,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, TOPOLB_DEFAULT_NODE_ADDRESSES);
+	__uint(max_entries, TOPOLB_MAX_NODE_ADDRESSES);
 	__type(key, struct topolb_address);
 	__type(value, struct topolb_node_address);
 } node_addresses SEC(".maps");
@@ -72,7 +72,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, TOPOLB_DEFAULT_SOURCE_RANGES);
+	__uint(max_entries, TOPOLB_MAX_SOURCE_RANGES);
 	__type(key, struct topolb_source_range);
 	__type(value, __u32);
 } source_ranges SEC(".maps");
@@ -89,7 +89,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, TOPOLB_DEFAULT_SERVICES);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct topolb_service_name);
 } service_names SEC(".maps");
@@ -97,7 +97,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, TOPOLB_DEFAULT_TOPOLOGY_KEYS);
+	__uint(max_entries, TOPOLB_MAX_TOPOLOGY_KEYS_IN_USE);
 	__type(key, __u32);
 	__type(value, struct topolb_topology_key);
 } topology_keys SEC(".maps");

@@ -173,9 +173,12 @@ __noinline int topolb_take_from_tier(const struct topolb_set *set, __u32 index,
 	return 0;
 }
 
-static __always_inline void count(__u32 counter_id, const struct topolb_settings *config)
+/* Set before load: of `counters`. */
+const volatile __u32 counters_per_cpu = 1;
+
+static __always_inline void count(__u32 counter_id)
 {
-	__u32 row = bpf_get_smp_processor_id() * config->counters_per_cpu + counter_id;
+	__u32 row = bpf_get_smp_processor_id() * counters_per_cpu + counter_id;
 	struct topolb_counter *counter = bpf_map_lookup_elem(&counters, &row);
 
 	if (counter)
@@ -183,8 +186,7 @@ static __always_inline void count(__u32 counter_id, const struct topolb_settings
 }
 
 /* Walks the tiers of a set. Returns a TOPOLB_VERDICT_* and counts it. */
-static __always_inline __u32 walk_tiers(const struct topolb_set *head, struct topolb_choice *choice,
-					const struct topolb_settings *config)
+static __always_inline __u32 walk_tiers(const struct topolb_set *head, struct topolb_choice *choice)
 {
 	const struct topolb_set *set = head;
 
@@ -193,7 +195,7 @@ static __always_inline __u32 walk_tiers(const struct topolb_set *head, struct to
 			if (i >= set->tier_count)
 				break;
 			if (topolb_take_from_tier(set, i, choice)) {
-				count(head->first_counter + set->tiers[i].counter, config);
+				count(head->first_counter + set->tiers[i].counter);
 				choice->topology_key_id = set->tiers[i].topology_key_id;
 				return TOPOLB_VERDICT_FORWARD;
 			}
@@ -206,7 +208,7 @@ static __always_inline __u32 walk_tiers(const struct topolb_set *head, struct to
 		if (!set)
 			break;
 	}
-	count(head->first_counter, config);
+	count(head->first_counter);
 	return head->verdict == TOPOLB_VERDICT_DROP ? TOPOLB_VERDICT_DROP : TOPOLB_VERDICT_REJECT;
 }
 

@@ -127,8 +127,7 @@ static __always_inline int answer(__u32 verdict)
 /* Chooses for what was dialled; `choice` comes in with the backend to keep, if any. */
 static __always_inline __u32 choose(struct bpf_sock_addr *ctx,
 				    const struct topolb_frontend_row *frontend,
-				    struct topolb_choice *choice,
-				    const struct topolb_settings *config)
+				    struct topolb_choice *choice)
 {
 	const volatile struct topolb_frontend_row *row = frontend;
 	__u32 set_id = row->inside_set, service_id = row->service_id;
@@ -144,7 +143,7 @@ static __always_inline __u32 choose(struct bpf_sock_addr *ctx,
 		client.client_netns_cookie = bpf_get_netns_cookie(ctx);
 		propose_affinity(set, &client, choice);
 	}
-	__u32 verdict = walk_tiers(set, choice, config);
+	__u32 verdict = walk_tiers(set, choice);
 
 	if (has_affinity && verdict == TOPOLB_VERDICT_FORWARD)
 		remember_affinity(&client, choice);
@@ -183,7 +182,7 @@ static __always_inline __u32 connect_to_backend(struct bpf_sock_addr *ctx,
 			forget_peer(ctx->sk);
 		return TOPOLB_VERDICT_NONE;
 	}
-	verdict = choose(ctx, target, choice, config);
+	verdict = choose(ctx, target, choice);
 	if (verdict != TOPOLB_VERDICT_FORWARD || !ctx->sk)
 		return verdict;
 	peer = take_peer(ctx->sk);
@@ -278,7 +277,7 @@ static __always_inline __u32 send_to_backend(struct bpf_sock_addr *ctx,
 		choice->backend_id = known.backend_id;
 		choice->slot = known.slot;
 	}
-	verdict = choose(ctx, target, choice, config);
+	verdict = choose(ctx, target, choice);
 	if (verdict != TOPOLB_VERDICT_FORWARD)
 		return verdict;
 	if (known.backend_id == choice->backend_id && known.service_id == target->service_id &&

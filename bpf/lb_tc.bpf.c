@@ -88,9 +88,9 @@ static __always_inline int is_in_source_ranges(const struct packet *packet, __u3
 /* Chooses a backend for a new flow. Returns a TOPOLB_VERDICT_*. */
 __noinline __u32 topolb_choose(const struct packet *packet,
 			       const struct topolb_frontend_row *target, int is_from_pod,
-			       struct topolb_choice *choice, const struct topolb_settings *config)
+			       struct topolb_choice *choice)
 {
-	if (!packet || !target || !choice || !config)
+	if (!packet || !target || !choice)
 		return TOPOLB_VERDICT_NONE;
 
 	const volatile struct topolb_frontend_row *row = target;
@@ -105,7 +105,7 @@ __noinline __u32 topolb_choose(const struct packet *packet,
 	    !is_in_source_ranges(packet, service_id))
 		return TOPOLB_VERDICT_DROP;
 	if (!(set->flags & TOPOLB_SET_CLIENT_IP_AFFINITY))
-		return walk_tiers(set, choice, config);
+		return walk_tiers(set, choice);
 
 	struct topolb_affinity_key client = {
 		.client_address = packet->key.source,
@@ -113,7 +113,7 @@ __noinline __u32 topolb_choose(const struct packet *packet,
 	};
 
 	propose_affinity(set, &client, choice);
-	verdict = walk_tiers(set, choice, config);
+	verdict = walk_tiers(set, choice);
 	if (verdict == TOPOLB_VERDICT_FORWARD)
 		remember_affinity(&client, choice);
 	return verdict;
@@ -161,7 +161,7 @@ __noinline int topolb_open_flow(const struct packet *packet,
 		return config->packet_flags & TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS ? TC_ACT_SHOT
 										: FLOW_REFUSED;
 	}
-	verdict = topolb_choose(packet, target, is_from_pod, &choice, config);
+	verdict = topolb_choose(packet, target, is_from_pod, &choice);
 	if (verdict == TOPOLB_VERDICT_NONE)
 		return TC_ACT_UNSPEC;
 	if (verdict == TOPOLB_VERDICT_REJECT)

@@ -78,7 +78,8 @@ struct topolb_frontend_line {
 TOPOLB_ASSERT(sizeof(struct topolb_frontend_line) == 64);
 
 /* The first line to look for a frontend in. `seed` is settings.frontend_seed, which nobody who
- * makes Services knows; `lines` is settings.frontend_lines. */
+ * makes Services knows; of the map's lines, the last TOPOLB_FRONTEND_PROBES - 1 are nobody's
+ * first. */
 static inline __u32 topolb_first_line(const struct topolb_frontend *dialled, __u64 seed,
 				      __u32 lines)
 {
@@ -189,8 +190,8 @@ struct topolb_affinity {
 };
 TOPOLB_ASSERT(sizeof(struct topolb_affinity) == 16);
 
-/* counters: array; counter i of CPU c is row c * settings.counters_per_cpu + i. A Service owns a
- * run: TOPOLB_COUNTER_REFUSED, then TOPOLB_COUNTER_WITHOUT_KEY, then one per topology key in
+/* counters: array; counter i of CPU c is row c * (rows / CPUs) + i. A Service owns a run:
+ * TOPOLB_COUNTER_REFUSED, then TOPOLB_COUNTER_WITHOUT_KEY, then one per topology key in
  * order. Counts connect() calls, and for unconnected UDP each datagram. */
 enum {
 	TOPOLB_COUNTER_REFUSED = 0,
@@ -276,13 +277,11 @@ struct topolb_settings {
 	__u16 masquerade_port_max;
 	__u32 packet_flags; /* TOPOLB_PACKETS_* */
 	__u64 frontend_seed;
-	__u32 frontend_lines;
-	__u32 counters_per_cpu;
 	/* Per-packet path: of every row of frontends, of backends and of flows. */
 	struct topolb_port_set frontend_ports;
 	struct topolb_port_set backend_ports;
 };
-TOPOLB_ASSERT(sizeof(struct topolb_settings) == 480);
+TOPOLB_ASSERT(sizeof(struct topolb_settings) == 472);
 TOPOLB_ASSERT_OFFSET(topolb_settings, masquerade_ipv4, 296);
 
 enum {

@@ -9,7 +9,7 @@
 
 /* The layout of layout.h. An agent that finds pins of another version builds
  * the new state beside the old one and switches the programs by link update. */
-#define TOPOLB_LAYOUT_VERSION 4
+#define TOPOLB_LAYOUT_VERSION 5
 
 /* design.md 3.2: at most 16 topology keys. Each can appear twice in the kernel:
  * once with its ready, once with its serving-terminating backends. */
@@ -79,19 +79,22 @@
 #define TOPOLB_MAX_NAME_ROWS 4	       /* three DNS labels (63) and two slashes */
 #define TOPOLB_TOPOLOGY_KEY_LENGTH 320 /* prefix (253), "/", name (63), NUL, padding */
 
-/* Default max_entries. */
-#define TOPOLB_DEFAULT_FRONTENDS 65536
-#define TOPOLB_DEFAULT_SERVICES 32768
-#define TOPOLB_DEFAULT_SETS 65536
-#define TOPOLB_DEFAULT_SLOT_LINES 32768
-#define TOPOLB_DEFAULT_BACKENDS 131072
-#define TOPOLB_DEFAULT_AFFINITIES 65536
-#define TOPOLB_DEFAULT_SOCKETS 16384
-#define TOPOLB_DEFAULT_COUNTERS 131072
-#define TOPOLB_DEFAULT_TOPOLOGY_KEYS 1024
-#define TOPOLB_DEFAULT_NODE_ADDRESSES 1024
-#define TOPOLB_DEFAULT_FLOWS 65536
-#define TOPOLB_DEFAULT_FRAGMENTS 8192
-#define TOPOLB_DEFAULT_SOURCE_RANGES 16384
+/* Default limits of the maps that grow with the cluster and with traffic. */
+#define TOPOLB_MAX_FRONTENDS 1048576
+#define TOPOLB_MAX_SERVICES 524288
+#define TOPOLB_MAX_SETS 1048576
+#define TOPOLB_MAX_SLOT_LINES 1048576
+#define TOPOLB_MAX_BACKENDS 2097152
+#define TOPOLB_MAX_COUNTERS 1048576
+#define TOPOLB_MAX_AFFINITIES 65536
+#define TOPOLB_MAX_FLOWS 65536
+
+/* Default max_entries of all others; hashes without preallocation, but fragments. */
+#define TOPOLB_FIRST_FLOWS 2048 /* until there are more */
+#define TOPOLB_DEFAULT_SOCKETS 4096
+#define TOPOLB_MAX_TOPOLOGY_KEYS_IN_USE 1024
+#define TOPOLB_MAX_NODE_ADDRESSES 1024
+#define TOPOLB_MAX_SOURCE_RANGES 16384
+#define TOPOLB_DEFAULT_FRAGMENTS 1024
 
 #endif

@@ -13,32 +13,6 @@
 #include "support/plans.h"
 
 namespace topolb::bench {
-namespace {
-
-dataplane::MapSizes sizes_for(const std::vector<core::ServicePortPlan>& plan) {
-  dataplane::MapSizes sizes;
-  std::size_t backends = 0;
-  std::size_t lines = 0;
-  for (const auto& port : plan) {
-    for (const auto& tier : port.internal.tiers) {
-      backends += tier.backends.size();
-      lines += tier.backends.size() / TOPOLB_SLOTS_PER_LINE + 1;
-    }
-  }
-  const auto at_least = [](std::uint32_t size, std::size_t needed) {
-    return std::max(size, static_cast<std::uint32_t>(needed + needed / 8));
-  };
-  sizes.frontends = at_least(sizes.frontends, plan.size());
-  sizes.services = at_least(sizes.services, plan.size());
-  sizes.sets = at_least(sizes.sets, plan.size());
-  sizes.slot_lines = at_least(sizes.slot_lines, lines);
-  sizes.backends = at_least(sizes.backends, backends);
-  sizes.counters = at_least(sizes.counters, plan.size() * 2);
-  return sizes;
-}
-
-}  // namespace
-
 std::string backend(int service, int number) {
   const int index = service * kBackends + number;
   return fmt::format("10.{}.{}.{}:{}", index >> 16, index >> 8 & 0xff, index & 0xff, kPort);
@@ -79,9 +53,12 @@ Node::~Node() {
 
 void Node::serve(const std::vector<core::ServicePortPlan>& plan) {
   auto opened = dataplane::Datapath::open(
-      {.pin_path = pin_path_, .cgroup_path = cgroup_, .node_name = "n1", .sizes = sizes_for(plan)});
+      {.pin_path = pin_path_, .cgroup_path = cgroup_, .node_name = "n1", .limits = {}});
   if (!opened) throw std::runtime_error(opened.error().message());
   datapath_ = std::make_unique<dataplane::Datapath>(std::move(*opened));
+  if (auto room = datapath_->make_room(dataplane::sizes_needed(core::share(plan))); !room) {
+    throw std::runtime_error(room.error().message());
+  }
   publisher_ = std::make_unique<dataplane::Publisher>(datapath_->maps());
   publisher_->take_over(plan);
   if (!publisher_->problems().empty()) {

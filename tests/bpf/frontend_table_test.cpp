@@ -23,9 +23,8 @@ class Frontends : public DatapathTest {
  protected:
   void open() {
     auto options = sandbox_.options();
-    options.sizes.frontends = kFrontends;
+    options.limits.frontends = 1;  // one line to begin in: all of them collide
     start({}, options);
-    maps().settings[0].frontend_lines = 1;  // all of them collide
   }
 
   static topolb_frontend_row row(std::uint16_t port, std::uint32_t set) {
@@ -59,7 +58,7 @@ TEST_F(Frontends, AreFoundInAFullTableAndGoneWhenGivenUp) {
       ASSERT_NE(found, nullptr) << port;
       table.retire(*found);
       wanted[port] = false;
-    } else if (table.in_use() < table.capacity()) {
+    } else if (table.in_use() < kFrontends) {
       ASSERT_TRUE(table.put(row(port, kSet))) << port << " has no room among " << table.in_use();
       wanted[port] = true;
     }

@@ -143,7 +143,7 @@ TEST_F(KeptBackends, SourceRangesFollowTheService) {
 
 TEST_F(KeptBackends, ServiceWhoseRangesFindNoRoomIsNotOpenToAll) {
   auto options = sandbox_.options();
-  options.sizes.source_ranges = 2;
+  options.limits.source_ranges = 2;
   start({}, options);
   change_to({ranged({"10.0.0.0/8", "11.0.0.0/8", "12.0.0.0/8"})});
   ASSERT_FALSE(publisher_->problems().empty());

@@ -32,7 +32,7 @@ class Peers : public DatapathTest {
   /// All sockets share one line.
   void start_with_one_line() {
     auto options = sandbox_.options();
-    options.sizes.sockets = TOPOLB_PEERS_PER_LINE;
+    options.limits.sockets = TOPOLB_PEERS_PER_LINE;
     start(web(), options);
   }
 
@@ -163,7 +163,7 @@ TEST_F(Peers, OpenSocketsAreKnownToEveryAgentAfter) {
   all_show_the_frontend();
   stop();
   auto options = sandbox_.options();
-  options.sizes.backends = 1000;
+  options.limits.backends = 1000;
   start(web(), options);
   EXPECT_FALSE(datapath_->took_over());
   all_show_the_frontend();

@@ -121,7 +121,7 @@ TEST_F(Publication, NothingLeaksOverManyChanges) {
 TEST_F(Publication, AFullMapKeepsWhatIsThereAndIsAProblem) {
   const auto server = serve("10.1.0.1:80");
   auto options = sandbox_.options();
-  options.sizes.backends = 4;  // ids 1 to 3
+  options.limits.backends = 4;  // ids 1 to 3
   start({web({"10.1.0.1:80"})}, options);
   const auto big = service("big", "10.96.0.2:80", Protocol::TCP,
                            traffic({{"", {"10.2.0.1:80", "10.2.0.2:80", "10.2.0.3:80"}}}));

@@ -105,7 +105,7 @@ TEST_F(TakeOver, NoConnectionFailsWhileAgentsComeAndGo) {
   }
   // Other sizes can't be taken over in place: new maps, and the hooks switch to them.
   auto options = sandbox_.options();
-  options.sizes.backends = 1000;
+  options.limits.backends = 1000;
   stop();
   start(plan_, options);
   EXPECT_FALSE(datapath_->took_over());

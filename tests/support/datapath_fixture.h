@@ -23,16 +23,21 @@ class DatapathTest : public ::testing::Test {
   /// Loads, publishes `plan` as the first complete state, attaches.
   void start(const std::vector<core::ServicePortPlan>& plan) { start(plan, sandbox_.options()); }
 
+  /// `room`: in the maps, for what a test changes its plan to.
   void start(const std::vector<core::ServicePortPlan>& plan,
-             const dataplane::DatapathOptions& options) {
+             const dataplane::DatapathOptions& options,
+             const dataplane::MapSizes& room = plenty()) {
     auto opened = dataplane::Datapath::open(options);
     ASSERT_TRUE(opened) << opened.error().message();
     datapath_ = std::move(*opened);
+    const auto made = datapath_->make_room(room);
+    ASSERT_TRUE(made) << made.error().message();
     publisher_.emplace(datapath_->maps());
     publisher_->take_over(plan);
     plan_ = plan;
     const auto attached = datapath_->attach();
     ASSERT_TRUE(attached) << attached.error().message();
+    datapath_->drop_replaced_maps();
   }
 
   /// The agent dies: programs, maps and pins stay.

@@ -80,7 +80,7 @@ void Sandbox::add_node_address(const std::string& address) {
 }
 
 dataplane::DatapathOptions Sandbox::options() const {
-  return {.pin_path = pin_path_, .cgroup_path = cgroup_, .node_name = "n1", .sizes = {}};
+  return {.pin_path = pin_path_, .cgroup_path = cgroup_, .node_name = "n1", .limits = {}};
 }
 
 }  // namespace topolb::test

@@ -36,6 +36,17 @@ class Sandbox {
   UniqueFd original_netns_;
 };
 
+/// Room in the maps for any test.
+inline dataplane::MapSizes plenty() {
+  return {.frontends = 4096,
+          .services = 4096,
+          .sets = 4096,
+          .slot_lines = 8192,
+          .backends = 32768,
+          .affinities = 4096,
+          .counters = 8192};
+}
+
 /// Runs a command line; throws with its words when it fails.
 void run(const std::string& command);
 

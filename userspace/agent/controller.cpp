@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <utility>
 
 #include "agent/change_log.h"
 #include "agent/event_problems.h"
@@ -63,7 +64,7 @@ Controller::Controller(core::PlanOptions options, dataplane::Datapath& datapath,
       datapath_(datapath),
       board_(board),
       metrics_(metrics),
-      publisher_(datapath.maps()),
+      publisher_(std::in_place, datapath.maps()),
       service_health_(board) {
   status_.started_ns = now_ns();
   status_.heartbeat_ns = status_.started_ns;
@@ -74,9 +75,12 @@ Result<void> Controller::start(PacketPath& packets) {
   const Stopwatch watch;
   const auto operations = state_.replan();
   const auto plan = state_.shared_plan();
-  publisher_.take_over(plan);
-  if (auto attached = datapath_.attach(); !attached) return attached;
+  packets_ = &packets;
+  if (auto room = datapath_.make_room(dataplane::sizes_needed(plan)); !room) return room.error();
+  packets.prepare();
+  if (auto published = publish_anew(plan); !published) return published;
   packets.start();
+  datapath_.drop_replaced_maps();
   service_health_.listen_on(packets.node_port_listeners());
   service_health_.follow(state_);
   if (!state_.has_node(state_.options().node_name)) {
@@ -92,16 +96,52 @@ Result<void> Controller::start(PacketPath& packets) {
   return {};
 }
 
+Result<void> Controller::publish_anew(const std::vector<core::SharedPlan>& plan) {
+  gone_udp_ = take_gone_udp();
+  publisher_.emplace(datapath_.maps());
+  publisher_->take_over(plan);
+  return datapath_.attach();
+}
+
 void Controller::apply(ObjectChanges&& changes) {
   const Stopwatch watch;
   take_in(std::move(changes));
   const auto operations = state_.replan();
-  publisher_.execute(operations);
+  publisher_->execute(operations);
+  if (publisher_->is_short_of_room(datapath_.limits())) make_room();
   service_health_.follow(state_);
   const auto seconds = watch.seconds();
   log_operations(operations, seconds);
   log_problems();
   publish_status(seconds, operations.size());
+}
+
+// Until the hooks are switched they serve what they did, from the maps before.
+void Controller::make_room() {
+  if (is_growing_) return;  // beat() goes on
+  const Stopwatch watch;
+  const auto plan = state_.shared_plan();
+  const auto grown = datapath_.make_room(dataplane::sizes_needed(plan));
+  growth_failure_ = grown ? std::nullopt : std::optional(grown.error());
+  if (!grown || !*grown) return;
+  is_growing_ = true;
+  finish_growth(publish_anew(plan));
+  spdlog::info("the maps have more room: {:.1f} ms", watch.seconds() * 1000);
+}
+
+void Controller::finish_growth(const Result<void>& attached) {
+  growth_failure_ = attached ? std::nullopt : std::optional(attached.error());
+  if (!attached) return;  // beat() tries again
+  packets_->reload();
+  datapath_.drop_replaced_maps();
+  is_growing_ = false;
+}
+
+std::vector<SocketAddress> Controller::take_gone_udp() {
+  auto gone = std::exchange(gone_udp_, {});
+  const auto more = publisher_->take_gone_udp();
+  gone.insert(gone.end(), more.begin(), more.end());
+  return gone;
 }
 
 void Controller::take_in(ObjectChanges&& changes) {
@@ -180,6 +220,7 @@ void Controller::remove(const kube::ObjectId& id) {
 
 void Controller::beat(std::vector<SourceAge> ages, const PacketPath& packets,
                       std::uint64_t ended_sockets) {
+  if (is_growing_) finish_growth(datapath_.attach());
   const bool was_wrong = !node_problems_.empty();
   if (was_wrong) check_node_ports();
   const bool mended = was_wrong && node_problems_.empty();
@@ -193,21 +234,32 @@ void Controller::beat(std::vector<SourceAge> ages, const PacketPath& packets,
   packets.add_to(status_);
   status_.ended_sockets = ended_sockets;
   status_.heartbeat_ns = now_ns();
-  publisher_.mark_heard(heard_ns(ages, status_.heartbeat_ns));
+  publisher_->mark_heard(heard_ns(ages, status_.heartbeat_ns));
   status_.source_ages = std::move(ages);
   board_.update(status_);
 }
 
 void Controller::tidy_up() {
-  if (!publisher_.has_retired()) return;
-  publisher_.reclaim();
-  status_.fill = publisher_.fill();
+  if (!publisher_->has_retired()) return;
+  publisher_->reclaim();
+  status_.fill = fill();
   board_.update(status_);
+}
+
+// Against what the maps may grow to.
+std::vector<dataplane::MapFill> Controller::fill() const {
+  auto maps = publisher_->fill();
+  const auto limits = dataplane::limits_by_map(datapath_.limits());
+  for (auto& map : maps) {
+    const auto limit = limits.find(map.name);
+    if (limit != limits.end()) map.capacity = std::max(map.capacity, limit->second);
+  }
+  return maps;
 }
 
 // Reads the machine's settings only when NodePorts have come or gone, or something is wrong.
 void Controller::check_node_ports() {
-  auto node_ports = publisher_.node_ports();
+  auto node_ports = publisher_->node_ports();
   if (node_ports == checked_node_ports_ && node_problems_.empty()) return;
   checked_node_ports_ = std::move(node_ports);
   node_problems_.clear();
@@ -226,7 +278,7 @@ void Controller::log_problems() {
   check_node_ports();
   health_problems_ = service_health_.problems();
   ProblemLists lists{.of_objects = state_.problems(),
-                     .of_kernel = publisher_.problems(),
+                     .of_kernel = publisher_->problems(),
                      .of_node = node_problems_};
   append(lists.of_kernel, health_problems_);
   object_files_.add_to(lists.of_objects);
@@ -234,6 +286,13 @@ void Controller::log_problems() {
   append(lists.of_objects, source_problems_);
   for (const auto& [id, list] : object_problems_) append(lists.of_objects, list);
   append(lists.of_node, packet_problems_);
+  if (growth_failure_) {
+    lists.of_node.push_back({.kind = "Node",
+                             .namespace_name = "",
+                             .name = state_.options().node_name,
+                             .reason = "MapsNotGrown",
+                             .message = growth_failure_->message()});
+  }
   event_problems_ = agent::event_problems(state_, lists);
   auto problems = std::move(lists.of_objects);
   append(problems, lists.of_kernel);
@@ -257,7 +316,7 @@ void Controller::log_problems() {
 
 void Controller::publish_status(double replan_seconds, std::size_t operations) {
   const auto now = now_ns();
-  publisher_.mark_published(now);
+  publisher_->mark_published(now);
   metrics_.synced(replan_seconds, now);
   status_.published_ns = now;
   status_.heartbeat_ns = now;
@@ -266,7 +325,7 @@ void Controller::publish_status(double replan_seconds, std::size_t operations) {
   status_.last_replan_seconds = replan_seconds;
   status_.service_ports = state_.plan_size();
   status_.problems = logged_problems_;
-  status_.fill = publisher_.fill();
+  status_.fill = fill();
   board_.update(status_);
 }
 

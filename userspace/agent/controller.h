@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -37,7 +38,7 @@ class Controller {
   /// Some Service has topology keys that only the labels of other nodes can decide.
   [[nodiscard]] bool needs_all_nodes() const { return !needing_nodes_.empty(); }
   /// UDP backends that have gone since the last call.
-  std::vector<SocketAddress> take_gone_udp() { return publisher_.take_gone_udp(); }
+  std::vector<SocketAddress> take_gone_udp();
   /// Once a second: the loop turns, how old the source's last word is, what the per-packet path
   /// says, and how many UDP sockets were ended.
   void beat(std::vector<SourceAge> ages, const PacketPath& packets, std::uint64_t ended_sockets);
@@ -53,6 +54,10 @@ class Controller {
   void take_in(const core::Node& node);
   void judge_own_node(bool is_eligible);
   void remove(const kube::ObjectId& id);
+  void make_room();
+  Result<void> publish_anew(const std::vector<core::SharedPlan>& plan);
+  void finish_growth(const Result<void>& attached);
+  [[nodiscard]] std::vector<dataplane::MapFill> fill() const;
   void check_node_ports();
   void log_problems();
   void publish_status(double replan_seconds, std::size_t operations);
@@ -61,12 +66,16 @@ class Controller {
   dataplane::Datapath& datapath_;
   StatusBoard& board_;
   ProxyMetrics& metrics_;
-  dataplane::Publisher publisher_;
+  std::optional<dataplane::Publisher> publisher_;  // always there
+  PacketPath* packets_ = nullptr;                  // from start() on
   ServiceHealth service_health_;
   std::map<kube::ObjectId, std::vector<core::Problem>> object_problems_;
   kube::ObjectFiles object_files_;
   std::set<core::ObjectKey> needing_nodes_;
   std::vector<core::Problem> source_problems_;
+  std::vector<SocketAddress> gone_udp_;  // of publishers before
+  std::optional<Error> growth_failure_;
+  bool is_growing_ = false;                        // hooks are still on the maps before
   std::vector<core::Problem> node_problems_;       // of this machine
   std::vector<core::Problem> packet_problems_;     // of the per-packet path
   std::vector<core::Problem> health_problems_;     // of healthCheckNodePorts

@@ -66,8 +66,8 @@ value problem_value(const core::Problem& problem) {
 
 }  // namespace
 
-HttpReply answer(std::string_view path, const StatusBoard& board, const dataplane::KernelMaps& maps,
-                 ProxyMetrics& metrics) {
+HttpReply answer(std::string_view path, const StatusBoard& board,
+                 const dataplane::Datapath& datapath, ProxyMetrics& metrics) {
   const auto status = board.read();
   if (path == "/healthz") {
     auto reply = healthz_reply(status, now_ns());
@@ -81,7 +81,11 @@ HttpReply answer(std::string_view path, const StatusBoard& board, const dataplan
   }
   if (path == "/readyz") return readyz_reply(status);
   if (path == "/metrics") {
-    return {200, "text/plain; version=0.0.4; charset=utf-8", render_metrics(status, maps, metrics)};
+    HttpReply reply{200, "text/plain; version=0.0.4; charset=utf-8", {}, {}};
+    datapath.read_maps([&](const dataplane::KernelMaps& maps) {
+      reply.body = render_metrics(status, maps, metrics);
+    });
+    return reply;
   }
   if (path == "/v1/status") return {200, kJson, status_json(status)};
   if (path == "/v1/problems") return {200, kJson, problems_json(status)};

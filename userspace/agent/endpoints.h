@@ -9,12 +9,13 @@
 #include "agent/http_server.h"
 #include "agent/proxy_metrics.h"
 #include "agent/status_board.h"
-#include "dataplane/kernel_maps.h"
+#include "dataplane/datapath.h"
 
 namespace topolb::agent {
 
-HttpReply answer(std::string_view path, const StatusBoard& board, const dataplane::KernelMaps& maps,
-                 ProxyMetrics& metrics);
+/// In a thread of its own.
+HttpReply answer(std::string_view path, const StatusBoard& board,
+                 const dataplane::Datapath& datapath, ProxyMetrics& metrics);
 
 /// While the loop turns; not when it has not for a minute, so that changes may be waiting.
 bool is_healthy(std::uint64_t heartbeat_ns, std::uint64_t now_ns);

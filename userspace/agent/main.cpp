@@ -70,8 +70,13 @@ Result<void> watch_network(Loop& loop, PacketPath& packets) {
     packets.network_changed();
     return {};
   };
+  const auto look = [&packets]() -> Result<void> {
+    packets.look_at_flows();
+    return {};
+  };
   auto watched = loop.watch(packets.address_fd(), changed);
-  return watched ? loop.watch(packets.device_fd(), changed) : watched;
+  if (watched) watched = loop.watch(packets.device_fd(), changed);
+  return watched ? loop.watch(packets.flow_fd(), look) : watched;
 }
 
 std::optional<Failure> serve(const Options& options) {
@@ -86,9 +91,8 @@ std::optional<Failure> serve(const Options& options) {
   StatusBoard board;
   ProxyMetrics metrics(now_ns());
   Controller controller(options.plan, *datapath, board, metrics);
-  const auto http = listen(options, [&](std::string_view path) {
-    return answer(path, board, datapath->maps(), metrics);
-  });
+  const auto http = listen(
+      options, [&](std::string_view path) { return answer(path, board, *datapath, metrics); });
   if (!http) return Failure{1, http.error()};
 
   auto opened_path = PacketPath::open(options.packets, options.plan.node_name,

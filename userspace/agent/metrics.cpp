@@ -131,8 +131,8 @@ std::string render_metrics(const Status& status, const dataplane::KernelMaps& ma
   families.push_back(std::move(problems));
 
   auto used = family("topolb_map_entries", "Entries of a BPF map in use.", MetricType::Gauge);
-  auto limit =
-      family("topolb_map_max_entries", "Entries a BPF map has room for.", MetricType::Gauge);
+  auto limit = family("topolb_map_max_entries", "Entries that a BPF map may get room for.",
+                      MetricType::Gauge);
   for (const auto& fill : status.all_fill()) {
     add(used, fill.used, {{"map", fill.name}});
     add(limit, fill.capacity, {{"map", fill.name}});

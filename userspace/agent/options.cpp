@@ -100,7 +100,7 @@ void add_size_flags(CLI::App& app, dataplane::MapSizes& sizes) {
     app.add_option(flag, value, fmt::format("{} (default: {})", what, value))
         ->check(CLI::Range(2U, 1U << 24U).description(""))
         ->type_name("N")
-        ->group("Sizes of the maps");
+        ->group("How large the maps may get");
   };
   size("--max-services", sizes.services, "Service ports, each family its own");
   size("--max-frontends", sizes.frontends, "addresses and ports that clients dial");
@@ -109,7 +109,8 @@ void add_size_flags(CLI::App& app, dataplane::MapSizes& sizes) {
   size("--max-slot-lines", sizes.slot_lines, "lines of 16 slots, each tier its own");
   size("--max-source-ranges", sizes.source_ranges, "loadBalancerSourceRanges of all Services");
   size("--max-affinities", sizes.affinities, "clients with session affinity");
-  size("--max-sockets", sizes.sockets, "connected sockets remembered without an allocation each");
+  size("--max-sockets", sizes.sockets,
+       "connected sockets remembered without an allocation each, made at once");
   size("--max-counters", sizes.counters, "counters: 2 a Service port and 1 a topology key");
 }
 
@@ -156,7 +157,7 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
   app.set_help_all_flag("--man", "this help as a manual page")->group("");  // hidden: for the build
   add_flags(app, options, texts);
   add_packet_flags(app, options.packets, packet_texts);
-  add_size_flags(app, options.datapath.sizes);
+  add_size_flags(app, options.datapath.limits);
   if (auto exit = parse(app, argc, argv)) return *exit;
   if (options.plan.node_name.empty()) {
     return wrong_flags("--node must not be empty");

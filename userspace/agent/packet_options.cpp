@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kGroup =
     "Packets from outside and from pods with a network stack of their own";
-constexpr const char* kSizes = "Sizes of the maps";
+constexpr const char* kSizes = "How large the maps may get";
 
 using Wrong = std::optional<std::string>;  // none: all is well
 
@@ -109,8 +109,9 @@ void add_packet_flags(CLI::App& app, PacketOptions& options, PacketTexts& texts)
         ->type_name("N")
         ->group(kSizes);
   };
-  size("--max-flows", options.tc.sizes.flows, "flows on the per-packet path");
-  size("--max-fragments", options.tc.sizes.fragments, "fragmented datagrams at a time");
+  size("--max-flows", options.tc.sizes.most_flows, "flows on the per-packet path");
+  size("--max-fragments", options.tc.sizes.fragments,
+       "fragmented datagrams at a time, made at once");
 }
 
 std::optional<std::string> read_packet_texts(const PacketTexts& texts, PacketOptions& options) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -18,6 +19,8 @@ constexpr std::chrono::milliseconds kBetweenLooks{100};
 
 // How often it is looked whether the programs are still where they were put.
 constexpr std::uint32_t kRepairEveryBeats = 10;
+
+constexpr std::chrono::nanoseconds kBetweenLooksAtFlows = std::chrono::milliseconds(50);
 
 constexpr const char* kNotAttached = "PacketPathNotAttached";
 constexpr const char* kNoPorts = "NoMasqueradePorts";
@@ -44,7 +47,6 @@ Result<PacketPath> PacketPath::open(const PacketOptions& options, const std::str
                   std::move(*devices));
   path.write_settings();
   path.read_addresses();
-  if (options.tc.enabled && path.is_wanted()) path.start_loading();
   return path;
 }
 
@@ -108,6 +110,10 @@ void PacketPath::start_loading() {
                         });
 }
 
+void PacketPath::prepare() {
+  if (options_.tc.enabled && is_wanted()) start_loading();
+}
+
 void PacketPath::start() {
   started_ = true;
   if (options_.tc.enabled) {
@@ -128,7 +134,31 @@ void PacketPath::load() {
     return;
   }
   path_.emplace(std::move(*loaded));
+  is_outdated_ = false;
   attach();
+  const bool may_grow = path_->room_for_flows() < options_.tc.sizes.most_flows;
+  const timespec pause{.tv_sec = 0, .tv_nsec = may_grow ? kBetweenLooksAtFlows.count() : 0};
+  const itimerspec looks{.it_interval = pause, .it_value = pause};
+  ::timerfd_settime(flow_timer_.get(), 0, &looks, nullptr);
+}
+
+void PacketPath::reload() {
+  if (!path_) return;  // not wanted yet
+  is_outdated_ = true;
+  start_loading();
+  load();
+}
+
+// A burst of new flows must not fill the table before the next size is loaded.
+void PacketPath::look_at_flows() {
+  std::uint64_t expirations = 0;
+  (void)!::read(flow_timer_.get(), &expirations, sizeof(expirations));
+  if (!path_ || is_outdated_) return;
+  const auto wanted = path_->wanted_flows();
+  if (!wanted) return;
+  options_.tc.sizes.flows = *wanted;
+  spdlog::info("the flow table gets room for {} flows", *wanted);
+  reload();
 }
 
 void PacketPath::attach() {
@@ -167,6 +197,7 @@ void PacketPath::beat() {
   const bool failed = std::any_of(problems_.begin(), problems_.end(), [](const auto& problem) {
     return problem.reason == kNotAttached;
   });
+  if (is_outdated_) return reload();  // it failed before
   path_->collect();
   if (failed || devices_changed_) attach();
   if (++beats_ % kRepairEveryBeats != 0) return;

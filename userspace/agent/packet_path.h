@@ -3,6 +3,8 @@
 // programs where they belong and the maps as the network is. One thread.
 #pragma once
 
+#include <sys/timerfd.h>
+
 #include <chrono>
 #include <future>
 #include <optional>
@@ -30,13 +32,21 @@ class PacketPath {
   static Result<PacketPath> open(const PacketOptions& options, const std::string& node_name,
                                  const std::string& pin_path, dataplane::Datapath& datapath);
 
-  /// Once the first complete state is in the kernel: attaches the programs, if there is a device
-  /// for them. What fails is a problem of the Node, and is tried again.
+  /// Once the datapath's maps have room for the first complete state: begins to load the programs,
+  /// if there is a device for them.
+  void prepare();
+  /// Once that state is in the kernel: attaches the programs. What fails is a problem of the Node,
+  /// and is tried again.
   void start();
+  /// Once the datapath has new maps, which hold all that the old ones did: switches over to them.
+  void reload();
   /// Readable when addresses or devices have changed: then network_changed().
   [[nodiscard]] int address_fd() const { return addresses_.fd(); }
   [[nodiscard]] int device_fd() const { return devices_.fd(); }
   void network_changed();
+  /// Readable now and then, while the flow table may have to grow: then look_at_flows().
+  [[nodiscard]] int flow_fd() const { return flow_timer_.get(); }
+  void look_at_flows();
   /// Once a second.
   void beat();
 
@@ -69,12 +79,14 @@ class PacketPath {
   dataplane::TcDeviceMonitor devices_;
   dataplane::PrimaryAddresses primary_;
   std::vector<IpAddress> node_port_listeners_;
-  // The verifier takes its time: it reads the programs while the first state is being collected.
+  // The verifier takes its time: it reads the programs while the first state is being published.
   std::future<Result<dataplane::TcPath>> loading_;
   std::optional<dataplane::TcPath> path_;
+  bool is_outdated_ = false;  // path_ is on maps that are replaced
   bool started_ = false;
   bool devices_changed_ = false;
   std::chrono::steady_clock::time_point next_look_;
+  UniqueFd flow_timer_{::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)};
   std::uint32_t beats_ = 0;
   std::vector<core::Problem> problems_;  // sorted
 };

@@ -38,14 +38,14 @@ std::optional<std::uint32_t> BackendTable::acquire(const SocketAddress& address,
   const topolb_backend wanted = usable_row(address, protocol, flags);
   if (const auto id = find(wanted); id != 0) {
     store_flags(id, flags);
-    ++references_[id];
+    add_reference(id);
     return id;
   }
   const auto id = ids_.allocate();
   if (!id) return std::nullopt;
   topolb_add_port(&ports_, address.port);
   rows_[*id] = wanted;
-  references_[*id] = 1;
+  add_reference(*id);
   index(*id);
   return id;
 }
@@ -55,8 +55,12 @@ std::optional<std::uint32_t> BackendTable::acquire_known(const SocketAddress& ad
   const auto id = find(usable_row(address, protocol, 0));
   if (id == 0) return std::nullopt;
   store_flags(id, rows_[id].flags & ~std::uint32_t{TOPOLB_BACKEND_GONE});
-  ++references_[id];
+  add_reference(id);
   return id;
+}
+
+void BackendTable::add_reference(std::uint32_t id) {
+  if (references_[id]++ == 0) ++live_;
 }
 
 std::uint32_t BackendTable::find(const topolb_backend& wanted) const {
@@ -69,6 +73,7 @@ std::uint32_t BackendTable::find(const topolb_backend& wanted) const {
 
 void BackendTable::release(std::uint32_t id) {
   if (--references_[id] > 0) return;
+  --live_;
   store_flags(id, rows_[id].flags | TOPOLB_BACKEND_GONE);
   retired_.push_back(id);
   if (rows_[id].protocol == static_cast<std::uint8_t>(Protocol::UDP)) {
@@ -92,10 +97,11 @@ void BackendTable::store_flags(std::uint32_t id, std::uint32_t flags) {
 
 bool BackendTable::restore(std::uint32_t id) {
   if (id == 0 || id >= rows_.capacity() || rows_[id].state == TOPOLB_BACKEND_FREE) return false;
-  if (references_[id]++ == 0) {
+  if (references_[id] == 0) {
     ids_.take(id);
     index(id);
   }
+  add_reference(id);
   return true;
 }
 

@@ -38,13 +38,14 @@ class BackendTable {
   /// After the last restore(): one reference to each row in use that nothing refers to.
   std::vector<std::uint32_t> restore_unreferenced();
 
-  /// Rows that are not free: with the retired ones.
-  [[nodiscard]] std::uint32_t in_use() const { return ids_.in_use(); }
+  /// Rows that somebody refers to.
+  [[nodiscard]] std::uint32_t live() const { return live_; }
   [[nodiscard]] bool has_retired() const { return !retired_.empty(); }
 
  private:
   [[nodiscard]] std::size_t bucket_of(const topolb_backend& row) const;
   [[nodiscard]] std::uint32_t find(const topolb_backend& wanted) const;  // 0: not there
+  void add_reference(std::uint32_t id);
   void store_flags(std::uint32_t id, std::uint32_t flags);
   void index(std::uint32_t id);
   void unindex(std::uint32_t id);
@@ -59,6 +60,7 @@ class BackendTable {
   // Open addressing over ids (0: empty): the keys are the rows themselves.
   std::vector<std::uint32_t> index_;
   std::size_t indexed_ = 0;
+  std::uint32_t live_ = 0;
 };
 
 }  // namespace topolb::dataplane

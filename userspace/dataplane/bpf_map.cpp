@@ -3,6 +3,8 @@
 
 #include <bpf/libbpf.h>
 
+#include <cstdio>
+
 namespace topolb::dataplane {
 
 Result<bpf_map_info> map_info(int fd, const std::string& name) {
@@ -29,6 +31,19 @@ Result<void> reuse_map(bpf_object* object, const std::string& name, int fd) {
   if (const int failed = bpf_map__reuse_fd(map, fd); failed != 0) {
     return errno_error(-failed, "share map " + name);
   }
+  return {};
+}
+
+Result<void> pin_map(int fd, const std::string& path) {
+  const auto pinned = open_pinned(path);
+  const auto there = pinned ? map_info(pinned->get(), path) : pinned.error();
+  const auto ours = map_info(fd, path);
+  if (!ours) return ours.error();
+  if (there && there->id == ours->id) return {};
+  const std::string beside = path + "-new";
+  (void)::unlink(beside.c_str());  // of an agent that was killed
+  if (bpf_obj_pin(fd, beside.c_str()) != 0) return errno_error(errno, "pin " + beside);
+  if (::rename(beside.c_str(), path.c_str()) != 0) return errno_error(errno, "pin " + path);
   return {};
 }
 

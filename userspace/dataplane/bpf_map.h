@@ -31,6 +31,8 @@ Result<UniqueFd> open_pinned(const std::string& path);
 std::string pin_of_map(const std::string& pin_path, const std::string& name);
 /// Makes a map of an object that is not loaded yet be the one of this descriptor.
 Result<void> reuse_map(bpf_object* object, const std::string& name, int fd);
+/// Pins a map, in place of what is pinned there; whoever opens the path gets one or the other.
+Result<void> pin_map(int fd, const std::string& path);
 /// Keeps libbpf's own many lines off stderr: every failure is one line of ours.
 void silence_libbpf();
 /// Error if the map's key or value is of another size.

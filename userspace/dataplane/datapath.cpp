@@ -31,6 +31,12 @@ struct LoadedObject {
   ~LoadedObject() { lb_sock__destroy(skeleton); }
 
   [[nodiscard]] bpf_object* object() const { return skeleton->obj; }
+  [[nodiscard]] Result<UniqueFd> duplicate_map(const std::string& name) const {
+    const int fd = bpf_object__find_map_fd_by_name(object(), name.c_str());
+    UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    if (!copy) return errno_error(errno, "duplicate the descriptor of map " + name);
+    return copy;
+  }
 };
 
 namespace {
@@ -39,15 +45,16 @@ bool pins_have_this_layout(const std::string& pin_path) {
   return KernelMaps::open_pinned(pin_path, Access::ReadOnly).has_value();
 }
 
-// Only maps of the sizes asked for can be taken over in place.
-bool pins_have_sizes(const std::string& pin_path, const MapSizes& sizes) {
-  for (const auto& [name, size] : entries_by_map(sizes)) {
+// Such that are larger than is allowed now can't be taken over: nothing gets smaller in place.
+bool pins_are_within(const std::string& pin_path, const MapSizes& limits) {
+  auto most = entries_by_map(limits);
+  most["source_ranges"] = limits.source_ranges;
+  return std::all_of(most.begin(), most.end(), [&](const auto& limit) {
+    const auto& [name, entries] = limit;
     const auto fd = open_pinned(pin_of_map(pin_path, name));
-    if (!fd) return false;
-    const auto info = map_info(fd->get(), name);
-    if (!info || info->max_entries != size) return false;
-  }
-  return true;
+    const auto info = fd ? map_info(fd->get(), name) : fd.error();
+    return info && info->max_entries <= entries;
+  });
 }
 
 // The socket-local storages can't be pinned to any use (nothing can list them), so they live with
@@ -106,17 +113,6 @@ Result<void> check_cgroup2(const std::string& path) {
 
 }  // namespace
 
-std::map<std::string, std::uint32_t> entries_by_map(const MapSizes& sizes) {
-  return {{"frontends", frontend_lines_for(sizes.frontends)},
-          {"service_names", sizes.services},
-          {"sets", sizes.sets},
-          {"slots", sizes.slot_lines},
-          {"backends", sizes.backends},
-          {"affinities", sizes.affinities},
-          {"counters", Counters::rows_for(sizes.counters)},
-          {"source_ranges", sizes.source_ranges}};
-}
-
 Datapath::Datapath() = default;
 Datapath::Datapath(Datapath&&) noexcept = default;
 Datapath& Datapath::operator=(Datapath&&) noexcept = default;
@@ -130,38 +126,35 @@ Result<Datapath> Datapath::open(const DatapathOptions& options) {
   auto claim = claim_pin_path(options.pin_path);
   if (!claim) return claim.error();
   datapath.claim_ = std::move(*claim);
-  if (auto loaded = datapath.load(); !loaded) return loaded.error();
+  if (auto opened = datapath.open_maps(); !opened) return opened.error();
   return datapath;
 }
 
-Result<void> Datapath::load() {
+// Without programs: how large the maps have to be is known once the first state is complete.
+Result<void> Datapath::open_maps() {
   silence_libbpf();
   object_ = std::make_unique<LoadedObject>();
   if (object_->skeleton == nullptr) return errno_error(errno, "open the BPF object");
   bpf_object* object = object_->object();
-  for (const auto& [name, size] : entries_by_map(options_.sizes)) {
-    bpf_map__set_max_entries(bpf_object__find_map_by_name(object, name.c_str()), size);
-  }
-  object_->skeleton->rodata->has_set_retval = static_cast<std::uint8_t>(
-      libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, nullptr) == 1);
-
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, object) bpf_program__set_autoload(program, false);
   took_over_ = pins_have_this_layout(options_.pin_path) &&
-               pins_have_sizes(options_.pin_path, options_.sizes);
-  if (took_over_) {
-    for (const auto& name : pinned_map_names()) {
-      if (name == "peers") continue;
-      auto fd = open_pinned(pin_of_map(options_.pin_path, name));
-      if (!fd) return fd.error();
-      if (auto reused = reuse_map(object, name, fd->get()); !reused) return reused;
-    }
+               pins_are_within(options_.pin_path, options_.limits);
+  bpf_map__set_max_entries(object_->skeleton->maps.source_ranges, options_.limits.source_ranges);
+  bpf_map__set_max_entries(object_->skeleton->maps.frontends, frontend_lines_for(1));
+  bpf_map__set_max_entries(object_->skeleton->maps.counters, Counters::rows_for(1));
+  for (const auto& name : took_over_ ? pinned_map_names() : std::vector<std::string>()) {
+    if (name == "peers") continue;
+    auto fd = open_pinned(pin_of_map(options_.pin_path, name));
+    if (!fd) return fd.error();
+    if (auto reused = reuse_map(object, name, fd->get()); !reused) return reused;
   }
-  if (auto taken = take_over_peers(); !taken) return taken;
+  if (auto reused = reuse_peers(*object_); !reused) return reused;
   if (const int failed = lb_sock__load(object_->skeleton); failed != 0) {
-    return errno_error(
-        -failed, "load the BPF programs (needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)");
+    return errno_error(-failed, "make the BPF maps");
   }
-  auto maps =
-      KernelMaps::open([&](const std::string& name) { return map(name); }, Access::ReadWrite);
+  auto maps = KernelMaps::open(
+      [this](const std::string& name) { return object_->duplicate_map(name); }, Access::ReadWrite);
   if (!maps) return maps.error();
   maps_ = std::make_unique<KernelMaps>(std::move(*maps));
 
@@ -175,8 +168,8 @@ Result<void> Datapath::load() {
 
 // What open sockets dialled: kept whatever else is made anew, unless its own rows are of another
 // size.
-Result<void> Datapath::take_over_peers() {
-  bpf_object* object = object_->object();
+Result<void> Datapath::reuse_peers(LoadedObject& loaded) {
+  bpf_object* object = loaded.object();
   const auto fits = [object](const std::string& name, int fd) {
     const auto info = map_info(fd, name);
     const bpf_map* map = bpf_object__find_map_by_name(object, name.c_str());
@@ -186,22 +179,90 @@ Result<void> Datapath::take_over_peers() {
     if (!fits(name, fd.get())) continue;
     if (auto reused = reuse_map(object, name, fd.get()); !reused) return reused;
   }
-  bpf_map* peers = object_->skeleton->maps.peers;
   const auto pinned = open_pinned(pin_of_map(options_.pin_path, "peers"));
-  if (pinned && fits("peers", pinned->get())) {
-    if (auto reused = reuse_map(object, "peers", pinned->get()); !reused) return reused;
-  } else {
-    bpf_map__set_max_entries(peers, peer_lines_for(options_.sizes.sockets));
-  }
-  object_->skeleton->rodata->peer_lines = bpf_map__max_entries(peers);
+  if (pinned && fits("peers", pinned->get())) return reuse_map(object, "peers", pinned->get());
+  bpf_map__set_max_entries(loaded.skeleton->maps.peers, peer_lines_for(options_.limits.sockets));
   return {};
 }
 
+std::map<std::string, std::uint32_t> Datapath::entries_now() const {
+  std::map<std::string, std::uint32_t> entries;
+  if (!has_state()) return entries;
+  for (const auto& [name, unused] : entries_by_map({})) {
+    entries[name] =
+        bpf_map__max_entries(bpf_object__find_map_by_name(object_->object(), name.c_str()));
+  }
+  return entries;
+}
+
+Result<bool> Datapath::make_room(const MapSizes& needed) {
+  const auto entries = grown_entries(entries_now(), needed, options_.limits);
+  if (is_loaded_ && entries.empty()) return false;
+  if (auto loaded = load(entries); !loaded) return loaded.error();
+  is_loaded_ = true;
+  return true;
+}
+
+// The programs, on maps of so many entries, and the present ones of the others.
+Result<void> Datapath::load(const std::map<std::string, std::uint32_t>& entries) {
+  auto next = std::make_unique<LoadedObject>();
+  if (next->skeleton == nullptr) return errno_error(errno, "open the BPF object");
+  std::vector<std::string> reused = pinned_map_names();
+  std::erase_if(reused, [&](const auto& name) { return entries.contains(name); });
+  reused.insert(reused.end(), {"sockets", "udp_sockets"});
+  for (const auto& name : reused) {
+    const int fd = bpf_object__find_map_fd_by_name(object_->object(), name.c_str());
+    if (auto shared = reuse_map(next->object(), name, fd); !shared) return shared;
+  }
+  for (const auto& [name, size] : entries) {
+    bpf_map__set_max_entries(bpf_object__find_map_by_name(next->object(), name.c_str()), size);
+  }
+  auto& rodata = *next->skeleton->rodata;
+  rodata.has_set_retval = static_cast<std::uint8_t>(
+      libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, nullptr) == 1);
+  rodata.peer_lines = bpf_map__max_entries(next->skeleton->maps.peers);
+  rodata.frontend_lines = frontends_for(bpf_map__max_entries(next->skeleton->maps.frontends));
+  rodata.counters_per_cpu = Counters::per_cpu(bpf_map__max_entries(next->skeleton->maps.counters));
+  if (const int failed = lb_sock__load(next->skeleton); failed != 0) {
+    return errno_error(
+        -failed, "load the BPF programs (needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)");
+  }
+  if (!entries.empty()) {
+    if (auto replaced = replace_maps(*next); !replaced) return replaced;
+  }
+  object_ = std::move(next);
+  return {};
+}
+
+Result<void> Datapath::replace_maps(const LoadedObject& next) {
+  auto fresh = KernelMaps::open([&](const std::string& name) { return next.duplicate_map(name); },
+                                Access::ReadWrite);
+  if (!fresh) return fresh.error();
+  auto counts = maps_->counters.values();
+  if (has_state()) {
+    if (auto copied = copy_entries(*maps_, *fresh); !copied) return copied;
+    fresh->counters.add(std::vector<std::uint64_t>(counts.size()), counts);
+  }
+  const std::lock_guard lock(*maps_lock_);
+  fresh->settings = std::move(maps_->settings);  // others refer to its row
+  std::swap(*maps_, *fresh);
+  if (has_state()) replaced_ = std::make_unique<ReplacedMaps>(std::move(*fresh), std::move(counts));
+  return {};
+}
+
+void Datapath::drop_replaced_maps() {
+  if (!replaced_) return;
+  replaced_->add_changes_to(*maps_);
+  replaced_.reset();
+}
+
+void Datapath::read_maps(const std::function<void(const KernelMaps&)>& read) const {
+  const std::lock_guard lock(*maps_lock_);
+  read(*maps_);
+}
+
 Result<UniqueFd> Datapath::map(const std::string& name) const {
-  const int fd = bpf_object__find_map_fd_by_name(object_->object(), name.c_str());
-  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-  if (!copy) return errno_error(errno, "duplicate the descriptor of map " + name);
-  return copy;
+  return object_->duplicate_map(name);
 }
 
 Result<void> Datapath::attach() {
@@ -214,7 +275,11 @@ Result<void> Datapath::attach() {
   for (std::size_t index = 0; index < kSocketHooks.size(); ++index) {
     if (auto attached = attach_program(index, cgroup.get()); !attached) return attached;
   }
-  return pin_maps();
+  for (const auto& name : pinned_map_names()) {
+    const int fd = bpf_object__find_map_fd_by_name(object_->object(), name.c_str());
+    if (auto pinned = pin_map(fd, pin_of_map(options_.pin_path, name)); !pinned) return pinned;
+  }
+  return {};
 }
 
 Result<void> Datapath::attach_program(std::size_t index, int cgroup_fd) {
@@ -240,17 +305,6 @@ Result<void> Datapath::attach_program(std::size_t index, int cgroup_fd) {
                        fmt::format("attach {} to cgroup {}", hook.name, options_.cgroup_path));
   }
   if (bpf_obj_pin(link.get(), path.c_str()) != 0) return errno_error(errno, "pin " + path);
-  return {};
-}
-
-Result<void> Datapath::pin_maps() {
-  if (took_over_) return {};
-  for (const auto& name : pinned_map_names()) {
-    const std::string path = pin_of_map(options_.pin_path, name);
-    if (::unlink(path.c_str()) != 0 && errno != ENOENT) return errno_error(errno, "unpin " + path);
-    const int fd = bpf_object__find_map_fd_by_name(object_->object(), name.c_str());
-    if (bpf_obj_pin(fd, path.c_str()) != 0) return errno_error(errno, "pin " + path);
-  }
   return {};
 }
 

@@ -3,57 +3,53 @@
 // before.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "dataplane/kernel_maps.h"
-#include "maps/limits.h"
+#include "dataplane/map_sizes.h"
+#include "dataplane/replaced_maps.h"
 #include "util/result.h"
 #include "util/unique_fd.h"
 
 namespace topolb::dataplane {
 
-/// max_entries of the maps (docs/limits.md: bytes per entry).
-struct MapSizes {
-  std::uint32_t frontends = TOPOLB_DEFAULT_FRONTENDS;
-  std::uint32_t services = TOPOLB_DEFAULT_SERVICES;
-  std::uint32_t sets = TOPOLB_DEFAULT_SETS;
-  std::uint32_t slot_lines = TOPOLB_DEFAULT_SLOT_LINES;
-  std::uint32_t backends = TOPOLB_DEFAULT_BACKENDS;
-  std::uint32_t affinities = TOPOLB_DEFAULT_AFFINITIES;
-  std::uint32_t counters = TOPOLB_DEFAULT_COUNTERS;
-  std::uint32_t source_ranges = TOPOLB_DEFAULT_SOURCE_RANGES;
-  std::uint32_t sockets = TOPOLB_DEFAULT_SOCKETS;
-};
-
-/// max_entries of each map that has a size, by the map's name; but of `peers`, which is kept over
-/// restarts as it was made: nothing else knows what open sockets dialled.
-std::map<std::string, std::uint32_t> entries_by_map(const MapSizes& sizes);
-
 struct DatapathOptions {
   std::string pin_path = kDefaultPinPath;
   std::string cgroup_path;  // a directory of a cgroup2 hierarchy
   std::string node_name;
-  MapSizes sizes;
+  MapSizes limits;
 };
 
 struct LoadedObject;  // the bpftool skeleton
 
-/// Order of use: open(), publish a first complete state into maps(), attach(). Until attach() the
-/// programs of the agent before (if any) keep serving: from the same maps when layout and sizes are
-/// the same, else from theirs. The destructor closes; it never detaches or unpins.
+/// Order of use: open(), make_room() for the first complete state, publish it into maps(),
+/// attach(). Until attach() the programs of the agent before (if any) keep serving: from the same
+/// maps when the layout is the same and they have room, else from theirs. When the maps get too
+/// small: the same again, from make_room() on, with a Publisher of its own; until attach() the
+/// programs serve what they did. The destructor closes; it never detaches or unpins.
 class Datapath {
  public:
-  /// Claims the pin path and loads. Errors, one line each: another agent runs there, no right, no
-  /// BPF, no bpffs, no such cgroup.
+  /// Claims the pin path and opens what is pinned there, or makes maps that have no room yet.
+  /// Errors, one line each: another agent runs there, no right, no BPF, no bpffs, no such cgroup.
   static Result<Datapath> open(const DatapathOptions& options);
 
   Datapath(Datapath&&) noexcept;
   Datapath& operator=(Datapath&&) noexcept;
   ~Datapath();
 
+  /// Makes the maps as large as is needed (and more, within the limits), all those with what is
+  /// published anew if one is too small: entries keep their ids, so that open sockets, flows and
+  /// affinities go on. False: they are as they were. Error: the same.
+  Result<bool> make_room(const MapSizes& needed);
+
+  [[nodiscard]] const MapSizes& limits() const { return options_.limits; }
   KernelMaps& maps() { return *maps_; }
+  /// For another thread than the one that calls make_room().
+  void read_maps(const std::function<void(const KernelMaps&)>& read) const;
   /// A descriptor of its own of one of pinned_map_names().
   [[nodiscard]] Result<UniqueFd> map(const std::string& name) const;
   /// The maps of the agent before are in use: they hold its state.
@@ -61,19 +57,28 @@ class Datapath {
 
   /// Attaches every program (or updates the pinned link of the agent before), then pins the maps.
   Result<void> attach();
+  /// Once no program uses the maps any more that make_room() has replaced, if it did.
+  void drop_replaced_maps();
 
  private:
   Datapath();
-  Result<void> load();
-  Result<void> take_over_peers();
+  Result<void> open_maps();
+  Result<void> reuse_peers(LoadedObject& object);
+  // Else the maps are there to be replaced by such that have room.
+  [[nodiscard]] bool has_state() const { return is_loaded_ || took_over_; }
+  [[nodiscard]] std::map<std::string, std::uint32_t> entries_now() const;
+  Result<void> load(const std::map<std::string, std::uint32_t>& entries);
+  Result<void> replace_maps(const LoadedObject& next);
   Result<void> attach_program(std::size_t index, int cgroup_fd);
-  Result<void> pin_maps();
 
   DatapathOptions options_;
   UniqueFd claim_;
   std::unique_ptr<LoadedObject> object_;
-  // On the heap: Publisher refers to it over moves of this object.
+  // On the heap: others refer to it over moves of this object.
   std::unique_ptr<KernelMaps> maps_;
+  std::unique_ptr<std::mutex> maps_lock_ = std::make_unique<std::mutex>();
+  std::unique_ptr<ReplacedMaps> replaced_;  // until drop_replaced_maps()
+  bool is_loaded_ = false;
   bool took_over_ = false;
 };
 

@@ -85,7 +85,7 @@ void FrontendTable::restore() {
 
 std::uint32_t FrontendTable::home_of(const topolb_frontend_row& row) const {
   const auto key = key_of(row);
-  return topolb_first_line(&key, settings_.frontend_seed, settings_.frontend_lines);
+  return topolb_first_line(&key, settings_.frontend_seed, capacity());
 }
 
 topolb_frontend_row* FrontendTable::find(const topolb_frontend& frontend) {
@@ -94,7 +94,7 @@ topolb_frontend_row* FrontendTable::find(const topolb_frontend& frontend) {
 }
 
 topolb_frontend_row* FrontendTable::search(const topolb_frontend& frontend) {
-  const auto home = topolb_first_line(&frontend, settings_.frontend_seed, settings_.frontend_lines);
+  const auto home = topolb_first_line(&frontend, settings_.frontend_seed, capacity());
   for (auto line = home; line < home + TOPOLB_FRONTEND_PROBES; ++line) {
     for (auto& row : lines_[line].rows) {
       if (is_row_of(row, frontend)) return &row;

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <limits>
 #include <random>
 
 #include "dataplane/frontend_table.h"
@@ -43,7 +45,12 @@ Result<Counters> Counters::from_fd(UniqueFd fd, Access access) {
   return counters;
 }
 
-std::uint32_t Counters::rows_for(std::uint32_t count) { return count * possible_cpus(); }
+std::uint32_t Counters::rows_for(std::uint32_t count) {
+  constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
+  return static_cast<std::uint32_t>(std::min(std::uint64_t{count} * possible_cpus(), most));
+}
+
+std::uint32_t Counters::per_cpu(std::uint32_t rows) { return rows / possible_cpus(); }
 
 std::vector<std::uint64_t> Counters::read(std::uint32_t first, std::uint32_t count) const {
   std::vector<std::uint64_t> sums(count);
@@ -62,12 +69,27 @@ void Counters::reset(std::uint32_t first, std::uint32_t count) {
   }
 }
 
+std::vector<std::uint64_t> Counters::values() const {
+  std::vector<std::uint64_t> values(std::size_t{cpus_} * capacity());
+  std::transform(rows_.rows().begin(), rows_.rows().begin() + values.size(), values.begin(),
+                 [](const topolb_counter& counter) { return counter.connections; });
+  return values;
+}
+
+void Counters::add(const std::vector<std::uint64_t>& known, const std::vector<std::uint64_t>& now) {
+  const auto count = now.size() / cpus_;
+  for (std::size_t at = 0; at < now.size(); ++at) {
+    if (now[at] == known[at]) continue;
+    const auto row = at / count * capacity() + at % count;
+    std::atomic_ref(rows_[static_cast<std::uint32_t>(row)].connections)
+        .fetch_add(now[at] - known[at], std::memory_order_relaxed);
+  }
+}
+
 void KernelMaps::initialize() {
   topolb_settings& row = settings[0];
   std::random_device random;
   row.frontend_seed = static_cast<std::uint64_t>(random()) << 32U | random();
-  row.frontend_lines = frontends_for(frontends.capacity());
-  row.counters_per_cpu = counters.capacity();
   row.node_port_min = 1;  // no NodePort yet
   row.node_port_max = 0;
   row.layout_version = TOPOLB_LAYOUT_VERSION;

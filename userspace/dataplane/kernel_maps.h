@@ -20,10 +20,17 @@ class Counters {
   static Result<Counters> from_fd(UniqueFd fd, Access access);
   /// Rows of the array for `count` counters on each CPU that this machine may have.
   static std::uint32_t rows_for(std::uint32_t count);
+  /// The reverse: what an array of so many rows has for each.
+  static std::uint32_t per_cpu(std::uint32_t rows);
   [[nodiscard]] std::uint32_t capacity() const { return rows_.capacity() / cpus_; }
   /// `count` counters from `first` on, summed over the CPUs.
   [[nodiscard]] std::vector<std::uint64_t> read(std::uint32_t first, std::uint32_t count) const;
   void reset(std::uint32_t first, std::uint32_t count);
+  /// All of them, CPU by CPU.
+  [[nodiscard]] std::vector<std::uint64_t> values() const;
+  /// Adds what other counters, which are not more than these, have counted from `known` to `now`,
+  /// both values() of theirs.
+  void add(const std::vector<std::uint64_t>& known, const std::vector<std::uint64_t>& now);
 
  private:
   MappedArray<topolb_counter> rows_;

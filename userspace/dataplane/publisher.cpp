@@ -13,17 +13,6 @@
 namespace topolb::dataplane {
 namespace {
 
-std::uint32_t key_count(const core::ServicePortPlan& plan) {
-  std::size_t count = 0;
-  for (const auto* traffic : {&plan.internal, plan.external ? &*plan.external : nullptr,
-                              plan.node_external ? &*plan.node_external : nullptr}) {
-    if (traffic != nullptr && traffic->has_keys) {
-      count = std::max({count, traffic->tiers.size(), traffic->terminating_tiers.size()});
-    }
-  }
-  return static_cast<std::uint32_t>(count);
-}
-
 using TrafficPlans = std::array<const core::TrafficPlan*, 3>;
 
 // Kinds of traffic with the same backends share a set: the first of those equal to plans[i].
@@ -50,6 +39,9 @@ topolb_frontend_row row_of(const core::Frontend& frontend, Protocol protocol,
           .outside_set = is_cluster_ip ? record.sets.internal : record.sets.external};
 }
 
+// Rows for what is replaced.
+constexpr std::uint32_t kLeastRoom = 64;
+
 Error map_full(const char* map) {
   return {std::make_error_code(std::errc::no_space_on_device), fmt::format("map {} is full", map)};
 }
@@ -67,6 +59,17 @@ core::Problem problem_of(const core::ServicePortKey& key, const std::string& wha
 }
 
 }  // namespace
+
+std::uint32_t counters_for(const core::ServicePortPlan& plan) {
+  std::size_t keys = 0;
+  for (const auto* traffic : {&plan.internal, plan.external ? &*plan.external : nullptr,
+                              plan.node_external ? &*plan.node_external : nullptr}) {
+    if (traffic != nullptr && traffic->has_keys) {
+      keys = std::max({keys, traffic->tiers.size(), traffic->terminating_tiers.size()});
+    }
+  }
+  return static_cast<std::uint32_t>(TOPOLB_COUNTER_FIRST_KEY + keys);
+}
 
 Publisher::Publisher(KernelMaps& maps)
     : maps_(maps),
@@ -209,6 +212,7 @@ Result<void> Publisher::publish(const core::ServicePortPlan& plan) {
   // Before the sets let go of them.
   auto idle = acquire_known(plan.idle_backends, plan.key.protocol);
   const auto id = (*record)->id;
+  has_affinity_ = has_affinity_ || plan.affinity_timeout_s > 0;
   auto switched = source_ranges_.add(id, plan.source_ranges);
   if (switched) switched = switch_sets(**record, plan);
   if (switched) {
@@ -234,7 +238,7 @@ std::vector<std::uint32_t> Publisher::acquire_known(const std::vector<SocketAddr
 }
 
 Result<Publisher::Record*> Publisher::record_of(const core::ServicePortPlan& plan) {
-  const std::uint32_t counter_count = TOPOLB_COUNTER_FIRST_KEY + key_count(plan);
+  const std::uint32_t counter_count = counters_for(plan);
   const auto found = records_.find(plan.key);
   Record record = found == records_.end() ? Record{} : found->second;
   if (record.counter_count != counter_count) {
@@ -427,7 +431,7 @@ void Publisher::mark_published(std::uint64_t now_ns) {
 void Publisher::mark_heard(std::uint64_t heard_ns) { maps_.settings[0].heard_ns = heard_ns; }
 
 std::vector<MapFill> Publisher::fill() const {
-  return {{"backends", writer_.backends().in_use(), maps_.backends.capacity()},
+  return {{"backends", writer_.backends().live(), maps_.backends.capacity()},
           {"counters", counter_ids_.in_use(), maps_.counters.capacity()},
           {"frontends", frontends_.in_use(), frontends_.capacity()},
           {"service_names", service_ids_.in_use(), maps_.service_names.capacity()},
@@ -435,6 +439,18 @@ std::vector<MapFill> Publisher::fill() const {
           {"slots", writer_.lines().in_use(), maps_.slots.capacity()},
           {"source_ranges", source_ranges_.in_use(), maps_.source_ranges.capacity()},
           {"topology_keys", writer_.keys().in_use(), maps_.topology_keys.capacity()}};
+}
+
+bool Publisher::is_short_of_room(const MapSizes& limits) const {
+  if (!unpublished_.empty() || !unadded_.empty()) return true;
+  if (has_affinity_ && maps_.affinities.capacity() < limits.affinities) return true;
+  const auto most = limits_by_map(limits);
+  const auto maps = fill();
+  return std::any_of(maps.begin(), maps.end(), [&](const MapFill& map) {
+    const auto limit = most.find(map.name);
+    return limit != most.end() && map.capacity < limit->second &&
+           map.used + kLeastRoom > map.capacity;
+  });
 }
 
 std::vector<std::uint16_t> Publisher::node_ports() const {

@@ -12,6 +12,7 @@
 
 #include "core/cluster_state.h"
 #include "dataplane/frontend_table.h"
+#include "dataplane/map_sizes.h"
 #include "dataplane/set_writer.h"
 #include "dataplane/source_ranges.h"
 
@@ -23,6 +24,9 @@ struct MapFill {
   std::uint32_t used = 0;
   std::uint32_t capacity = 0;
 };
+
+/// Counters that a Service port has.
+std::uint32_t counters_for(const core::ServicePortPlan& plan);
 
 /// Not thread-safe. The maps must outlive it.
 class Publisher {
@@ -56,6 +60,8 @@ class Publisher {
   void mark_heard(std::uint64_t heard_ns);
 
   [[nodiscard]] std::vector<MapFill> fill() const;
+  /// Something found no room, or the next thing may not, in a map that is below its limit.
+  [[nodiscard]] bool is_short_of_room(const MapSizes& limits) const;
 
   /// Those that are served, ascending.
   [[nodiscard]] std::vector<std::uint16_t> node_ports() const;
@@ -106,6 +112,7 @@ class Publisher {
   // By service id, where it has any: ids of backends that are in none of its sets.
   std::map<std::uint32_t, std::vector<std::uint32_t>> idle_backends_;
   std::map<std::uint16_t, std::uint32_t> node_ports_;  // port -> frontends
+  bool has_affinity_ = false;                          // some Service had
   std::map<core::ServicePortKey, std::pair<core::SharedPlan, Error>> unpublished_;
   std::map<std::pair<core::ServicePortKey, core::Frontend>, Error> unadded_;
 };

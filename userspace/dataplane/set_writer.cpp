@@ -7,10 +7,6 @@
 namespace topolb::dataplane {
 namespace {
 
-std::uint32_t lines_for(std::size_t backends) {
-  return static_cast<std::uint32_t>((backends + TOPOLB_SLOTS_PER_LINE - 1) / TOPOLB_SLOTS_PER_LINE);
-}
-
 std::uint8_t flags_of(const core::ServicePortPlan& port) {
   return static_cast<std::uint8_t>(
       (port.affinity_timeout_s > 0 ? TOPOLB_SET_CLIENT_IP_AFFINITY : 0) |
@@ -23,6 +19,10 @@ Error full(const char* map) {
 }
 
 }  // namespace
+
+std::uint32_t lines_for(std::size_t backends) {
+  return static_cast<std::uint32_t>((backends + TOPOLB_SLOTS_PER_LINE - 1) / TOPOLB_SLOTS_PER_LINE);
+}
 
 std::optional<std::uint16_t> KeyTable::id_of(const std::string& key) {
   if (key.empty()) return 0;

@@ -17,6 +17,9 @@
 
 namespace topolb::dataplane {
 
+/// Lines of slots for a tier that its set has no room for.
+std::uint32_t lines_for(std::size_t backends);
+
 /// Ids of topology keys: small numbers for long label names.
 class KeyTable {
  public:

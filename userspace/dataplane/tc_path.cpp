@@ -27,7 +27,8 @@ TcPath::TcPath(std::string pin_path, TcPrograms programs, FlowTable flows)
 Result<TcPath> TcPath::load(const std::string& pin_path, Datapath& datapath,
                             const TcOptions& options) {
   auto programs = TcPrograms::load(
-      pin_path, [&](const std::string& name) { return datapath.map(name); }, options.sizes);
+      pin_path, [&](const std::string& name) { return datapath.map(name); }, options.sizes,
+      !options.devices.pods.empty());
   if (!programs) return programs.error();
   topolb_settings& settings = datapath.maps().settings[0];
   auto flows = programs->flow_table(settings);
@@ -35,7 +36,7 @@ Result<TcPath> TcPath::load(const std::string& pin_path, Datapath& datapath,
   auto pinned = FlowTable::open_pinned(pin_path, Access::ReadOnly, settings);
   const bool is_replaced = pinned && pinned->facts().seed != flows->facts().seed;
   TcPath path(pin_path, std::move(*programs), std::move(*flows));
-  path.room_ = options.sizes.flows;
+  path.most_flows_ = options.sizes.most_flows;
   path.settings_ = &settings;
   path.flows_->for_each(
       [&](std::uint32_t, const topolb_flow& flow) { path.add_port_of_backend(flow); });
@@ -65,12 +66,18 @@ void TcPath::collect() {
   collector_->tick(now);
   // Short of room: all of it at once.
   for (std::uint32_t more = 1; more < FlowCollector::kSlices; ++more) {
-    if (collector_->flows() < room_ / 4 * 3) return;
+    if (collector_->flows() < flows_->room() / 4 * 3) return;
     collector_->tick(now);
   }
 }
 
-MapFill TcPath::flow_fill() const { return {"flows", collector_->flows(), room_}; }
+std::optional<std::uint32_t> TcPath::wanted_flows() const {
+  const auto room = flows_->room();
+  if (room >= most_flows_ || flows_->count() < room / 4) return std::nullopt;
+  return std::min(room * 4, most_flows_);
+}
+
+MapFill TcPath::flow_fill() const { return {"flows", collector_->flows(), most_flows_}; }
 
 void TcPath::attach_device(const TcDevice& device, bool is_pod, std::vector<Error>& errors) {
   Place place{device, is_pod, TcMethod::Link};

@@ -25,8 +25,7 @@ struct TcOptions {
 
 class TcPath {
  public:
-  /// Loads the programs on the datapath's maps, which must be attached already. Attaches nothing
-  /// yet.
+  /// Loads the programs on the datapath's maps, which have room already. Attaches nothing yet.
   static Result<TcPath> load(const std::string& pin_path, Datapath& datapath,
                              const TcOptions& options);
 
@@ -38,7 +37,11 @@ class TcPath {
 
   /// Tidies the flow table up, a bounded slice; once a second.
   void collect();
-  /// Flows now, about, and room for them.
+  /// Room that the flow table ought to have, as load() is to be told: more than it has, when that
+  /// is allowed and a quarter of it is used.
+  [[nodiscard]] std::optional<std::uint32_t> wanted_flows() const;
+  [[nodiscard]] std::uint32_t room_for_flows() const { return flows_->room(); }
+  /// Flows now, about, and how many there may be.
   [[nodiscard]] MapFill flow_fill() const;
 
   /// How many devices the path is on.
@@ -61,7 +64,7 @@ class TcPath {
   // On the heap: the collector refers to it over moves of this object.
   std::unique_ptr<FlowTable> flows_;
   std::unique_ptr<FlowCollector> collector_;
-  std::uint32_t room_ = 0;
+  std::uint32_t most_flows_ = 0;
   topolb_settings* settings_ = nullptr;
   std::optional<FlowTable> replaced_;        // of the agent before, until the first attach()
   std::map<std::uint32_t, Place> attached_;  // by index of the device

@@ -7,8 +7,11 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "dataplane/frontend_table.h"
 #include "dataplane/kernel_maps.h"
 #include "lb_tc.skel.h"
 
@@ -66,21 +69,30 @@ std::vector<std::pair<std::string, UniqueFd>> fitting_pins(const bpf_object* obj
   return pins;
 }
 
-/// A whole table, or nothing of it. The facts of the one that is used.
-Result<topolb_flow_facts> reuse_flow_table(bpf_object* object, const std::string& pin_path,
-                                           const topolb_flow_facts& wanted) {
-  const auto pins = fitting_pins(object, pin_path, flow_table_maps());
-  if (pins.empty()) return wanted;
+std::optional<topolb_flow_facts> pinned_facts(const std::string& pin_path) {
+  const auto pinned = open_pinned(pin_of_map(pin_path, "flow_facts"));
   topolb_flow_facts facts{};
   const std::uint32_t row = 0;
-  if (bpf_map_lookup_elem(pins.front().second.get(), &row, &facts) != 0 ||
-      facts.lines != wanted.lines || facts.reply_lines != wanted.reply_lines) {
-    return wanted;
-  }
-  for (const auto& [name, fd] : pins) {
-    if (auto reused = reuse_map(object, name, fd.get()); !reused) return reused.error();
-  }
+  if (!pinned || bpf_map_lookup_elem(pinned->get(), &row, &facts) != 0) return std::nullopt;
   return facts;
+}
+
+/// A whole table, or nothing of it. The facts of the one that is used.
+Result<topolb_flow_facts> choose_flow_table(lb_tc& skeleton, const std::string& pin_path,
+                                            const TcSizes& sizes) {
+  const auto fresh = flow_facts_for(std::min(sizes.flows, sizes.most_flows), random_seed());
+  const auto pinned = pinned_facts(pin_path);
+  const auto most = std::max(flow_facts_for(sizes.most_flows, 0).lines, fresh.lines);
+  if (pinned && pinned->lines >= fresh.lines && pinned->lines <= most) {
+    set_sizes(skeleton, *pinned, sizes.fragments);
+    const auto pins = fitting_pins(skeleton.obj, pin_path, flow_table_maps());
+    for (const auto& [name, fd] : pins) {
+      if (auto reused = reuse_map(skeleton.obj, name, fd.get()); !reused) return reused.error();
+    }
+    if (!pins.empty()) return *pinned;
+  }
+  set_sizes(skeleton, fresh, sizes.fragments);
+  return fresh;
 }
 
 Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts) {
@@ -88,6 +100,9 @@ Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts) {
   skeleton.rodata->flow_lines = facts.lines;
   skeleton.rodata->flow_reply_lines = facts.reply_lines;
   skeleton.rodata->flow_id_bits = facts.id_bits;
+  skeleton.rodata->frontend_lines = frontends_for(bpf_map__max_entries(skeleton.maps.frontends));
+  skeleton.rodata->counters_per_cpu =
+      Counters::per_cpu(bpf_map__max_entries(skeleton.maps.counters));
   // The per-socket maps have no user here.
   bpf_map__set_autocreate(skeleton.maps.peers, false);
   bpf_map__set_autocreate(skeleton.maps.sockets, false);
@@ -118,7 +133,7 @@ const std::vector<std::string>& TcPrograms::own_map_names() {
 
 Result<TcPrograms> TcPrograms::load(
     const std::string& pin_path, const std::function<Result<UniqueFd>(const std::string&)>& shared,
-    const TcSizes& sizes) {
+    const TcSizes& sizes, bool has_pods) {
   silence_libbpf();
   TcPrograms programs;
   programs.pin_path_ = pin_path;
@@ -130,9 +145,8 @@ Result<TcPrograms> TcPrograms::load(
     if (!fd) return fd.error();
     if (auto reused = reuse_map(skeleton->obj, name, fd->get()); !reused) return reused.error();
   }
-  const auto wanted = flow_facts_for(sizes.flows, random_seed());
-  set_sizes(*skeleton, wanted, sizes.fragments);
-  const auto facts = reuse_flow_table(skeleton->obj, pin_path, wanted);
+  bpf_program__set_autoload(skeleton->progs.topolb_pod_ingress, has_pods);
+  const auto facts = choose_flow_table(*skeleton, pin_path, sizes);
   if (!facts) return facts.error();
   for (const auto* name : {"fragments", "packet_events"}) {
     for (const auto& [pin, fd] : fitting_pins(skeleton->obj, pin_path, {name})) {
@@ -165,15 +179,8 @@ Result<UniqueFd> TcPrograms::map(const std::string& name) const {
 
 Result<void> TcPrograms::pin_maps() {
   for (const auto& name : own_map_names()) {
-    const std::string path = pin_of_map(pin_path_, name);
-    const bpf_map* map = bpf_object__find_map_by_name(object_->skeleton->obj, name.c_str());
-    if (const auto pinned = open_pinned(path); pinned) {
-      const auto there = map_info(pinned->get(), name);
-      const auto ours = map_info(bpf_map__fd(map), name);
-      if (there && ours && there->id == ours->id) continue;
-      if (::unlink(path.c_str()) != 0) return errno_error(errno, "unpin " + path);
-    }
-    if (bpf_obj_pin(bpf_map__fd(map), path.c_str()) != 0) return errno_error(errno, "pin " + path);
+    const int fd = bpf_object__find_map_fd_by_name(object_->skeleton->obj, name.c_str());
+    if (auto pinned = pin_map(fd, pin_of_map(pin_path_, name)); !pinned) return pinned;
   }
   return {};
 }

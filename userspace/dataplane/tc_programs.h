@@ -18,7 +18,8 @@ namespace topolb::dataplane {
 
 /// Room in the maps that only the per-packet path has.
 struct TcSizes {
-  std::uint32_t flows = TOPOLB_DEFAULT_FLOWS;
+  std::uint32_t flows = TOPOLB_FIRST_FLOWS;
+  std::uint32_t most_flows = TOPOLB_MAX_FLOWS;
   std::uint32_t fragments = TOPOLB_DEFAULT_FRAGMENTS;
 };
 
@@ -27,11 +28,12 @@ struct TcObject;  // the bpftool skeleton
 class TcPrograms {
  public:
   /// `shared(name)` opens a map that the socket hooks have (KernelMaps::open()'s names). The maps
-  /// of an agent before are taken over from `pin_path` when they are of the same sizes; a flow
-  /// table of another size is replaced, and has to be carried over.
+  /// of an agent before are taken over from `pin_path` when their sizes are allowed; a flow table
+  /// of another size is replaced, and has to be carried over. Without `has_pods` there is no
+  /// pod_ingress(): the verifier takes as long for it as for all others.
   static Result<TcPrograms> load(const std::string& pin_path,
                                  const std::function<Result<UniqueFd>(const std::string&)>& shared,
-                                 const TcSizes& sizes);
+                                 const TcSizes& sizes, bool has_pods);
   TcPrograms(TcPrograms&&) noexcept;
   TcPrograms& operator=(TcPrograms&&) noexcept;
   ~TcPrograms();

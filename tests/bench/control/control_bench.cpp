@@ -117,6 +117,7 @@ void measure_start(MeasuredAgent& agent) {
   const Usage before = Usage::now();
   agent.start();
   const Usage used = Usage::now() - before;
+  agent.add_device();
   agent.settle();
   print("cold-start", used, 1);
   print("cold-start", Memory::now());

@@ -21,9 +21,7 @@ T need(Result<T> result) {
 }
 
 dataplane::Datapath open_datapath(const test::Sandbox& sandbox) {
-  dataplane::DatapathOptions options = sandbox.options();
-  options.sizes.backends = 1U << 19;  // 250,000 endpoints, and what is replaced meanwhile
-  return need(dataplane::Datapath::open(options));
+  return need(dataplane::Datapath::open(sandbox.options()));
 }
 
 }  // namespace
@@ -80,6 +78,11 @@ void MeasuredAgent::apply_next() {
 
 void MeasuredAgent::apply_until_marker() {
   for (markers_ = 0; markers_ < 2;) apply_next();  // one among the slices, one among the nodes
+}
+
+void MeasuredAgent::add_device() {
+  sandbox_.add_node_address("192.0.2.1");
+  packets_.network_changed();
 }
 
 void MeasuredAgent::settle() { controller_.tidy_up(); }

@@ -29,6 +29,9 @@ class MeasuredAgent {
   void apply_until_marker();
   /// As an agent that has nothing to do.
   void settle();
+  /// The node gets a device for the per-packet path, whose programs and maps are the same whatever
+  /// the cluster.
+  void add_device();
 
   [[nodiscard]] std::uint64_t bytes_received() const { return api_ ? api_->bytes_received() : 0; }
   /// In the kernel's map.

@@ -35,6 +35,14 @@ class FlowList : public ::testing::Test {
     return JsonText(cluster_.topolb(1, with_json).out);
   }
 
+  /// Flows that there is room for; 0 while the table is being replaced.
+  [[nodiscard]] std::uint32_t room() const {
+    const topolb_settings settings{};
+    const auto table = dataplane::FlowTable::open_pinned(cluster_.pin_path(1),
+                                                         dataplane::Access::ReadOnly, settings);
+    return table ? table->room() : 0;
+  }
+
   AgentCluster cluster_;
 };
 
@@ -59,7 +67,7 @@ TEST_F(FlowList, ShowsFlowsWithTheAgentUpAndDown) {
     EXPECT_NE(table.find("default/web 80/UDP at 192.0.2.10:30080\n"), std::string::npos) << table;
     const auto status = read({"status"});
     EXPECT_EQ(status.number("/flows/entries"), 1);
-    EXPECT_EQ(status.number("/flows/max_entries"), 65536);
+    EXPECT_EQ(status.number("/flows/max_entries"), TOPOLB_FIRST_FLOWS);
     EXPECT_EQ(status.number("/flows/opened"), 1);
     EXPECT_EQ(status.number("/flows/refused"), 0);
   };
@@ -93,13 +101,43 @@ TEST_F(FlowList, IsCarriedOverToATableOfAnotherSize) {
   }
 }
 
+// Connections are made without end while the table is replaced, and what is there stays.
+TEST_F(FlowList, GrowsUnderItsClients) {
+  cluster_.serve("pod2", kPod, Protocol::UDP);
+  cluster_.serve("pod2", kPod, Protocol::TCP);
+  constexpr std::size_t kClients = TOPOLB_FIRST_FLOWS / 4 + 1;  // so many, and it grows
+  std::vector<std::unique_ptr<UdpClient>> clients;
+  cluster_.topology().inside("client", [&] {
+    for (std::size_t i = 0; i < kClients; ++i) {
+      clients.push_back(std::make_unique<UdpClient>(Family::IPv4));
+    }
+  });
+  for (auto& client : clients) ASSERT_EQ(client->ask(kNodePort).backend, kPod);
+  const auto udp_sources = [&] {
+    std::set<std::string> sources;
+    const auto list = read({"flow", "list"});
+    const auto all = list.texts("/flows", "source");
+    const auto protocols = list.texts("/flows", "protocol");
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (protocols[i] == "UDP") sources.insert(all[i]);
+    }
+    return sources;
+  };
+  const auto before = udp_sources();
+  ASSERT_EQ(before.size(), kClients);
+  for (int dialled = 0; room() <= TOPOLB_FIRST_FLOWS; ++dialled) {
+    ASSERT_EQ(cluster_.dial("client", kNodePort, Protocol::TCP).backend, kPod) << dialled;
+    ASSERT_LT(dialled, 20'000) << "does not grow";
+  }
+  for (auto& client : clients) ASSERT_EQ(client->ask(kNodePort).backend, kPod);
+  EXPECT_EQ(udp_sources(), before) << "the backend sees the same clients";
+  EXPECT_EQ(read({"status"}).number("/flows/refused"), 0);
+}
+
 TEST_F(FlowList, OfAFullTable) {
   auto maps =
       dataplane::KernelMaps::open_pinned(cluster_.pin_path(1), dataplane::Access::ReadWrite);
   ASSERT_TRUE(maps) << maps.error().message();
-  auto table = dataplane::FlowTable::open_pinned(cluster_.pin_path(1), dataplane::Access::ReadWrite,
-                                                 maps->settings[0]);
-  ASSERT_TRUE(table) << table.error().message();
   topolb_flow flow{};
   flow.client = dataplane::to_wire(*IpAddress::parse("198.51.100.7"));
   flow.frontend = dataplane::to_wire(*IpAddress::parse("192.0.2.10"));
@@ -108,9 +146,19 @@ TEST_F(FlowList, OfAFullTable) {
   flow.state = TOPOLB_FLOW_REPLIED;
   flow.touched = flow.created = dataplane::flow_time_now();
   std::uint32_t flows = 0;
-  for (std::uint32_t port = 0; port < 0x10000; ++port) {
-    flow.client_port_be = flow.source_port_be = static_cast<std::uint16_t>(port);
-    flows += table->insert(flow) ? 1 : 0;
+  std::uint32_t port = 0;
+  for (bool is_full = false; !is_full;) {
+    const auto before = room();
+    is_full = before == TOPOLB_MAX_FLOWS;
+    auto table = dataplane::FlowTable::open_pinned(cluster_.pin_path(1),
+                                                   dataplane::Access::ReadWrite, maps->settings[0]);
+    ASSERT_TRUE(table) << table.error().message();
+    EXPECT_EQ(table->count(), flows) << "as many as before it grew";
+    for (const auto end = is_full ? 0x10000 : before / 2; port < end; ++port) {
+      flow.client_port_be = flow.source_port_be = static_cast<std::uint16_t>(port);
+      flows += table->insert(flow) ? 1 : 0;
+    }
+    ASSERT_TRUE(is_full || wait_until([&] { return room() > before; })) << before;
   }
   EXPECT_GT(flows, 65530U);
   EXPECT_EQ(read({"flow", "list"}).size("/flows"), flows);

@@ -100,6 +100,7 @@ void TcTopology::start(std::vector<core::ServicePortPlan> plan,
                        const std::vector<std::string>& local, dataplane::TcMethod method) {
   for (auto& port : plan) add_local_backends(port, local);
   datapath_.emplace(require(dataplane::Datapath::open(sandbox_.options())));
+  (void)require(datapath_->make_room(plenty()));
   publisher_.emplace(datapath_->maps());
   publisher_->take_over(plan);
   require(datapath_->attach());
@@ -118,8 +119,8 @@ void TcTopology::start(std::vector<core::ServicePortPlan> plan,
 void TcTopology::attach(dataplane::TcMethod method) {
   programs_.emplace(require(dataplane::TcPrograms::load(
       pin_path(),
-      [&](const std::string& name) { return dataplane::open_pinned(pin_path() + "/" + name); },
-      {})));
+      [&](const std::string& name) { return dataplane::open_pinned(pin_path() + "/" + name); }, {},
+      /*has_pods=*/true)));
   for (const auto& [device, program] :
        {std::pair{"eth0", programs_->ingress()}, std::pair{"pod1", programs_->pod_ingress()}}) {
     const dataplane::TcDevice place{::if_nametoindex(device), device};

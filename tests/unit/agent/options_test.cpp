@@ -38,7 +38,7 @@ TEST(AgentOptions, Defaults) {
   EXPECT_EQ(options.datapath.pin_path, "/sys/fs/bpf/topolb");
   EXPECT_EQ(options.datapath.cgroup_path, "") << "the root, to be found";
   EXPECT_EQ(options.listen->to_string(), "127.0.0.1:10256");
-  EXPECT_EQ(options.datapath.sizes.services, std::uint32_t{TOPOLB_DEFAULT_SERVICES});
+  EXPECT_EQ(options.datapath.limits, dataplane::MapSizes());
   EXPECT_FALSE(options.verbose);
 }
 
@@ -69,7 +69,7 @@ TEST(AgentOptions, EachSizeArrives) {
       {"--max-slot-lines", &MapSizes::slot_lines}, {"--max-affinities", &MapSizes::affinities},
       {"--max-sockets", &MapSizes::sockets},       {"--max-counters", &MapSizes::counters}};
   for (const auto& [flag, member] : flags) {
-    EXPECT_EQ(accept({flag, "1234"}).datapath.sizes.*member, 1234U) << flag;
+    EXPECT_EQ(accept({flag, "1234"}).datapath.limits.*member, 1234U) << flag;
   }
 }
 
@@ -96,7 +96,7 @@ TEST(AgentOptions, PacketPath) {
   EXPECT_EQ(given.network.node_port_ranges[0].to_string(), "192.0.2.0/24");
   EXPECT_EQ(given.network.masquerade_ports, (dataplane::PortRange{2000, 2999}));
   EXPECT_TRUE(given.keep_tcp_of_gone_backends);
-  EXPECT_EQ(given.tc.sizes.flows, 1000U);
+  EXPECT_EQ(given.tc.sizes.most_flows, 1000U);
   EXPECT_EQ(given.tc.sizes.fragments, 100U);
   EXPECT_TRUE(accept({"--nodeport-addresses", "primary"}).packets.network.node_port_ranges.empty());
 }

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/map_sizes.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "dataplane/frontend_table.h"
+#include "dataplane/kernel_maps.h"
+#include "dataplane/publisher.h"
+#include "dataplane/service_names.h"
+#include "dataplane/set_writer.h"
+
+namespace topolb::dataplane {
+namespace {
+
+// What is replaced has its rows until a grace period is over, which the agent waits for when there
+// is no other room: for one in more than a hundred changes.
+constexpr std::uint32_t kRoomForChanges = 192;
+constexpr std::uint32_t kRoomForLargestTier = 128;
+// An LRU hash that nobody writes to.
+constexpr std::uint32_t kNoAffinities = 16;
+// How many clients there will be, nobody knows: as many as may be.
+constexpr std::uint32_t kAllAffinities = 1U << 24U;
+
+std::uint32_t with_room(std::size_t entries) {
+  return static_cast<std::uint32_t>(entries + entries / 128 + kRoomForChanges);
+}
+
+/// Backends of all Services, each counted once: sorts hashes of them, which is quicker and smaller
+/// than a set.
+class BackendCount {
+ public:
+  void add(const std::vector<SocketAddress>& backends, Protocol protocol) {
+    for (const auto& backend : backends) {
+      const auto& bytes = backend.address.bytes();
+      const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      const auto rest = std::uint64_t{backend.port} << 8U | static_cast<std::uint8_t>(protocol);
+      hashes_.push_back((std::hash<std::string_view>{}(text) ^ rest) * 0x9e3779b97f4a7c15ULL);
+    }
+  }
+  [[nodiscard]] std::size_t distinct() {
+    std::sort(hashes_.begin(), hashes_.end());
+    return static_cast<std::size_t>(std::unique(hashes_.begin(), hashes_.end()) - hashes_.begin());
+  }
+
+ private:
+  std::vector<std::uint64_t> hashes_;
+};
+
+struct Rows {
+  std::size_t sets = 0;
+  std::size_t lines = 0;
+  std::uint32_t largest_tier = 0;  // in lines
+};
+
+// As SetWriter places them.
+void add_rows(const core::TrafficPlan& traffic, Rows& rows) {
+  std::size_t tiers = 0;
+  std::size_t own_slots = 0;
+  for (const auto* list : {&traffic.tiers, &traffic.terminating_tiers}) {
+    for (const auto& tier : *list) {
+      if (tier.backends.empty()) continue;
+      if (tiers++ % TOPOLB_TIERS_PER_SET == 0) own_slots = 0;
+      if (own_slots + tier.backends.size() <= TOPOLB_SLOTS_PER_SET) {
+        own_slots += tier.backends.size();
+        continue;
+      }
+      const auto lines = lines_for(tier.backends.size());
+      rows.lines += lines;
+      rows.largest_tier = std::max(rows.largest_tier, lines);
+    }
+  }
+  rows.sets += std::max<std::size_t>(1, (tiers + TOPOLB_TIERS_PER_SET - 1) / TOPOLB_TIERS_PER_SET);
+}
+
+/// The kinds of traffic of a plan that have backends of their own.
+std::vector<const core::TrafficPlan*> kinds_of(const core::ServicePortPlan& plan) {
+  std::vector<const core::TrafficPlan*> kinds{&plan.internal};
+  for (const auto* other : {&plan.external, &plan.node_external}) {
+    if (!*other) continue;
+    const bool is_known =
+        std::any_of(kinds.begin(), kinds.end(), [&](const auto* kind) { return *kind == **other; });
+    if (!is_known) kinds.push_back(&**other);
+  }
+  return kinds;
+}
+
+}  // namespace
+
+MapSizes sizes_needed(const std::vector<core::SharedPlan>& plan) {
+  Rows rows;
+  BackendCount backends;
+  std::size_t frontends = 0;
+  std::size_t names = 0;
+  std::size_t counters = 0;
+  bool has_affinity = false;
+  for (const auto& port : plan) {
+    frontends += port->frontends.size();
+    names += name_rows_for({.key = port->key, .port_name = port->port_name});
+    counters += counters_for(*port);
+    has_affinity = has_affinity || port->affinity_timeout_s > 0;
+    for (const auto* traffic : kinds_of(*port)) {
+      add_rows(*traffic, rows);
+      for (const auto* tiers : {&traffic->tiers, &traffic->terminating_tiers}) {
+        for (const auto& tier : *tiers) backends.add(tier.backends, port->key.protocol);
+      }
+    }
+    backends.add(port->idle_backends, port->key.protocol);
+  }
+  return {
+      .frontends = with_room(frontends),
+      .services = with_room(names),
+      .sets = with_room(rows.sets),
+      .slot_lines = with_room(rows.lines + std::size_t{rows.largest_tier} * kRoomForLargestTier),
+      .backends = with_room(backends.distinct()),
+      .affinities = has_affinity ? kAllAffinities : kNoAffinities,
+      .counters = with_room(counters),
+      .source_ranges = 0,
+      .sockets = 0};
+}
+
+std::map<std::string, std::uint32_t> limits_by_map(const MapSizes& limits) {
+  return {{"backends", limits.backends},          {"counters", limits.counters},
+          {"frontends", limits.frontends},        {"sets", limits.sets},
+          {"service_names", limits.services},     {"slots", limits.slot_lines},
+          {"source_ranges", limits.source_ranges}};
+}
+
+std::map<std::string, std::uint32_t> entries_by_map(const MapSizes& sizes) {
+  return {{"frontends", frontend_lines_for(sizes.frontends)},
+          {"service_names", sizes.services},
+          {"sets", sizes.sets},
+          {"slots", sizes.slot_lines},
+          {"backends", sizes.backends},
+          {"affinities", sizes.affinities},
+          {"counters", Counters::rows_for(sizes.counters)}};
+}
+
+std::map<std::string, std::uint32_t> grown_entries(
+    const std::map<std::string, std::uint32_t>& present, const MapSizes& needed,
+    const MapSizes& limits) {
+  const auto most = entries_by_map(limits);
+  auto entries = entries_by_map(needed);
+  bool grows = false;
+  for (auto& [name, wanted] : entries) {
+    const auto at = present.find(name);
+    const bool is_there = at != present.end();
+    const auto now = is_there ? at->second : 0;
+    const bool is_short = std::min(wanted, most.at(name)) > now;
+    grows = grows || is_short;
+    if (is_there) wanted = is_short ? wanted + wanted / 2 : now;
+    wanted = std::max(now, std::min(wanted, most.at(name)));
+  }
+  if (!grows) entries.clear();
+  return entries;
+}
+
+}  // namespace topolb::dataplane
