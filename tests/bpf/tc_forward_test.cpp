@@ -3,7 +3,9 @@
 // Sources: issue of the per-packet path; design.md 3; kube-proxy pkg/proxy/nftables (masquerading).
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -38,17 +40,22 @@ struct Case {
   Protocol protocol;
 };
 
-void PrintTo(const Case& tested, std::ostream* out) {
-  *out << tested.family.name << " " << to_string(tested.protocol);
-}
-
-class TcForward : public ::testing::TestWithParam<Case> {
+class TcForward : public ::testing::Test {
  protected:
-  [[nodiscard]] const Family4Or6& family() const { return GetParam().family; }
+  /// Each on what the one before left in the tables: the programs are loaded once a test.
+  void for_each_case(const std::function<void()>& check) {
+    for (const auto& family : {kIPv4, kIPv6}) {
+      for (const auto protocol : {Protocol::TCP, Protocol::UDP}) {
+        case_ = {family, protocol};
+        SCOPED_TRACE(std::string(family.name) + " " + std::string(to_string(protocol)));
+        check();
+      }
+    }
+  }
+  [[nodiscard]] const Family4Or6& family() const { return case_.family; }
 
   void publish(const std::string& backend) {
-    auto plan =
-        service("web", family().cluster_ip, GetParam().protocol, traffic({{"", {backend}}}));
+    auto plan = service("web", family().cluster_ip, case_.protocol, traffic({{"", {backend}}}));
     add_frontend(plan, core::FrontendKind::NodePort, family().unspecified,
                  traffic({{"", {backend}}}));
     add_frontend(plan, core::FrontendKind::LoadBalancer, family().load_balancer,
@@ -61,202 +68,220 @@ class TcForward : public ::testing::TestWithParam<Case> {
     PacketSpec spec;
     spec.source = source;
     spec.destination = destination;
-    spec.protocol = GetParam().protocol;
+    spec.protocol = case_.protocol;
     spec.tcp_flags = flags;
     spec.payload = "hello";
     return build(spec);
   }
 
   PacketPath path_;
+  Case case_{kIPv4, Protocol::TCP};
 };
 
-INSTANTIATE_TEST_SUITE_P(Families, TcForward,
-                         ::testing::Values(Case{kIPv4, Protocol::TCP}, Case{kIPv4, Protocol::UDP},
-                                           Case{kIPv6, Protocol::TCP}, Case{kIPv6, Protocol::UDP}),
-                         [](const auto& info) {
-                           return std::string(info.param.family.name) +
-                                  std::string(to_string(info.param.protocol));
-                         });
-
-TEST_P(TcForward, LeavesOtherPacketsAlone) {
-  publish(family().remote);
-  for (const auto& destination :
-       {family().node + ":22", family().node + ":30081", family().node + ":12345"}) {
-    const auto sent = packet(family().client + ":40000", destination);
-    for (const auto hook : {Hook::Ingress, Hook::PodIngress, Hook::Egress}) {
-      const auto got = path_.run(hook, sent);
-      EXPECT_EQ(got.action, kPass);
-      EXPECT_EQ(got.frame, sent);
+TEST_F(TcForward, LeavesOtherPacketsAlone) {
+  for_each_case([&] {
+    publish(family().remote);
+    for (const auto& destination :
+         {family().node + ":22", family().node + ":30081", family().node + ":12345"}) {
+      const auto sent = packet(family().client + ":40000", destination);
+      for (const auto hook : {Hook::Ingress, Hook::PodIngress, Hook::Egress}) {
+        const auto got = path_.run(hook, sent);
+        EXPECT_EQ(got.action, kPass);
+        EXPECT_EQ(got.frame, sent);
+      }
     }
-  }
-  EXPECT_EQ(path_.flows().count(), 0U);
+    EXPECT_EQ(path_.flows().count(), 0U);
+  });
 }
 
 // --nodeport-addresses: the agent marks the node's addresses that answer.
-TEST_P(TcForward, NodePortsAnswerOnMarkedAddressesOnly) {
-  publish(family().local);
-  const bool ipv4 = family().name == std::string("IPv4");
-  const std::string other = ipv4 ? "192.0.2.77" : "2001:db8::77";
-  const auto sent =
-      packet(family().client + ":40000", (ipv4 ? other : "[" + other + "]") + ":30080");
-  const auto expect_left_alone = [&](const char* why) {
-    const auto got = path_.run(Hook::Ingress, sent);
-    EXPECT_EQ(got.action, kPass) << why;
-    EXPECT_EQ(got.frame, sent) << why;
-  };
-  const auto mark = [&](std::uint32_t flags) {
-    return path_.maps().node_addresses.put(dataplane::to_wire(*IpAddress::parse(other)),
-                                           {.interface_index = 1, .flags = flags});
-  };
-  expect_left_alone("not the node's");
-  ASSERT_TRUE(mark(0));
-  expect_left_alone("the node's, but not one for NodePorts");
-  ASSERT_TRUE(mark(TOPOLB_NODE_ADDRESS_NODE_PORTS));
-  EXPECT_EQ(path_.run(Hook::Ingress, sent).view().destination, family().local);
+TEST_F(TcForward, NodePortsAnswerOnMarkedAddressesOnly) {
+  for_each_case([&] {
+    publish(family().local);
+    const bool ipv4 = family().name == std::string("IPv4");
+    const std::string other = ipv4 ? "192.0.2.77" : "2001:db8::77";
+    const auto sent =
+        packet(family().client + ":40000", (ipv4 ? other : "[" + other + "]") + ":30080");
+    const auto expect_left_alone = [&](const char* why) {
+      const auto got = path_.run(Hook::Ingress, sent);
+      EXPECT_EQ(got.action, kPass) << why;
+      EXPECT_EQ(got.frame, sent) << why;
+    };
+    auto& addresses = path_.maps().node_addresses;
+    const auto address = dataplane::to_wire(*IpAddress::parse(other));
+    const auto mark = [&](std::uint32_t flags) {
+      return addresses.put(address, {.interface_index = 1, .flags = flags});
+    };
+    expect_left_alone("not the node's");
+    ASSERT_TRUE(mark(0));
+    expect_left_alone("the node's, but not one for NodePorts");
+    ASSERT_TRUE(mark(TOPOLB_NODE_ADDRESS_NODE_PORTS));
+    EXPECT_EQ(path_.run(Hook::Ingress, sent).view().destination, family().local);
+    ASSERT_TRUE(addresses.erase(address));
+  });
 }
 
-TEST_P(TcForward, LocalBackendSeesTheClient) {
-  publish(family().local);
-  for (const auto& frontend : {family().node_port, family().load_balancer, family().cluster_ip}) {
-    const auto there = path_.run(Hook::Ingress, packet(family().client + ":40000", frontend));
-    ASSERT_EQ(there.action, kPass);
-    const auto request = there.view();
-    EXPECT_EQ(request.destination, family().local);
-    EXPECT_EQ(request.ttl, 64);  // the stack forwards it
-    EXPECT_EQ(request.payload, "hello");
-    EXPECT_TRUE(request.checksums_right);
+TEST_F(TcForward, LocalBackendSeesTheClient) {
+  for_each_case([&] {
+    publish(family().local);
+    for (const auto& frontend : {family().node_port, family().load_balancer, family().cluster_ip}) {
+      const auto there = path_.run(Hook::Ingress, packet(family().client + ":40000", frontend));
+      ASSERT_EQ(there.action, kPass);
+      const auto request = there.view();
+      EXPECT_EQ(request.destination, family().local);
+      EXPECT_EQ(request.ttl, 64);  // the stack forwards it
+      EXPECT_EQ(request.payload, "hello");
+      EXPECT_TRUE(request.checksums_right);
 
-    const auto back = path_.run(Hook::Egress, packet(family().local, request.source, kSyn | kAck));
-    ASSERT_EQ(back.action, kPass);
-    EXPECT_EQ(back.view().source, frontend);
-    EXPECT_EQ(back.view().destination, family().client + ":40000");
-    EXPECT_TRUE(back.view().checksums_right);
-  }
+      const auto back =
+          path_.run(Hook::Egress, packet(family().local, request.source, kSyn | kAck));
+      ASSERT_EQ(back.action, kPass);
+      EXPECT_EQ(back.view().source, frontend);
+      EXPECT_EQ(back.view().destination, family().client + ":40000");
+      EXPECT_TRUE(back.view().checksums_right);
+    }
+  });
 }
 
 // Most packets need no look-up, by their port: none of these may be taken for one of them.
-TEST_P(TcForward, EveryPortIsServed) {
-  const auto with_port = [](const std::string& text, int port) {
-    return text.substr(0, text.rfind(':') + 1) + std::to_string(port);
-  };
-  std::vector<core::ServicePortPlan> plan;
-  std::vector<std::pair<std::string, std::string>> served;  // frontend -> backend
-  std::vector<std::string> local;
-  for (const int port : {1, 127, 128, 8191, 8192, 29999, 32768, 50000, 65535}) {
-    served.emplace_back(with_port(family().load_balancer, port),
-                        with_port(family().local, 65536 - port));
-    local.push_back(served.back().second);
-    plan.push_back(service(std::to_string(port), with_port(family().cluster_ip, port),
-                           GetParam().protocol, traffic({{"", {local.back()}}})));
-    add_frontend(plan.back(), core::FrontendKind::LoadBalancer, served.back().first,
-                 traffic({{"", {local.back()}}}));
-  }
-  path_.publish(plan, local);
-  for (const auto& [frontend, backend] : served) {
-    const auto there = path_.run(Hook::Ingress, packet(family().client + ":40000", frontend));
-    EXPECT_EQ(there.view().destination, backend);
-    const auto back = path_.run(Hook::Egress, packet(backend, there.view().source, kSyn | kAck));
-    EXPECT_EQ(back.view().source, frontend);
-  }
-}
-
-TEST_P(TcForward, RemoteBackendSeesTheNode) {
-  publish(family().remote);
-  const auto there =
-      path_.run(Hook::Ingress, packet(family().client + ":40000", family().node_port));
-  ASSERT_EQ(there.action, kRedirect);
-  const auto request = there.view();
-  EXPECT_EQ(request.destination, family().remote);
-  EXPECT_EQ(request.source.substr(0, request.source.rfind(':')), family().node);
-  EXPECT_EQ(request.ttl, 63);
-  EXPECT_TRUE(request.checksums_right);
-
-  const auto reply = packet(family().remote, request.source, kSyn | kAck);
-  const auto back = path_.run(Hook::Ingress, reply);
-  ASSERT_EQ(back.action, kRedirect);
-  EXPECT_EQ(back.view().source, family().node_port);
-  EXPECT_EQ(back.view().destination, family().client + ":40000");
-  EXPECT_EQ(back.view().ttl, 63);
-  EXPECT_TRUE(back.view().checksums_right);
-
-  const auto again =
-      path_.run(Hook::Ingress, packet(family().client + ":40000", family().node_port, kAck));
-  EXPECT_EQ(again.view().source, request.source);
-  EXPECT_EQ(path_.flows().count(), 1U);
-}
-
-TEST_P(TcForward, PodKeepsItsAddress) {
-  publish(family().remote);
-  for (const auto& frontend : {family().cluster_ip, family().load_balancer, family().node_port}) {
-    const auto there = path_.run(Hook::PodIngress, packet(family().pod + ":40000", frontend));
-    ASSERT_EQ(there.action, kPass);
-    EXPECT_EQ(there.view().destination, family().remote);
-    EXPECT_EQ(there.view().source.substr(0, family().pod.size()), family().pod);
-    const auto back =
-        path_.run(Hook::Egress, packet(family().remote, there.view().source, kSyn | kAck));
-    EXPECT_EQ(back.view().source, frontend);
-    EXPECT_EQ(back.view().destination, family().pod + ":40000");
-    EXPECT_TRUE(back.view().checksums_right);
-  }
-}
-
-TEST_P(TcForward, BackendThatDialsItsOwnService) {
-  publish(family().local);
-  const auto there =
-      path_.run(Hook::PodIngress, packet(family().pod + ":40000", family().cluster_ip));
-  ASSERT_EQ(there.action, kRedirect);
-  EXPECT_EQ(there.view().destination, family().local);
-  EXPECT_EQ(there.view().source.rfind(family().node + ":", 0), 0U);
-  const auto back =
-      path_.run(Hook::PodIngress, packet(family().local, there.view().source, kSyn | kAck));
-  ASSERT_EQ(back.action, kRedirect);
-  EXPECT_EQ(back.view().source, family().cluster_ip);
-  EXPECT_EQ(back.view().destination, family().pod + ":40000");
-}
-
-TEST_P(TcForward, SumOfTheDeviceStaysRight) {
-  publish(family().remote);
-  const auto there =
-      path_.run_summed(Hook::Ingress, packet(family().client + ":40000", family().node_port));
-  ASSERT_EQ(there.action, kRedirect);
-  EXPECT_TRUE(there.view().checksums_right);
-  const auto back =
-      path_.run_summed(Hook::Ingress, packet(family().remote, there.view().source, kSyn | kAck));
-  EXPECT_TRUE(back.view().checksums_right);
-}
-
-TEST_P(TcForward, EachFlowHasAPortOfItsOwn) {
-  publish(family().remote);
-  path_.settings().masquerade_port_min = 20000;
-  path_.settings().masquerade_port_max = 20003;
-  std::set<std::string> sources;
-  int refused = 0;
-  for (int port = 1; port <= 6; ++port) {
-    const auto got = path_.run(
-        Hook::Ingress, packet(family().client + ":" + std::to_string(port), family().node_port));
-    if (got.action == kDrop) {
-      ++refused;
-    } else {
-      EXPECT_TRUE(sources.insert(got.view().source).second);
+TEST_F(TcForward, EveryPortIsServed) {
+  for_each_case([&] {
+    const auto with_port = [](const std::string& text, int port) {
+      return text.substr(0, text.rfind(':') + 1) + std::to_string(port);
+    };
+    std::vector<core::ServicePortPlan> plan;
+    std::vector<std::pair<std::string, std::string>> served;  // frontend -> backend
+    std::vector<std::string> local;
+    for (const int port : {1, 127, 128, 8191, 8192, 29999, 32768, 50000, 65535}) {
+      served.emplace_back(with_port(family().load_balancer, port),
+                          with_port(family().local, 65536 - port));
+      local.push_back(served.back().second);
+      plan.push_back(service(std::to_string(port), with_port(family().cluster_ip, port),
+                             case_.protocol, traffic({{"", {local.back()}}})));
+      add_frontend(plan.back(), core::FrontendKind::LoadBalancer, served.back().first,
+                   traffic({{"", {local.back()}}}));
     }
-  }
-  EXPECT_EQ(sources.size(), 4U);
-  EXPECT_EQ(refused, 2);
-  EXPECT_EQ(path_.event(TOPOLB_EVENT_FLOW_WITHOUT_PORT), 2U);
+    path_.publish(plan, local);
+    for (const auto& [frontend, backend] : served) {
+      const auto there = path_.run(Hook::Ingress, packet(family().client + ":40000", frontend));
+      EXPECT_EQ(there.view().destination, backend);
+      const auto back = path_.run(Hook::Egress, packet(backend, there.view().source, kSyn | kAck));
+      EXPECT_EQ(back.view().source, frontend);
+    }
+  });
 }
 
-TEST_P(TcForward, OneClientPortToTwoFrontends) {
-  publish(family().local);
-  const auto first =
-      path_.run(Hook::Ingress, packet(family().client + ":40000", family().node_port)).view();
-  const auto second =
-      path_.run(Hook::Ingress, packet(family().client + ":40000", family().load_balancer)).view();
-  EXPECT_NE(first.source, second.source);
-  EXPECT_EQ(path_.run(Hook::Egress, packet(family().local, first.source, kAck)).view().source,
-            family().node_port);
-  const auto back = path_.run(Hook::Egress, packet(family().local, second.source, kAck)).view();
-  EXPECT_EQ(back.source, family().load_balancer);
-  EXPECT_EQ(back.destination, family().client + ":40000");
+TEST_F(TcForward, RemoteBackendSeesTheNode) {
+  for_each_case([&] {
+    publish(family().remote);
+    const auto flows = path_.flows().count();
+    const auto there =
+        path_.run(Hook::Ingress, packet(family().client + ":40000", family().node_port));
+    ASSERT_EQ(there.action, kRedirect);
+    const auto request = there.view();
+    EXPECT_EQ(request.destination, family().remote);
+    EXPECT_EQ(request.source.substr(0, request.source.rfind(':')), family().node);
+    EXPECT_EQ(request.ttl, 63);
+    EXPECT_TRUE(request.checksums_right);
+
+    const auto reply = packet(family().remote, request.source, kSyn | kAck);
+    const auto back = path_.run(Hook::Ingress, reply);
+    ASSERT_EQ(back.action, kRedirect);
+    EXPECT_EQ(back.view().source, family().node_port);
+    EXPECT_EQ(back.view().destination, family().client + ":40000");
+    EXPECT_EQ(back.view().ttl, 63);
+    EXPECT_TRUE(back.view().checksums_right);
+
+    const auto again =
+        path_.run(Hook::Ingress, packet(family().client + ":40000", family().node_port, kAck));
+    EXPECT_EQ(again.view().source, request.source);
+    EXPECT_EQ(path_.flows().count(), flows + 1);
+  });
+}
+
+TEST_F(TcForward, PodKeepsItsAddress) {
+  for_each_case([&] {
+    publish(family().remote);
+    for (const auto& frontend : {family().cluster_ip, family().load_balancer, family().node_port}) {
+      const auto there = path_.run(Hook::PodIngress, packet(family().pod + ":40000", frontend));
+      ASSERT_EQ(there.action, kPass);
+      EXPECT_EQ(there.view().destination, family().remote);
+      EXPECT_EQ(there.view().source.substr(0, family().pod.size()), family().pod);
+      const auto back =
+          path_.run(Hook::Egress, packet(family().remote, there.view().source, kSyn | kAck));
+      EXPECT_EQ(back.view().source, frontend);
+      EXPECT_EQ(back.view().destination, family().pod + ":40000");
+      EXPECT_TRUE(back.view().checksums_right);
+    }
+  });
+}
+
+TEST_F(TcForward, BackendThatDialsItsOwnService) {
+  for_each_case([&] {
+    publish(family().local);
+    const auto there =
+        path_.run(Hook::PodIngress, packet(family().pod + ":40000", family().cluster_ip));
+    ASSERT_EQ(there.action, kRedirect);
+    EXPECT_EQ(there.view().destination, family().local);
+    EXPECT_EQ(there.view().source.rfind(family().node + ":", 0), 0U);
+    const auto back =
+        path_.run(Hook::PodIngress, packet(family().local, there.view().source, kSyn | kAck));
+    ASSERT_EQ(back.action, kRedirect);
+    EXPECT_EQ(back.view().source, family().cluster_ip);
+    EXPECT_EQ(back.view().destination, family().pod + ":40000");
+  });
+}
+
+TEST_F(TcForward, SumOfTheDeviceStaysRight) {
+  for_each_case([&] {
+    publish(family().remote);
+    const auto there =
+        path_.run_summed(Hook::Ingress, packet(family().client + ":40000", family().node_port));
+    ASSERT_EQ(there.action, kRedirect);
+    EXPECT_TRUE(there.view().checksums_right);
+    const auto back =
+        path_.run_summed(Hook::Ingress, packet(family().remote, there.view().source, kSyn | kAck));
+    EXPECT_TRUE(back.view().checksums_right);
+  });
+}
+
+TEST_F(TcForward, EachFlowHasAPortOfItsOwn) {
+  for_each_case([&] {
+    publish(family().remote);
+    path_.settings().masquerade_port_min = 20000;
+    path_.settings().masquerade_port_max = 20003;
+    const auto before = path_.event(TOPOLB_EVENT_FLOW_WITHOUT_PORT);
+    std::set<std::string> sources;
+    int refused = 0;
+    for (int port = 1; port <= 6; ++port) {
+      const auto got = path_.run(
+          Hook::Ingress, packet(family().client + ":" + std::to_string(port), family().node_port));
+      if (got.action == kDrop) {
+        ++refused;
+      } else {
+        EXPECT_TRUE(sources.insert(got.view().source).second);
+      }
+    }
+    EXPECT_EQ(sources.size(), 4U);
+    EXPECT_EQ(refused, 2);
+    EXPECT_EQ(path_.event(TOPOLB_EVENT_FLOW_WITHOUT_PORT), before + 2);
+  });
+}
+
+TEST_F(TcForward, OneClientPortToTwoFrontends) {
+  for_each_case([&] {
+    publish(family().local);
+    const auto first =
+        path_.run(Hook::Ingress, packet(family().client + ":40000", family().node_port)).view();
+    const auto second =
+        path_.run(Hook::Ingress, packet(family().client + ":40000", family().load_balancer)).view();
+    EXPECT_NE(first.source, second.source);
+    EXPECT_EQ(path_.run(Hook::Egress, packet(family().local, first.source, kAck)).view().source,
+              family().node_port);
+    const auto back = path_.run(Hook::Egress, packet(family().local, second.source, kAck)).view();
+    EXPECT_EQ(back.source, family().load_balancer);
+    EXPECT_EQ(back.destination, family().client + ":40000");
+  });
 }
 
 }  // namespace
