@@ -23,6 +23,14 @@ class Paths : public ProgramsAsClients {
                 "ip route change 10.1.2.0/24 via 192.0.2.11 mtu lock 1300;"
                 "ip -6 route change fd00:1:2::/64 via 2001:db8::11 mtu lock 1300");
   }
+  /// Of 1,400 bytes, for ways that take 1,300; and their sender is told so.
+  void expect_datagrams_are_too_large(const Places& at) const {
+    std::optional<ConnectedUdp> sender;
+    cluster_.topology().inside("client", [&] { sender.emplace(at.node1); });
+    EXPECT_EQ(sender->send_error(1400), 0);
+    EXPECT_TRUE(wait_until([&] { return sender->take_error() == EMSGSIZE; })) << at.node1;
+    EXPECT_THAT(route("client", host_of(at.node1)), HasSubstr("mtu 1300"));
+  }
   /// What `ip route get` says in a namespace: "mtu 1300" once a router has told so.
   std::string route(const std::string& place, const std::string& address) const {
     return run_in(place, {"ip", "route", "get", address}).out;
@@ -62,12 +70,18 @@ TEST_F(Paths, SendersOfDatagramsAreToldTheMtu) {
   start();
   make_way_to_pod2_smaller();
   for (const auto& at : {kIPv4, kIPv6}) {
-    std::optional<ConnectedUdp> sender;
-    cluster_.topology().inside("client", [&] { sender.emplace(at.node1); });
-    EXPECT_EQ(sender->send_error(1400), 0);
-    EXPECT_TRUE(wait_until([&] { return sender->take_error() == EMSGSIZE; })) << at.node1;
-    EXPECT_THAT(route("client", host_of(at.node1)), HasSubstr("mtu 1300"));
+    expect_datagrams_are_too_large(at);
   }
+}
+
+// Source: Linux Documentation/networking/ip-sysctl.rst, ip_forward_use_pmtu.
+TEST_F(Paths, AnUnlockedRouteMtuIsToldWhereTheNodeForwardsByIt) {
+  cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
+  start();
+  cluster_.in("node1",
+              "ip route change 10.1.2.0/24 via 192.0.2.11 mtu 1300;"
+              "sysctl -qw net.ipv4.ip_forward_use_pmtu=1");
+  expect_datagrams_are_too_large(kIPv4);
 }
 
 // Before the first packet, node 1 has never spoken to node 2.
