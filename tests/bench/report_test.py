@@ -247,6 +247,14 @@ class SavedTest(unittest.TestCase):
         self.assertNotIn("hooks: old", result.stdout)
         self.assertEqual(run_bench("--from", both).stdout, result.stdout)
 
+    def test_nobody_reads_the_tables_to_their_end(self):
+        saved = self.save("rows", {"suites": {"connect": run_of(connect_rows())}})
+        with subprocess.Popen([BENCH, "--from", saved], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as process:
+            process.stdout.close()
+            self.assertEqual(process.stderr.read(), "")
+        self.assertEqual(process.returncode, 0)
+
     def test_what_nobody_saved(self):
         for text in "", "[]", "{}", "{", '{"suites": 1}':
             (self.directory / "rows").write_text(text, encoding="utf-8")
