@@ -13,11 +13,14 @@ CONFIGS = ("iptables", "nftables", "topolb")
 
 
 def point(x: float, row: Row, scale: float = 1) -> Point:
-    return Point(x, row.median / scale, min(row.samples) / scale, max(row.samples) / scale)
+    least = min(sample for sample in row.samples if sample > 0)
+    return Point(x, row.median / scale, least / scale, max(row.samples) / scale)
 
 
 def series(name: str, rows: list[Row], key: Callable[[Row], float], scale: float = 1) -> Series:
-    return Series(name, sorted((point(key(row), row, scale) for row in rows), key=lambda p: p.x))
+    """Without what took too little to be measured: a logarithm has no place for nothing."""
+    return Series(name, sorted((point(key(row), row, scale) for row in rows if row.median > 0),
+                               key=lambda p: p.x))
 
 
 def flat_direct(rows: list[Row], xs: list[float], **wanted: Any) -> list[Series]:

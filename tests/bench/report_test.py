@@ -182,6 +182,16 @@ class PlotTest(unittest.TestCase):
         drawn, = plots.plots_of(rows)
         self.assertEqual([one.name for one in drawn.series], ["streamed", "kube-proxy nftables"])
 
+    def test_what_took_too_little_to_be_measured_has_no_place(self):
+        rows = [Row({"suite": "control", "workload": "endpoint-change", "stat": "cpu",
+                     "config": "nftables", "case": "kube-proxy", "services": services, "backends": 10},
+                    "ms", samples)
+                for services, samples in ((1, [0.0, 0.0, 10.0]), (10, [0.0, 10.0, 10.0]),
+                                          (100, [10.0, 20.0, 20.0]))]
+        drawn, = plots.plots_of(rows)
+        self.assertEqual([(one.x, one.low) for one in drawn.series[0].points], [(100, 10), (1000, 10)])
+        self.assertIn("<svg", plot.draw(drawn))
+
     def test_plots_of_rows(self):
         with tempfile.TemporaryDirectory() as directory:
             paths = plots.write_plots(connect_rows(), Path(directory))
