@@ -45,20 +45,54 @@ void set_option(int socket, int level, int name, const void* value, socklen_t le
   if (::setsockopt(socket, level, name, value, length) != 0) fail("option of a packet socket");
 }
 
-FrameHeader header_of(const Bytes& frame, const Offload& offload) {
-  FrameHeader header{};
-  if (!offload.checksum) return header;
+void put_word(Bytes& frame, std::size_t at, std::uint16_t word) {
+  frame.at(at) = static_cast<std::uint8_t>(word >> 8);
+  frame.at(at + 1) = static_cast<std::uint8_t>(word);
+}
+
+// One's complement.
+std::uint16_t difference(std::uint16_t sum, std::uint16_t part) {
+  const std::uint32_t wide = sum + static_cast<std::uint16_t>(~part);
+  return static_cast<std::uint16_t>(wide + (wide >> 16));
+}
+
+// Leaves the checksum to the device, which finds the pseudo header's sum in its place.
+FrameHeader leave_checksum(Bytes& frame, std::uint16_t gso_size) {
   const auto packet = dissect(frame);
   if (!packet) throw std::runtime_error("no packet whose checksum can be left to a device");
+  const auto& ip = packet->ip;
+  FrameHeader header{};
   header.flags = kNeedsChecksum;
-  header.checksum_start = static_cast<std::uint16_t>(packet->ip.transport);
-  header.checksum_offset = packet->ip.protocol == IPPROTO_TCP ? kTcpChecksum : kUdpChecksum;
-  if (offload.gso_size != 0) {
-    header.gso_type = packet->ip.family == Family::IPv4 ? kGsoTcpIpv4 : kGsoTcpIpv6;
-    header.gso_size = offload.gso_size;
-    header.header_length = static_cast<std::uint16_t>(packet->ip.transport + 20);
+  header.checksum_start = static_cast<std::uint16_t>(ip.transport);
+  header.checksum_offset = ip.protocol == IPPROTO_TCP ? kTcpChecksum : kUdpChecksum;
+  put_word(frame, ip.transport + header.checksum_offset,
+           difference(sum_of_transport(frame, ip), sum_of(frame, ip.transport, ip.end)));
+  if (gso_size != 0) {
+    header.gso_type = ip.family == Family::IPv4 ? kGsoTcpIpv4 : kGsoTcpIpv6;
+    header.gso_size = gso_size;
+    header.header_length = static_cast<std::uint16_t>(ip.transport + 20);
   }
   return header;
+}
+
+void complete_checksum(Bytes& frame, const FrameHeader& header) {
+  if ((header.flags & kNeedsChecksum) == 0) return;
+  put_word(frame, std::size_t{header.checksum_start} + header.checksum_offset,
+           static_cast<std::uint16_t>(~sum_of(frame, header.checksum_start, frame.size())));
+}
+
+// The kernel keeps the outer VLAN tag beside the frame. Source: packet(7), PACKET_AUXDATA.
+void put_tag_back(Bytes& frame, msghdr& message) {
+  for (auto* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_PACKET || part->cmsg_type != PACKET_AUXDATA) continue;
+    tpacket_auxdata beside{};
+    std::memcpy(&beside, CMSG_DATA(part), sizeof(beside));
+    if ((beside.tp_status & TP_STATUS_VLAN_VALID) == 0) continue;
+    const auto tag = (std::uint32_t{beside.tp_vlan_tpid} << 16) | beside.tp_vlan_tci;
+    for (int byte = 0; byte < 4; ++byte) {
+      frame.insert(frame.begin() + 12 + byte, static_cast<std::uint8_t>(tag >> (24 - 8 * byte)));
+    }
+  }
 }
 
 }  // namespace
@@ -69,6 +103,7 @@ PacketSocket::PacketSocket(const std::string& device)
   const int on = 1;
   const timeval limit{.tv_sec = 5, .tv_usec = 0};
   set_option(socket_.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on));
+  set_option(socket_.get(), SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on));
   set_option(socket_.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on));
   set_option(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
   sockaddr_ll address{};
@@ -80,10 +115,10 @@ PacketSocket::PacketSocket(const std::string& device)
   }
 }
 
-void PacketSocket::send(const Bytes& frame, const Offload& offload) const {
-  auto header = header_of(frame, offload);
+void PacketSocket::send(Bytes frame, const Offload& offload) const {
+  auto header = offload.checksum ? leave_checksum(frame, offload.gso_size) : FrameHeader{};
   const std::array<iovec, 2> parts{iovec{&header, sizeof(header)},
-                                   iovec{const_cast<std::uint8_t*>(frame.data()), frame.size()}};
+                                   iovec{frame.data(), frame.size()}};
   if (::writev(socket_.get(), parts.data(), parts.size()) < 0) fail("send a frame");
 }
 
@@ -92,11 +127,19 @@ std::optional<Received> PacketSocket::receive(
   while (true) {
     FrameHeader header{};
     Received received{.frame = Bytes(kLargestFrame)};
-    const std::array<iovec, 2> parts{iovec{&header, sizeof(header)},
-                                     iovec{received.frame.data(), received.frame.size()}};
-    const auto length = ::readv(socket_.get(), parts.data(), parts.size());
+    std::array<iovec, 2> parts{iovec{&header, sizeof(header)},
+                               iovec{received.frame.data(), received.frame.size()}};
+    alignas(cmsghdr) std::array<char, 256> beside{};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
+    message.msg_control = beside.data();
+    message.msg_controllen = beside.size();
+    const auto length = ::recvmsg(socket_.get(), &message, 0);
     if (length < static_cast<ssize_t>(sizeof(header))) return std::nullopt;
     received.frame.resize(static_cast<std::size_t>(length) - sizeof(header));
+    complete_checksum(received.frame, header);
+    put_tag_back(received.frame, message);
     received.needs_checksum = (header.flags & kNeedsChecksum) != 0;
     if (wanted(received.frame)) return received;
   }

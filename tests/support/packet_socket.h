@@ -19,7 +19,7 @@ struct Offload {
 };
 
 struct Received {
-  Bytes frame;
+  Bytes frame;  // as on a wire: with its VLAN tags, and the checksum that is left to the device
   bool needs_checksum = false;
 };
 
@@ -29,7 +29,7 @@ class PacketSocket {
   explicit PacketSocket(const std::string& device);
 
   /// Throws when the kernel refuses the frame.
-  void send(const Bytes& frame, const Offload& offload = {}) const;
+  void send(Bytes frame, const Offload& offload = {}) const;
   /// The next frame that is `wanted`, of those that came in by the device; none within 5 s.
   [[nodiscard]] std::optional<Received> receive(
       const std::function<bool(const Bytes&)>& wanted) const;
