@@ -49,6 +49,19 @@ std::string service_address(int number) {
   return fmt::format("10.100.{}.{}:80", number >> 8, number & 0xff);
 }
 
+// None of the Services is to be left out.
+dataplane::MapSizes room_for_services() {
+  constexpr std::uint32_t kEntries = 1 << 15;
+  static_assert(kEntries >= 3 * kServices);
+  return {.frontends = kEntries,
+          .services = kEntries,
+          .sets = kEntries,
+          .slot_lines = kEntries,
+          .backends = kEntries,
+          .affinities = kEntries,
+          .counters = 2 * kEntries};
+}
+
 std::vector<core::ServicePortPlan> make_plan() {
   using test::traffic;
   // More than one backend: each has ports for 20,000 masqueraded flows.
@@ -88,7 +101,7 @@ struct Measurement {
 
 class Bench {
  public:
-  explicit Bench(int rounds) : rounds_(rounds), path_(kRoom) {
+  explicit Bench(int rounds) : rounds_(rounds), path_(kRoom, room_for_services()) {
     if (cost_ == nullptr || tc_bench__load(cost_) != 0) {
       throw std::runtime_error("load tc_bench.bpf.o");
     }

@@ -70,7 +70,8 @@ struct PacketPathObject {
   ~PacketPathObject() { lb_tc__destroy(skeleton); }
 };
 
-PacketPath::PacketPath(std::uint32_t flows) : object_(std::make_unique<PacketPathObject>()) {
+PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes)
+    : object_(std::make_unique<PacketPathObject>()) {
   make_node();
   external_device_ = ::if_nametoindex("out0");
   pod_device_ = ::if_nametoindex("pod0");
@@ -84,11 +85,11 @@ PacketPath::PacketPath(std::uint32_t flows) : object_(std::make_unique<PacketPat
   skeleton->rodata->flow_lines = facts.lines;
   skeleton->rodata->flow_reply_lines = facts.reply_lines;
   skeleton->rodata->flow_id_bits = facts.id_bits;
-  for (const auto& [name, entries] : dataplane::entries_by_map(plenty())) {
+  for (const auto& [name, entries] : dataplane::entries_by_map(sizes)) {
     bpf_map__set_max_entries(bpf_object__find_map_by_name(skeleton->obj, name.c_str()), entries);
   }
-  skeleton->rodata->frontend_lines = plenty().frontends;
-  skeleton->rodata->counters_per_cpu = plenty().counters;
+  skeleton->rodata->frontend_lines = sizes.frontends;
+  skeleton->rodata->counters_per_cpu = sizes.counters;
   if (lb_tc__load(skeleton) != 0) fail("load lb_tc");
   const std::uint32_t row = 0;
   if (bpf_map_update_elem(bpf_map__fd(skeleton->maps.flow_facts), &row, &facts, BPF_ANY) != 0) {
