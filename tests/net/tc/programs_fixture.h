@@ -36,11 +36,11 @@ class ProgramsAsClients : public TcAgents {
   }
   /// iperf3 in pod 2.
   void serve_iperf() {
-    auto& server = start_in("pod2", {"iperf3", "--server", "--port", "8080", "--forceflush"});
-    ASSERT_TRUE(wait_until([&] { return server.out().find("listening") != std::string::npos; }));
+    iperf_server_ = &start_in("pod2", {"iperf3", "--server", "--port", "8080", "--forceflush"});
   }
   /// A client of it, which has sent something.
   Process& start_iperf(const std::string& frontend, const Words& more) {
+    wait_for_iperf_server();
     const auto at = socket_address(frontend);
     Words command{"iperf3",
                   "--client",
@@ -73,7 +73,8 @@ class ProgramsAsClients : public TcAgents {
     return got.out.substr(0, got.out.find('\n'));
   }
   /// How many bytes iperf3 says were received of 32 MB; 0 when it failed.
-  std::int64_t iperf(const std::string& frontend, const Words& more) const {
+  std::int64_t iperf(const std::string& frontend, const Words& more) {
+    wait_for_iperf_server();
     const auto at = socket_address(frontend);
     Words command{
         "iperf3",  "--client", at.address.to_string(), "--port", std::to_string(at.port), "--json",
@@ -111,6 +112,17 @@ class ProgramsAsClients : public TcAgents {
   }
 
  private:
+  /// Until the iperf3 server says that it listens: a client that comes before is sent away.
+  void wait_for_iperf_server() {
+    ++iperf_clients_;
+    EXPECT_TRUE(wait_until([&] {
+      int times = 0;
+      for (const auto& line : lines_of(iperf_server_->out())) {
+        if (line.find("listening") != std::string::npos) ++times;
+      }
+      return times >= iperf_clients_;
+    })) << iperf_server_->out();
+  }
   [[nodiscard]] Words inside(const std::string& place, const Words& command) const {
     const auto node1 = "echo $$ > " + cluster_.cgroup(1) + "/cgroup.procs; exec \"$@\"";
     Words words = place == "node1"
@@ -121,6 +133,8 @@ class ProgramsAsClients : public TcAgents {
   }
 
   std::vector<std::unique_ptr<Process>> programs_;
+  Process* iperf_server_ = nullptr;
+  int iperf_clients_ = 0;
 };
 
 }  // namespace topolb::test
