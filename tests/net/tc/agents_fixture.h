@@ -50,8 +50,8 @@ class TcAgents : public ::testing::Test {
 
   void start(const Words& more = {}) {
     for (const int node : {1, 2}) {
-      started_.push_back(node);
       cluster_.start_agent(node, more);
+      started_.push_back(node);
     }
   }
 
