@@ -57,4 +57,15 @@ static __always_inline int is_node_port(__be16 port_be, const struct topolb_sett
 	return port >= config->node_port_min && port <= config->node_port_max;
 }
 
+/* 0: no row has the port. */
+static __always_inline int may_have_port(const struct topolb_port_set *set, __u16 port)
+{
+	__u32 bit = topolb_port_bit(port);
+
+	barrier_var(bit); /* the verifier is to see the bound that the compiler knows of */
+	if (bit >= sizeof(*set) * 8)
+		return 0;
+	return set->words[bit / 64] >> bit % 64 & 1;
+}
+
 #endif

@@ -10,6 +10,9 @@
  * writes affinities, counters, flows and their index, routes, fragments, reply_budgets and
  * packet_events.
  *
+ * The attached programs, at the end, only read, and leave what may be of a flow to those that
+ * write (docs/decisions/0042).
+ *
  * TC_ACT_UNSPEC lets the next program or filter on the device have the packet.
  */
 #include <linux/bpf.h>
@@ -17,6 +20,7 @@
 #include <bpf/bpf_helpers.h>
 
 #define TOPOLB_PER_PACKET
+#include "first_look.bpf.h"
 #include "icmp.bpf.h"
 
 /* Beside TC_ACT_*. */
@@ -254,7 +258,7 @@ static __always_inline int may_be_reply(const struct packet *packet,
 
 /* A packet to a frontend. Returns a TC_ACT_*. `target`: NULL if it is not looked up yet. */
 static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
-				 struct topolb_frontend_row *target, int is_from_pod,
+				 struct topolb_frontend_row *target,
 				 const struct topolb_settings *config)
 {
 	int action;
@@ -268,7 +272,7 @@ static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
 		target = find_frontend(packet, config);
 	if (!target)
 		return TC_ACT_UNSPEC;
-	action = topolb_open_flow(packet, target, is_from_pod, config);
+	action = topolb_open_flow(packet, target, ctx->cb[0] != 0, config);
 	if (action == FLOW_REFUSED)
 		return refuse(ctx, packet);
 	if (action != FLOW_OPENED)
@@ -277,16 +281,9 @@ static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
 	return action == NO_FLOW_YET ? TC_ACT_SHOT : action;
 }
 
-/* The verifier of Linux 6.1 knows no bound of what was swapped. */
-static __always_inline __u16 host_port(__be16 port_be)
-{
-	__u32 port = bpf_ntohs(port_be);
-
-	barrier_var(port);
-	return port & 0xffff;
-}
-
-static __always_inline int handle_ingress(struct __sk_buff *ctx, int is_from_pod)
+/* What the program before has left; ctx->cb[0]: whether it comes from a pod. */
+SEC("tc")
+int topolb_serve_ingress(struct __sk_buff *ctx)
 {
 	struct topolb_frontend_row *target = NULL;
 	struct topolb_settings *config = read_settings();
@@ -307,33 +304,18 @@ static __always_inline int handle_ingress(struct __sk_buff *ctx, int is_from_pod
 	}
 	/* A NodePort takes two or three look-ups: first see whether it has a flow. */
 	if (!is_node_port(packet.key.destination_port_be, config)) {
-		if (!topolb_may_have_port(&config->frontend_ports,
-					  host_port(packet.key.destination_port_be)))
+		if (!may_have_port(&config->frontend_ports,
+				   bpf_ntohs(packet.key.destination_port_be)))
 			return TC_ACT_UNSPEC;
 		target = find_frontend(&packet, config);
 		if (!target)
 			return TC_ACT_UNSPEC;
 	}
-	return serve(ctx, &packet, target, is_from_pod, config);
+	return serve(ctx, &packet, target, config);
 }
 
-/* Packets from outside the node. */
 SEC("tc")
-int topolb_ingress(struct __sk_buff *ctx)
-{
-	return handle_ingress(ctx, 0);
-}
-
-/* Packets that leave a pod, on the node's end of its device. */
-SEC("tc")
-int topolb_pod_ingress(struct __sk_buff *ctx)
-{
-	return handle_ingress(ctx, 1);
-}
-
-/* Packets to the clients of either: replies of flows that are not masqueraded. */
-SEC("tc")
-int topolb_egress(struct __sk_buff *ctx)
+int topolb_serve_egress(struct __sk_buff *ctx)
 {
 	struct packet packet = {};
 	struct topolb_settings *config = read_settings();
@@ -345,10 +327,80 @@ int topolb_egress(struct __sk_buff *ctx)
 		return topolb_translate_icmp_error(ctx, &packet, 1);
 	if (packet.fragment && fill_fragment_ports(&packet))
 		return TC_ACT_UNSPEC;
-	if (!topolb_may_have_port(&config->backend_ports, host_port(packet.key.source_port_be)))
+	if (!may_have_port(&config->backend_ports, bpf_ntohs(packet.key.source_port_be)))
 		return TC_ACT_UNSPEC;
 	action = serve_reply(ctx, &packet, 0, config);
 	return action == NO_FLOW_YET ? TC_ACT_UNSPEC : action;
+}
+
+enum { WORKER_INGRESS, WORKER_EGRESS, WORKERS };
+
+/* The programs above, which write packets. The agent keeps it pinned: the kernel empties such a map
+ * once neither pin nor process holds it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, WORKERS);
+	__uint(key_size, sizeof(__u32));
+	__array(values, int(void *));
+} workers SEC(".maps") = {
+	.values =
+		{
+			[WORKER_INGRESS] = (void *)&topolb_serve_ingress,
+			[WORKER_EGRESS] = (void *)&topolb_serve_egress,
+		},
+};
+
+static __always_inline int leave_to(struct __sk_buff *ctx, __u32 worker)
+{
+	bpf_tail_call_static(ctx, &workers, worker);
+	count_event(TOPOLB_EVENT_FAILED);
+	return TC_ACT_UNSPEC;
+}
+
+static __always_inline int look_at_ingress(struct __sk_buff *ctx, int is_from_pod)
+{
+	struct topolb_settings *config = read_settings();
+	struct look look;
+	int kind;
+
+	if (!config)
+		return TC_ACT_UNSPEC;
+	kind = look_at(ctx, config, &look);
+	if (kind == LOOK_NOT_OURS || (kind == LOOK_PORTS && !may_be_for_us(&look, config)))
+		return TC_ACT_UNSPEC;
+	ctx->cb[0] = is_from_pod;
+	return leave_to(ctx, WORKER_INGRESS);
+}
+
+/* Packets from outside the node. */
+SEC("tc")
+int topolb_ingress(struct __sk_buff *ctx)
+{
+	return look_at_ingress(ctx, 0);
+}
+
+/* Packets that leave a pod, on the node's end of its device. */
+SEC("tc")
+int topolb_pod_ingress(struct __sk_buff *ctx)
+{
+	return look_at_ingress(ctx, 1);
+}
+
+/* Packets to the clients of either: replies of flows that are not masqueraded. */
+SEC("tc")
+int topolb_egress(struct __sk_buff *ctx)
+{
+	struct topolb_settings *config = read_settings();
+	struct look look;
+	int kind;
+
+	if (!config)
+		return TC_ACT_UNSPEC;
+	kind = look_at(ctx, config, &look);
+	if (kind == LOOK_NOT_OURS ||
+	    (kind == LOOK_PORTS && !may_have_port(&config->backend_ports, look.source_port)))
+		return TC_ACT_UNSPEC;
+	return leave_to(ctx, WORKER_EGRESS);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -235,25 +235,27 @@ enum {
 	TOPOLB_NODE_ADDRESS_NODE_PORTS = 1 << 0,
 };
 
-/* Ports, 128 of them to a bit, in one cache line: most packets of a node's own clients need no
- * look-up, as the ports that the kernel gives them lie apart. Nothing is ever taken out. */
+/* Ports: those of well-known Services a bit each, of the others 128 to a bit. Most packets of a
+ * node's own clients need no look-up, as the ports that the kernel gives them lie apart. Nothing is
+ * ever taken out. */
+#define TOPOLB_WELL_KNOWN_PORTS 1024
+#define TOPOLB_PORTS_PER_BIT 128
 struct topolb_port_set {
-	__u64 words[8];
+	__u64 words[(TOPOLB_WELL_KNOWN_PORTS + 65536 / TOPOLB_PORTS_PER_BIT) / 64];
 };
 
-static inline __u64 topolb_port_bit(__u16 port)
+static inline __u32 topolb_port_bit(__u16 port)
 {
-	return 1ULL << (port / 128 % 64);
-}
-
-static inline int topolb_may_have_port(const struct topolb_port_set *set, __u16 port)
-{
-	return (set->words[port / 8192] & topolb_port_bit(port)) != 0;
+	return port < TOPOLB_WELL_KNOWN_PORTS
+		       ? port
+		       : TOPOLB_WELL_KNOWN_PORTS + port / TOPOLB_PORTS_PER_BIT;
 }
 
 static inline void topolb_add_port(struct topolb_port_set *set, __u16 port)
 {
-	set->words[port / 8192] |= topolb_port_bit(port);
+	__u32 bit = topolb_port_bit(port);
+
+	set->words[bit / 64] |= 1ULL << bit % 64;
 }
 
 /* settings: array with one row, written by the agent. */
@@ -281,7 +283,7 @@ struct topolb_settings {
 	struct topolb_port_set frontend_ports;
 	struct topolb_port_set backend_ports;
 };
-TOPOLB_ASSERT(sizeof(struct topolb_settings) == 472);
+TOPOLB_ASSERT(sizeof(struct topolb_settings) == 728);
 TOPOLB_ASSERT_OFFSET(topolb_settings, masquerade_ipv4, 296);
 
 enum {

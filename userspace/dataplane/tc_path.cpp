@@ -27,8 +27,7 @@ TcPath::TcPath(std::string pin_path, TcPrograms programs, FlowTable flows)
 Result<TcPath> TcPath::load(const std::string& pin_path, Datapath& datapath,
                             const TcOptions& options) {
   auto programs = TcPrograms::load(
-      pin_path, [&](const std::string& name) { return datapath.map(name); }, options.sizes,
-      !options.devices.pods.empty());
+      pin_path, [&](const std::string& name) { return datapath.map(name); }, options.sizes);
   if (!programs) return programs.error();
   topolb_settings& settings = datapath.maps().settings[0];
   auto flows = programs->flow_table(settings);
@@ -38,15 +37,15 @@ Result<TcPath> TcPath::load(const std::string& pin_path, Datapath& datapath,
   TcPath path(pin_path, std::move(*programs), std::move(*flows));
   path.most_flows_ = options.sizes.most_flows;
   path.settings_ = &settings;
-  path.flows_->for_each(
-      [&](std::uint32_t, const topolb_flow& flow) { path.add_port_of_backend(flow); });
+  path.flows_->for_each([&](std::uint32_t, const topolb_flow& flow) { path.add_ports_of(flow); });
   if (is_replaced) path.replaced_ = std::move(*pinned);
   return path;
 }
 
-// Of a flow that the agent before left: its backend may be gone, but its replies are still to be
-// translated.
-void TcPath::add_port_of_backend(const topolb_flow& flow) {
+// Of a flow that the agent before left: frontend and backend may be gone, but its packets are still
+// to be translated.
+void TcPath::add_ports_of(const topolb_flow& flow) {
+  topolb_add_port(&settings_->frontend_ports, ntohs(flow.frontend_port_be));
   topolb_add_port(&settings_->backend_ports, ntohs(flow.backend_port_be));
 }
 
@@ -56,7 +55,7 @@ void TcPath::carry_flows_over(FlowTable& from) {
   const auto now = flow_time_now();
   from.for_each([&](std::uint32_t, const topolb_flow& flow) {
     if (is_idle_too_long(flow, now)) return;
-    add_port_of_backend(flow);
+    add_ports_of(flow);
     (void)flows_->insert(flow);
   });
 }
@@ -102,6 +101,7 @@ std::vector<Error> TcPath::attach(const TcDeviceRules& rules) {
   const auto wanted = find_tc_devices(rules);
   if (!wanted) return {wanted.error()};  // unknown is not none: what is attached stays
   std::vector<Error> errors;
+  if (auto pinned = programs_.pin_workers(); !pinned) return {pinned.error()};
   auto replaced = std::exchange(replaced_, std::nullopt);
   if (replaced) {
     settings_->packet_flags |= TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS;
@@ -136,6 +136,7 @@ std::vector<Error> TcPath::attach(const TcDeviceRules& rules) {
     }
   }
   drop_dead_tc_links(pin_path_);
+  if (errors.empty()) programs_.drop_workers_before();
   return errors;
 }
 
@@ -159,6 +160,7 @@ Result<void> remove_tc_path(const std::string& pin_path) {
     if (auto off = detach_tc(pin_path, hook.device, hook.direction); !off) return off;
   }
   drop_dead_tc_links(pin_path);
+  TcPrograms::drop_workers(pin_path, 0);
   for (const auto& name : TcPrograms::own_map_names()) {
     const std::string path = pin_of_map(pin_path, name);
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) return errno_error(errno, "unpin " + path);

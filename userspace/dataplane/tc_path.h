@@ -55,7 +55,7 @@ class TcPath {
     TcMethod method = TcMethod::Link;
   };
   TcPath(std::string pin_path, TcPrograms programs, FlowTable flows);
-  void add_port_of_backend(const topolb_flow& flow);
+  void add_ports_of(const topolb_flow& flow);
   void carry_flows_over(FlowTable& from);
   void attach_device(const TcDevice& device, bool is_pod, std::vector<Error>& errors);
 

@@ -4,15 +4,19 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
 #include "dataplane/frontend_table.h"
 #include "dataplane/kernel_maps.h"
+#include "dataplane/socket_hooks.h"
 #include "lb_tc.skel.h"
 
 namespace topolb::dataplane {
@@ -46,6 +50,14 @@ std::uint64_t random_seed() {
 const std::vector<std::string>& flow_table_maps() {
   static const std::vector<std::string> names{"flow_facts", "flow_index", "flow_replies", "flows"};
   return names;
+}
+
+constexpr const char* kWorkers = "tc-workers-";  // beside the links, which need it
+
+/// Each table has a pin of its own: the programs that are attached go on with theirs while others
+/// take over.
+std::string pin_of_workers(const std::string& pin_path, std::uint32_t map_id) {
+  return link_path(pin_path, fmt::format("{}{}", kWorkers, map_id));
 }
 
 void set_sizes(lb_tc& skeleton, const topolb_flow_facts& facts, std::uint32_t fragments) {
@@ -133,7 +145,7 @@ const std::vector<std::string>& TcPrograms::own_map_names() {
 
 Result<TcPrograms> TcPrograms::load(
     const std::string& pin_path, const std::function<Result<UniqueFd>(const std::string&)>& shared,
-    const TcSizes& sizes, bool has_pods) {
+    const TcSizes& sizes) {
   silence_libbpf();
   TcPrograms programs;
   programs.pin_path_ = pin_path;
@@ -145,7 +157,6 @@ Result<TcPrograms> TcPrograms::load(
     if (!fd) return fd.error();
     if (auto reused = reuse_map(skeleton->obj, name, fd->get()); !reused) return reused.error();
   }
-  bpf_program__set_autoload(skeleton->progs.topolb_pod_ingress, has_pods);
   const auto facts = choose_flow_table(*skeleton, pin_path, sizes);
   if (!facts) return facts.error();
   for (const auto* name : {"fragments", "packet_events"}) {
@@ -175,6 +186,37 @@ Result<UniqueFd> TcPrograms::map(const std::string& name) const {
   UniqueFd copy(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, 3));
   if (!copy) return errno_error(errno, "duplicate the descriptor of map " + name);
   return copy;
+}
+
+Result<void> TcPrograms::pin_workers() {
+  const int fd = bpf_map__fd(object_->skeleton->maps.workers);
+  const auto workers = map_info(fd, "workers");
+  if (!workers) return workers.error();
+  const std::string path = pin_of_workers(pin_path_, workers->id);
+  const std::string links = std::filesystem::path(path).parent_path();
+  if (::mkdir(links.c_str(), 0700) != 0 && errno != EEXIST) {
+    return errno_error(errno, "make directory " + links);
+  }
+  if (bpf_obj_pin(fd, path.c_str()) != 0 && errno != EEXIST) {
+    return errno_error(errno, "pin " + path);
+  }
+  return {};
+}
+
+void TcPrograms::drop_workers_before() {
+  const auto own = map_info(bpf_map__fd(object_->skeleton->maps.workers), "workers");
+  if (own) drop_workers(pin_path_, own->id);
+}
+
+void TcPrograms::drop_workers(const std::string& pin_path, std::uint32_t but) {
+  const std::string kept = pin_of_workers(pin_path, but);
+  std::vector<std::string> dropped;
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator(link_path(pin_path, ""), failed)) {
+    const std::string name = entry.path().filename();
+    if (name.rfind(kWorkers, 0) == 0 && entry.path() != kept) dropped.push_back(entry.path());
+  }
+  for (const auto& path : dropped) (void)::unlink(path.c_str());
 }
 
 Result<void> TcPrograms::pin_maps() {

@@ -2,6 +2,7 @@
 // The programs of the per-packet path, on the maps of the socket hooks and some of their own.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -29,11 +30,10 @@ class TcPrograms {
  public:
   /// `shared(name)` opens a map that the socket hooks have (KernelMaps::open()'s names). The maps
   /// of an agent before are taken over from `pin_path` when their sizes are allowed; a flow table
-  /// of another size is replaced, and has to be carried over. Without `has_pods` there is no
-  /// pod_ingress(): the verifier takes as long for it as for all others.
+  /// of another size is replaced, and has to be carried over.
   static Result<TcPrograms> load(const std::string& pin_path,
                                  const std::function<Result<UniqueFd>(const std::string&)>& shared,
-                                 const TcSizes& sizes, bool has_pods);
+                                 const TcSizes& sizes);
   TcPrograms(TcPrograms&&) noexcept;
   TcPrograms& operator=(TcPrograms&&) noexcept;
   ~TcPrograms();
@@ -47,8 +47,16 @@ class TcPrograms {
   [[nodiscard]] Result<UniqueFd> map(const std::string& name) const;
   /// The flow table that these programs use. `settings` must outlive it.
   [[nodiscard]] Result<FlowTable> flow_table(const topolb_settings& settings) const;
+  /// Before the programs are attached: keeps those that they leave packets to. The kernel lets go
+  /// of these once nobody holds their table, however many packets are left to them.
+  Result<void> pin_workers();
   /// Pins the maps that were made anew, after the programs are attached.
   Result<void> pin_maps();
+  /// Once no program of an agent before is attached.
+  void drop_workers_before();
+
+  /// Unpins every table of workers but that one (its map's id; 0: none).
+  static void drop_workers(const std::string& pin_path, std::uint32_t but);
 
   /// Names of the maps that only the per-packet path has, sorted.
   static const std::vector<std::string>& own_map_names();

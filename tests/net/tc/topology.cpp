@@ -119,8 +119,9 @@ void TcTopology::start(std::vector<core::ServicePortPlan> plan,
 void TcTopology::attach(dataplane::TcMethod method) {
   programs_.emplace(require(dataplane::TcPrograms::load(
       pin_path(),
-      [&](const std::string& name) { return dataplane::open_pinned(pin_path() + "/" + name); }, {},
-      /*has_pods=*/true)));
+      [&](const std::string& name) { return dataplane::open_pinned(pin_path() + "/" + name); },
+      {})));
+  require(programs_->pin_workers());
   for (const auto& [device, program] :
        {std::pair{"eth0", programs_->ingress()}, std::pair{"pod1", programs_->pod_ingress()}}) {
     const dataplane::TcDevice place{::if_nametoindex(device), device};
@@ -135,6 +136,7 @@ void TcTopology::attach(dataplane::TcMethod method) {
     }
   }
   require(programs_->pin_maps());
+  programs_->drop_workers_before();
 }
 
 std::string TcTopology::netns_path(const std::string& place) const {
