@@ -90,8 +90,32 @@ enum {
 	FLOW_OVER,   /* as if it were not there */
 };
 
+/*
+ * What a segment of a connection that closes adds to the state: whether it acknowledges the other
+ * side's FIN, and so all that was sent before it. Others acknowledge data that was on its way.
+ */
+static __noinline __u32 follow_close(struct __sk_buff *ctx, const struct packet *packet,
+				     struct topolb_flow *flow, int is_reply)
+{
+	struct topolb_hop *sent = &flow->hops[is_reply ? TOPOLB_TO_CLIENT : TOPOLB_TO_BACKEND];
+	struct topolb_hop *got = &flow->hops[is_reply ? TOPOLB_TO_BACKEND : TOPOLB_TO_CLIENT];
+	__u32 length = packet->l3_offset + packet->l3_length - packet->l4_offset;
+	struct tcphdr tcp;
+
+	if (bpf_skb_load_bytes(ctx, packet->l4_offset, &tcp, sizeof(tcp)))
+		return 0;
+	if (tcp.fin)
+		sent->fin_end = (__u16)(bpf_ntohl(tcp.seq) + length - tcp.doff * 4 + 1);
+	if (!tcp.ack || (__u16)bpf_ntohl(tcp.ack_seq) != got->fin_end)
+		return 0;
+	if (is_reply)
+		return flow->state & TOPOLB_FLOW_CLIENT_FIN ? TOPOLB_FLOW_CLIENT_FIN_ACKED : 0;
+	return flow->state & TOPOLB_FLOW_BACKEND_FIN ? TOPOLB_FLOW_BACKEND_FIN_ACKED : 0;
+}
+
 /* Global functions, here and below, are read by the verifier once, not at each call. */
-__noinline int topolb_follow_flow(const struct packet *packet, __u32 flow_id, int is_reply)
+__noinline int topolb_follow_flow(struct __sk_buff *ctx, const struct packet *packet, __u32 flow_id,
+				  int is_reply)
 {
 	struct topolb_flow *flow = flow_of(flow_id);
 
@@ -106,9 +130,10 @@ __noinline int topolb_follow_flow(const struct packet *packet, __u32 flow_id, in
 	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
 	    (state & TOPOLB_FLOW_RESET || (state & TOPOLB_FLOW_CLOSED) == TOPOLB_FLOW_CLOSED))
 		return FLOW_OVER; /* the client uses its port again */
-	if ((state & TOPOLB_FLOW_CLOSED) == TOPOLB_FLOW_CLOSED &&
-	    (packet->tcp_flags & (TCP_ACK | TCP_FIN | TCP_RST)) == TCP_ACK)
-		return FLOW_ENDING; /* the last acknowledgement */
+	if (next & TOPOLB_FLOW_CLOSED && packet->fragment != FRAGMENT_LATER)
+		next |= follow_close(ctx, packet, flow, is_reply);
+	if ((next & TOPOLB_FLOW_ALL_ACKED) == TOPOLB_FLOW_ALL_ACKED)
+		return FLOW_ENDING;
 	flow->touched = now;
 	flow->touched_tick = bpf_jiffies64();
 	if (next & ~state)
@@ -124,9 +149,9 @@ __noinline int topolb_follow_flow(const struct packet *packet, __u32 flow_id, in
  * Accounts for a packet of a flow, and says in *step what becomes of it. Returns a FLOW_*. The
  * tick is read without a call.
  */
-static __always_inline int meet_flow(const struct packet *packet, const struct found_flow *found,
-				     int is_reply, const struct topolb_settings *config,
-				     struct step *step)
+static __always_inline int meet_flow(struct __sk_buff *ctx, const struct packet *packet,
+				     const struct found_flow *found, int is_reply,
+				     const struct topolb_settings *config, struct step *step)
 {
 	struct topolb_flow *flow = found->flow;
 	__u16 ticks = (__u16)bpf_jiffies64() - flow->touched_tick;
@@ -136,7 +161,7 @@ static __always_inline int meet_flow(const struct packet *packet, const struct f
 	/* Open, replied to or not; a reply is news to a flow without one. */
 	if (ticks >= TOPOLB_FLOW_TOUCH_TICKS || packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) ||
 	    (state != TOPOLB_FLOW_REPLIED && (state || is_reply)))
-		result = topolb_follow_flow(packet, found->id, is_reply);
+		result = topolb_follow_flow(ctx, packet, found->id, is_reply);
 	if (result == FLOW_OVER)
 		return result;
 	fill_step(found, is_reply, config, step);

@@ -190,12 +190,12 @@ __noinline int topolb_open_flow(const struct packet *packet,
 }
 
 /* As meet_flow(), for packets to a backend, which may be gone by now. */
-static __always_inline int meet_clients_flow(const struct packet *packet,
+static __always_inline int meet_clients_flow(struct __sk_buff *ctx, const struct packet *packet,
 					     const struct found_flow *found,
 					     const struct topolb_settings *config,
 					     struct step *step)
 {
-	int state = meet_flow(packet, found, 0, config, step);
+	int state = meet_flow(ctx, packet, found, 0, config, step);
 
 	if (state != FLOW_OVER && is_backend_gone(found->flow)) {
 		if (packet->key.protocol == IPPROTO_TCP &&
@@ -226,7 +226,7 @@ static __noinline int serve_client(struct __sk_buff *ctx, const struct packet *p
 	struct found_flow found = find_clients_flow(&packet->key);
 	struct step step = {};
 
-	if (!found.flow || meet_clients_flow(packet, &found, config, &step) == FLOW_OVER)
+	if (!found.flow || meet_clients_flow(ctx, packet, &found, config, &step) == FLOW_OVER)
 		return NO_FLOW_YET;
 	return finish(ctx, packet, &step, config);
 }
@@ -240,7 +240,7 @@ static __noinline int serve_reply(struct __sk_buff *ctx, const struct packet *pa
 	struct step step = {};
 
 	if (!found.flow || (found.flow->state & TOPOLB_FLOW_MASQUERADED) != is_masqueraded ||
-	    meet_flow(packet, &found, 1, config, &step) == FLOW_OVER)
+	    meet_flow(ctx, packet, &found, 1, config, &step) == FLOW_OVER)
 		return NO_FLOW_YET;
 	return finish(ctx, packet, &step, config);
 }

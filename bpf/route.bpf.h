@@ -104,6 +104,7 @@ __noinline int topolb_find_route(struct __sk_buff *ctx, const struct step *step)
 {
 	struct topolb_route *route;
 	struct topolb_flow *flow;
+	struct topolb_hop *hop;
 
 	if (!step)
 		return -1;
@@ -118,7 +119,10 @@ __noinline int topolb_find_route(struct __sk_buff *ctx, const struct step *step)
 	if (is_fresh(route, &step->to.destination)) {
 		if (READ_ONCE(flow->generation) != step->generation)
 			return -1;
-		flow->hops[TOPOLB_TO_BACKEND] = route->hop;
+		hop = &flow->hops[TOPOLB_TO_BACKEND];
+		hop->address = route->hop.address;
+		hop->mtu = route->hop.mtu;
+		hop->interface_index = route->hop.interface_index;
 		return 0;
 	}
 	if (look_up_route(ctx, step, flow))

@@ -345,7 +345,10 @@ enum { /* topolb_flow.state: what it is, and what was seen in either direction *
        TOPOLB_FLOW_CLIENT_FIN = 1 << 9,
        TOPOLB_FLOW_BACKEND_FIN = 1 << 10,
        TOPOLB_FLOW_RESET = 1 << 11,
-       TOPOLB_FLOW_CLOSED = TOPOLB_FLOW_CLIENT_FIN | TOPOLB_FLOW_BACKEND_FIN
+       TOPOLB_FLOW_CLIENT_FIN_ACKED = 1 << 12, /* the backend has acknowledged it */
+       TOPOLB_FLOW_BACKEND_FIN_ACKED = 1 << 13,
+       TOPOLB_FLOW_CLOSED = TOPOLB_FLOW_CLIENT_FIN | TOPOLB_FLOW_BACKEND_FIN,
+       TOPOLB_FLOW_ALL_ACKED = TOPOLB_FLOW_CLIENT_FIN_ACKED | TOPOLB_FLOW_BACKEND_FIN_ACKED
 };
 
 /* The next hop of packets that don't go through the stack. */
@@ -353,7 +356,7 @@ struct topolb_hop {
 	struct topolb_address address;
 	__u32 interface_index; /* 0: not known */
 	__u16 mtu;
-	__u16 pad;
+	__u16 fin_end; /* of a flow's: what acknowledges the FIN sent that way, the low half */
 };
 TOPOLB_ASSERT(sizeof(struct topolb_hop) == 24);
 

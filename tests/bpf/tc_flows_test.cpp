@@ -18,6 +18,9 @@ constexpr const char* kLoadBalancer = "203.0.113.5:80";
 const std::vector<std::string> kBackends{"10.1.0.1:80", "10.1.0.2:80", "10.1.0.3:80",
                                          "10.1.0.4:80"};
 
+/// What acknowledges the FIN of a PacketSpec.
+constexpr std::uint32_t kAfterFin = PacketSpec{}.sequence + 1;
+
 class TcFlows : public ::testing::Test {
  protected:
   void publish(const std::vector<std::string>& backends, std::uint32_t affinity_timeout_s = 0) {
@@ -35,8 +38,10 @@ class TcFlows : public ::testing::Test {
   }
 
   Outcome send(std::uint8_t flags, Protocol protocol = Protocol::TCP,
-               const std::string& client = kClient, const std::string& frontend = kFrontend) {
+               const std::string& client = kClient, const std::string& frontend = kFrontend,
+               std::uint32_t acknowledged = kAfterFin) {
     PacketSpec spec;
+    spec.acknowledged = acknowledged;
     spec.source = client;
     spec.destination = frontend;
     spec.protocol = protocol;
@@ -46,6 +51,7 @@ class TcFlows : public ::testing::Test {
 
   Outcome answer(const PacketView& request, std::uint8_t flags, Protocol protocol = Protocol::TCP) {
     PacketSpec spec;
+    spec.acknowledged = kAfterFin;
     spec.source = request.destination;
     spec.destination = request.source;
     spec.protocol = protocol;
@@ -86,6 +92,23 @@ TEST_F(TcFlows, ClosedByBothIsGone) {
   EXPECT_EQ(send(kAck).view().destination, request.destination);  // translated, then forgotten
   EXPECT_EQ(flows(), 0U);
   EXPECT_EQ(path_.event(TOPOLB_EVENT_FLOW_CLOSED), 1U);
+}
+
+// As long as an answer is on its way: the FIN at its end overtakes the acknowledgements of the
+// rest.
+TEST_F(TcFlows, ClosedLivesOnUntilBothFinsAreAcknowledged) {
+  publish(kBackends);
+  const auto request = connect();
+  send(kFin | kAck);
+  answer(request, kFin | kAck);
+  for (const std::uint32_t acknowledged : {500, 900, 1000}) {
+    EXPECT_EQ(send(kAck, Protocol::TCP, kClient, kFrontend, acknowledged).view().destination,
+              request.destination);
+    EXPECT_EQ(answer(request, kFin | kAck).view().destination, kClient) << "sent again";
+  }
+  EXPECT_EQ(flows(), 1U);
+  EXPECT_EQ(send(kAck).view().destination, request.destination);
+  EXPECT_EQ(flows(), 0U);
 }
 
 TEST_F(TcFlows, HalfClosedLivesOn) {

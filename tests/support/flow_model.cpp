@@ -86,6 +86,7 @@ Outcome FlowModel::send(const Flow& flow, std::uint8_t flags) {
                                          .destination = to.dialled,
                                          .protocol = to.protocol,
                                          .tcp_flags = flags,
+                                         .acknowledged = 1000 + 6 + 1,  // a FIN after "answer"
                                          .payload = "request"}));
 }
 
@@ -105,6 +106,7 @@ void FlowModel::expect_answered(const Flow& flow, std::uint8_t flags) {
                                                                   .destination = flow.source,
                                                                   .protocol = from.protocol,
                                                                   .tcp_flags = flags,
+                                                                  .acknowledged = 1000 + 7 + 1,
                                                                   .payload = "answer"}));
   const auto seen = answer.view();
   EXPECT_EQ(seen.source, from.dialled) << flow.client;
