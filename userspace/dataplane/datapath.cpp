@@ -168,7 +168,7 @@ Result<void> Datapath::open_maps() {
 
 // What open sockets dialled: kept whatever else is made anew, unless its own rows are of another
 // size.
-Result<void> Datapath::reuse_peers(LoadedObject& loaded) {
+Result<void> Datapath::reuse_peers(LoadedObject& loaded) const {
   bpf_object* object = loaded.object();
   const auto fits = [object](const std::string& name, int fd) {
     const auto info = map_info(fd, name);

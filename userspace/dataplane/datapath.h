@@ -63,7 +63,7 @@ class Datapath {
  private:
   Datapath();
   Result<void> open_maps();
-  Result<void> reuse_peers(LoadedObject& object);
+  [[nodiscard]] Result<void> reuse_peers(LoadedObject& loaded) const;
   // Else the maps are there to be replaced by such that have room.
   [[nodiscard]] bool has_state() const { return is_loaded_ || took_over_; }
   [[nodiscard]] std::map<std::string, std::uint32_t> entries_now() const;

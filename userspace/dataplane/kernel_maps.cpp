@@ -46,8 +46,8 @@ Result<Counters> Counters::from_fd(UniqueFd fd, Access access) {
 }
 
 std::uint32_t Counters::rows_for(std::uint32_t count) {
-  constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
-  return static_cast<std::uint32_t>(std::min(std::uint64_t{count} * possible_cpus(), most));
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  return static_cast<std::uint32_t>(std::min(std::uint64_t{count} * possible_cpus(), kMost));
 }
 
 std::uint32_t Counters::per_cpu(std::uint32_t rows) { return rows / possible_cpus(); }
@@ -71,7 +71,8 @@ void Counters::reset(std::uint32_t first, std::uint32_t count) {
 
 std::vector<std::uint64_t> Counters::values() const {
   std::vector<std::uint64_t> values(std::size_t{cpus_} * capacity());
-  std::transform(rows_.rows().begin(), rows_.rows().begin() + values.size(), values.begin(),
+  const auto rows = rows_.rows().first(values.size());
+  std::transform(rows.begin(), rows.end(), values.begin(),
                  [](const topolb_counter& counter) { return counter.connections; });
   return values;
 }

@@ -8,6 +8,7 @@
 #include <array>
 #include <utility>
 
+#include "dataplane/grace_period.h"
 #include "dataplane/pins.h"
 
 namespace topolb::dataplane {
@@ -118,6 +119,7 @@ std::vector<Error> TcPath::attach(const TcDeviceRules& rules) {
     }
   }
   if (replaced) {
+    wait_for_running_programs();  // the ones before
     carry_flows_over(*replaced);
     settings_->packet_flags &= ~std::uint32_t{TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS};
   }

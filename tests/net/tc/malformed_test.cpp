@@ -166,6 +166,9 @@ TEST_F(Malformed, WrongChecksumsAreLeftForTheReceiverToFind) {
 TEST_F(Malformed, GoodputWhileItRains) {
   start();
   serve_pod(2);
+  // The rain's addresses fill the kernel's table of neighbours, which all namespaces share: who is
+  // not in it then may be looked for in vain.
+  for (const auto& at : {kIPv4, kIPv6}) (void)curl("client", at.node1, "/bulk");
   const std::jthread rain([&](const std::stop_token& over) {
     PacketMutator mutator(7);
     const auto frames = good_frames();
