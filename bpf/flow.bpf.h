@@ -10,6 +10,20 @@
 
 #include "parse.bpf.h"
 
+static __noinline int is_nodes_own(const struct topolb_address *address)
+{
+	struct topolb_address own = *address; /* Linux 6.1 looks up what is on the stack only */
+
+	return bpf_map_lookup_elem(&node_addresses, &own) != NULL;
+}
+
+/* Whether a flow's replies go from the backend's node to the client. The verifier drops what is
+ * behind it when DSR is off. */
+static __always_inline int is_direct(__u32 state)
+{
+	return is_dsr_on && state & TOPOLB_FLOW_DIRECT;
+}
+
 static __always_inline void count_event(__u32 event)
 {
 	__u64 *events = bpf_map_lookup_elem(&packet_events, &event);
@@ -32,6 +46,7 @@ struct step {
 enum {
 	STEP_MASQUERADED = 1 << 0,
 	STEP_ENDS = 1 << 1, /* the flow is to be removed after this packet */
+	STEP_DIRECT = 1 << 2,
 };
 
 /* The key of packets in the other direction. */
@@ -64,16 +79,25 @@ static __always_inline void fill_step(const struct found_flow *found, int is_rep
 	}
 	step->to.protocol = flow->protocol;
 	step->flags = flow->state & TOPOLB_FLOW_MASQUERADED ? STEP_MASQUERADED : 0;
+	if (is_direct(flow->state))
+		step->flags |= STEP_DIRECT;
 	step->is_reply = is_reply;
 	step->flow_id = found->id;
 	step->generation = found->generation;
+}
+
+/* Whether a client's packet shows that there was a reply, where it is not seen. */
+static __always_inline int acknowledges_reply(const struct packet *packet)
+{
+	return packet->key.protocol != IPPROTO_TCP ||
+	       (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK;
 }
 
 /* The state of the flow after this packet. A RST that the receiver did not believe (its
  * sender goes on) is forgotten: the path does not follow sequence numbers. */
 static __always_inline __u32 next_state(const struct packet *packet, __u32 state, int is_reply)
 {
-	if (is_reply)
+	if (is_reply || (is_direct(state) && acknowledges_reply(packet)))
 		state |= TOPOLB_FLOW_REPLIED;
 	if (packet->key.protocol != IPPROTO_TCP || packet->fragment == FRAGMENT_LATER)
 		return state;
@@ -128,7 +152,8 @@ __noinline int topolb_follow_flow(struct __sk_buff *ctx, const struct packet *pa
 	if (is_idle_too_long(flow, now))
 		return FLOW_OVER;
 	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
-	    (state & TOPOLB_FLOW_RESET || (state & TOPOLB_FLOW_CLOSED) == TOPOLB_FLOW_CLOSED))
+	    (state & TOPOLB_FLOW_RESET || (state & TOPOLB_FLOW_CLOSED) == TOPOLB_FLOW_CLOSED ||
+	     (is_direct(state) && state & TOPOLB_FLOW_CLOSED)))
 		return FLOW_OVER; /* the client uses its port again */
 	if (next & TOPOLB_FLOW_CLOSED && packet->fragment != FRAGMENT_LATER)
 		next |= follow_close(ctx, packet, flow, is_reply);
@@ -155,12 +180,12 @@ static __always_inline int meet_flow(struct __sk_buff *ctx, const struct packet 
 {
 	struct topolb_flow *flow = found->flow;
 	__u16 ticks = (__u16)bpf_jiffies64() - flow->touched_tick;
-	__u32 state = flow->state & ~TOPOLB_FLOW_MASQUERADED;
+	__u32 state = flow->state & ~(TOPOLB_FLOW_MASQUERADED | TOPOLB_FLOW_DIRECT);
 	int result = FLOW_USABLE;
 
 	/* Open, replied to or not; a reply is news to a flow without one. */
 	if (ticks >= TOPOLB_FLOW_TOUCH_TICKS || packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) ||
-	    (state != TOPOLB_FLOW_REPLIED && (state || is_reply)))
+	    (state != TOPOLB_FLOW_REPLIED && (state || is_reply || is_direct(flow->state))))
 		result = topolb_follow_flow(ctx, packet, found->id, is_reply);
 	if (result == FLOW_OVER)
 		return result;
@@ -255,6 +280,8 @@ static __always_inline int connect_reply(struct topolb_flow *flow, __u32 flow_id
 {
 	__u64 hash;
 
+	if (is_direct(flow->state))
+		return 0;
 	if (!(flow->state & TOPOLB_FLOW_MASQUERADED)) {
 		hash = reply_hash(flow, config);
 		if (!topolb_add_reply(hash, flow_id) ||
@@ -267,8 +294,7 @@ static __always_inline int connect_reply(struct topolb_flow *flow, __u32 flow_id
 
 /* Writes all of a row but its generation. */
 static __always_inline void write_row(struct topolb_flow *flow, const struct packet *packet,
-				      const struct topolb_choice *choice, int is_masqueraded,
-				      __u32 now)
+				      const struct topolb_choice *choice, __u32 kind, __u32 now)
 {
 	flow->client = packet->key.source;
 	flow->frontend = packet->key.destination;
@@ -277,7 +303,7 @@ static __always_inline void write_row(struct topolb_flow *flow, const struct pac
 	flow->frontend_port_be = packet->key.destination_port_be;
 	flow->backend_port_be = choice->backend.port_be;
 	flow->source_port_be = packet->key.source_port_be;
-	flow->state = is_masqueraded ? TOPOLB_FLOW_MASQUERADED : 0;
+	flow->state = kind;
 	flow->protocol = packet->key.protocol;
 	flow->hops[TOPOLB_TO_BACKEND].interface_index = 0;
 	flow->hops[TOPOLB_TO_CLIENT].interface_index = 0;
@@ -288,9 +314,10 @@ static __always_inline void write_row(struct topolb_flow *flow, const struct pac
 	flow->touched_tick = bpf_jiffies64();
 }
 
-/* Inserts the flow of a packet. Returns its id, NO_ROOM, or NO_FLOW: no port is to be had. */
+/* Inserts the flow of a packet. `kind`: TOPOLB_FLOW_MASQUERADED, _DIRECT or 0. Returns its id,
+ * NO_ROOM, or NO_FLOW: no port is to be had. */
 __noinline __u32 topolb_insert_flow(const struct packet *packet, const struct topolb_choice *choice,
-				    int is_masqueraded, const struct topolb_settings *config)
+				    __u32 kind, const struct topolb_settings *config)
 {
 	struct topolb_flow_place place;
 	struct topolb_flow *flow;
@@ -307,7 +334,7 @@ __noinline __u32 topolb_insert_flow(const struct packet *packet, const struct to
 	if (!flow || !slot)
 		return NO_FLOW;
 	flow->generation |= 1;
-	write_row(flow, packet, choice, is_masqueraded, now);
+	write_row(flow, packet, choice, kind, now);
 	if (connect_reply(flow, flow_id, config)) { /* the generation stays odd */
 		__sync_lock_test_and_set(slot, TOPOLB_FLOW_SLOT_FREE);
 		return NO_FLOW;

@@ -22,6 +22,7 @@
 #define TOPOLB_PER_PACKET
 #include "first_look.bpf.h"
 #include "icmp.bpf.h"
+#include "unwrap.bpf.h"
 
 /* Beside TC_ACT_*. */
 #define FLOW_OPENED -2
@@ -51,42 +52,6 @@ static __noinline struct topolb_frontend_row *find_frontend(const struct packet 
 		return NULL;
 	dialled.address = unspecified_like(&dialled.address);
 	return find_row(&dialled, config);
-}
-
-/* Only a datagram's first fragment has the ports. -1: they are not known. */
-static __noinline int fill_fragment_ports(struct packet *packet)
-{
-	struct topolb_fragment_key key = {
-		.source = packet->key.source,
-		.destination = packet->key.destination,
-		.identification = packet->identification,
-		.protocol = packet->key.protocol,
-	};
-	struct topolb_fragment ports = {
-		.source_port_be = packet->key.source_port_be,
-		.destination_port_be = packet->key.destination_port_be,
-	};
-	struct topolb_fragment *first;
-
-	if (packet->fragment == FRAGMENT_FIRST)
-		return bpf_map_update_elem(&fragments, &key, &ports, BPF_ANY);
-	first = bpf_map_lookup_elem(&fragments, &key);
-	if (!first)
-		return -1;
-	packet->key.source_port_be = first->source_port_be;
-	packet->key.destination_port_be = first->destination_port_be;
-	return 0;
-}
-
-static __always_inline int is_in_source_ranges(const struct packet *packet, __u32 service_id)
-{
-	struct topolb_source_range client = {
-		.prefix_bits = 8 * (sizeof(client) - sizeof(client.prefix_bits)),
-		.service_id = service_id,
-		.address = packet->key.source,
-	};
-
-	return bpf_map_lookup_elem(&source_ranges, &client) != NULL;
 }
 
 /* Chooses a backend for a new flow. Returns a TOPOLB_VERDICT_*. */
@@ -136,6 +101,17 @@ static __always_inline int must_masquerade(const struct packet *packet,
 	return !is_from_pod && !(backend->flags & TOPOLB_BACKEND_LOCAL);
 }
 
+/* What a new flow is: TOPOLB_FLOW_MASQUERADED, _DIRECT or 0. */
+static __always_inline __u32 kind_of_flow(const struct packet *packet,
+					  const struct topolb_backend *backend, int is_from_pod)
+{
+	if (!must_masquerade(packet, backend, is_from_pod))
+		return 0;
+	if (is_dsr_on && !is_from_pod && !same_address(&packet->key.source, &backend->address))
+		return TOPOLB_FLOW_DIRECT;
+	return TOPOLB_FLOW_MASQUERADED;
+}
+
 /* Whether there is an address to masquerade with. */
 static __always_inline int has_address(int is_ipv4, const struct topolb_settings *config)
 {
@@ -157,7 +133,7 @@ __noinline int topolb_open_flow(const struct packet *packet,
 
 	struct topolb_choice choice = {};
 	__u32 verdict, flow_id;
-	int is_masqueraded;
+	__u32 kind;
 
 	if (packet->key.protocol == IPPROTO_TCP &&
 	    (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN) {
@@ -174,13 +150,13 @@ __noinline int topolb_open_flow(const struct packet *packet,
 		count_event(TOPOLB_EVENT_DROPPED);
 		return TC_ACT_SHOT;
 	}
-	is_masqueraded = must_masquerade(packet, &choice.backend, is_from_pod);
-	if (is_masqueraded && !has_address(packet->is_ipv4, config))
+	kind = kind_of_flow(packet, &choice.backend, is_from_pod);
+	if (kind && !has_address(packet->is_ipv4, config))
 		flow_id = NO_FLOW;
 	else
-		flow_id = topolb_insert_flow(packet, &choice, is_masqueraded, config);
+		flow_id = topolb_insert_flow(packet, &choice, kind, config);
 	if (flow_id == NO_ROOM && topolb_make_room_for(&packet->key, config))
-		flow_id = topolb_insert_flow(packet, &choice, is_masqueraded, config);
+		flow_id = topolb_insert_flow(packet, &choice, kind, config);
 	if (flow_id == NO_FLOW || flow_id == NO_ROOM) {
 		count_event(flow_id == NO_ROOM ? TOPOLB_EVENT_FLOW_REFUSED
 					       : TOPOLB_EVENT_FLOW_WITHOUT_PORT);
@@ -212,7 +188,7 @@ static __always_inline int meet_clients_flow(struct __sk_buff *ctx, const struct
 static __always_inline int finish(struct __sk_buff *ctx, const struct packet *packet,
 				  struct step *step, const struct topolb_settings *config)
 {
-	int action = send(ctx, packet, step);
+	int action = send(ctx, packet, step, config);
 
 	if (step->flags & STEP_ENDS)
 		close_flow(step->flow_id, step->generation, config);
@@ -281,6 +257,21 @@ static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
 	return action == NO_FLOW_YET ? TC_ACT_SHOT : action;
 }
 
+/* A packet that was unwrapped: its flow is there, or it is refused. */
+static __always_inline int serve_unwrapped(struct __sk_buff *ctx, const struct packet *packet,
+					   const struct topolb_settings *config)
+{
+	int action = serve_client(ctx, packet, config);
+
+	if (action != NO_FLOW_YET)
+		return action;
+	if (packet->key.protocol != IPPROTO_TCP ||
+	    config->packet_flags & TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS)
+		return TC_ACT_SHOT; /* it is over: the next packet opens another */
+	count_event(TOPOLB_EVENT_UNKNOWN_FLOW);
+	return refuse(ctx, packet);
+}
+
 /* What the program before has left; ctx->cb[0]: whether it comes from a pod. */
 SEC("tc")
 int topolb_serve_ingress(struct __sk_buff *ctx)
@@ -290,10 +281,22 @@ int topolb_serve_ingress(struct __sk_buff *ctx)
 	struct packet packet = {};
 	int kind = parse(ctx, &packet);
 
-	if (kind == PARSE_OTHER || !config)
+	if (!config)
+		return TC_ACT_UNSPEC;
+	if (is_dsr_on && !ctx->cb[0] && is_wrapper(kind, &packet)) {
+		int action = topolb_unwrap(ctx, &packet);
+
+		if (action != UNWRAPPED)
+			return action;
+		kind = is_forwarded_protocol(packet.key.protocol) ? PARSE_TRANSPORT
+								  : PARSE_ICMP_ERROR;
+	}
+	if (kind == PARSE_OTHER)
 		return TC_ACT_UNSPEC;
 	if (kind == PARSE_ICMP_ERROR)
 		return topolb_translate_icmp_error(ctx, &packet, 0);
+	if (packet.is_unwrapped)
+		return serve_unwrapped(ctx, &packet, config);
 	if (packet.fragment && fill_fragment_ports(&packet))
 		return TC_ACT_UNSPEC;
 	if (may_be_reply(&packet, config)) {

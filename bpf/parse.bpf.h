@@ -51,6 +51,9 @@
 #define IPV4_HEADERS_LENGTH (ETH_HLEN + sizeof(struct iphdr) + sizeof(struct tcphdr))
 #define IPV6_HEADERS_LENGTH (ETH_HLEN + sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
 
+/* Direct server return (dsr.bpf.h); the agent sets it before load. */
+const volatile __u32 is_dsr_on = 1;
+
 enum { PARSE_OTHER, PARSE_TRANSPORT, PARSE_ICMP_ERROR };
 enum { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
 
@@ -65,8 +68,8 @@ struct packet {
 	__u8 ttl;	   /* or hop limit */
 	__u8 first_header; /* IPv6: the header after the fixed one */
 	__u8 tcp_flags;
-	__u8 fragment; /* FRAGMENT_* */
-	__u8 pad;
+	__u8 fragment;	   /* FRAGMENT_* */
+	__u8 is_unwrapped; /* came in another packet (unwrap.bpf.h) */
 };
 
 static __always_inline int is_extension_header(__u8 header)

@@ -58,7 +58,7 @@ static __always_inline int is_answerable(const struct __sk_buff *ctx, const stru
 	       (ipv4_of(&packet->key.source) & bpf_htonl(0xe0000000)) != bpf_htonl(0xe0000000);
 }
 
-static __always_inline int send_back(struct __sk_buff *ctx)
+static __always_inline int send_back(struct __sk_buff *ctx, const struct packet *packet)
 {
 	__u8 receiver[ETH_ALEN], sender[ETH_ALEN];
 
@@ -68,6 +68,9 @@ static __always_inline int send_back(struct __sk_buff *ctx)
 	    bpf_skb_store_bytes(ctx, ETH_ALEN, receiver, ETH_ALEN, 0))
 		return TC_ACT_SHOT;
 	count_event(TOPOLB_EVENT_REPLIED);
+	/* What was unwrapped came by another node, which takes no packets with its own address. */
+	if (is_dsr_on && packet->is_unwrapped)
+		return bpf_redirect_neigh(ctx->ifindex, NULL, 0, 0);
 	return bpf_redirect(ctx->ifindex, 0);
 }
 
@@ -218,7 +221,7 @@ __noinline int topolb_send_reset(struct __sk_buff *ctx, const struct packet *pac
 	if (write_reply_header(ctx, packet, &packet->key.destination, IPPROTO_TCP, sizeof(reset)) ||
 	    bpf_skb_store_bytes(ctx, header, &reset, sizeof(reset), 0))
 		return TC_ACT_SHOT;
-	return send_back(ctx);
+	return send_back(ctx, packet);
 }
 
 struct icmp_message {
@@ -265,7 +268,7 @@ __noinline int topolb_send_icmp_error(struct __sk_buff *ctx, const struct packet
 	    bpf_skb_store_bytes(ctx, packet->l3_offset + ip_header_length(packet), &message, length,
 				0))
 		return TC_ACT_SHOT;
-	return send_back(ctx);
+	return send_back(ctx, packet);
 }
 
 /* The answer of a host where nobody listens. */

@@ -206,9 +206,11 @@ static __always_inline int drop_vlan_tags(struct __sk_buff *ctx, const struct pa
 
 #define ROUTE_READY -2 /* no TC_ACT_* */
 
-/* What a router checks before it forwards. ROUTE_READY, or the TC_ACT_* of its answer. */
+/* What a router checks before it forwards a packet that will be longer by `overhead`. ROUTE_READY,
+ * or the TC_ACT_* of its answer. */
 static __always_inline int check_route(struct __sk_buff *ctx, const struct packet *packet,
-				       const struct step *step, const struct topolb_hop *hop)
+				       const struct step *step, const struct topolb_hop *hop,
+				       __u32 overhead)
 {
 	const struct topolb_address *node =
 		step->is_reply ? &packet->key.destination : &step->to.source;
@@ -219,32 +221,9 @@ static __always_inline int check_route(struct __sk_buff *ctx, const struct packe
 	}
 	if (packet->ttl <= 1)
 		return refuse_expired(ctx, packet, node);
-	if (hop->mtu && wire_length(ctx, packet) > hop->mtu)
-		return refuse_too_big(ctx, packet, node, hop->mtu);
+	if (hop->mtu && wire_length(ctx, packet) + overhead > hop->mtu)
+		return refuse_too_big(ctx, packet, node, hop->mtu - overhead);
 	return ROUTE_READY;
-}
-
-/* Sends a packet of a flow on: through the stack or by its own route. Returns a TC_ACT_*. */
-static __always_inline int send(struct __sk_buff *ctx, const struct packet *packet,
-				const struct step *step)
-{
-	struct topolb_hop *hop = NULL;
-	__u8 ttl = packet->ttl;
-
-	if (step->flags & STEP_MASQUERADED) {
-		int action;
-
-		hop = hop_of(ctx, step);
-		action = check_route(ctx, packet, step, hop);
-		if (action != ROUTE_READY)
-			return action;
-		ttl--;
-	}
-	if (rewrite(ctx, packet, &step->to, ttl) || (hop && drop_vlan_tags(ctx, packet))) {
-		count_event(TOPOLB_EVENT_FAILED);
-		return TC_ACT_SHOT;
-	}
-	return hop ? redirect_to(hop) : TC_ACT_UNSPEC;
 }
 
 #endif

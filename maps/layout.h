@@ -341,6 +341,8 @@ TOPOLB_ASSERT_OFFSET(topolb_flow_key, protocol, 36);
 
 enum { /* topolb_flow.state: what it is, and what was seen in either direction */
        TOPOLB_FLOW_MASQUERADED = 1 << 0, /* the backend sees the node's address */
+       /* The backend's node answers the client (--dsr): replies are not seen here. */
+       TOPOLB_FLOW_DIRECT = 1 << 1,
        TOPOLB_FLOW_REPLIED = 1 << 8,
        TOPOLB_FLOW_CLIENT_FIN = 1 << 9,
        TOPOLB_FLOW_BACKEND_FIN = 1 << 10,
@@ -409,7 +411,8 @@ static inline __u32 topolb_flow_timeout_s(__u8 protocol, __u32 state)
 	if (state & TOPOLB_FLOW_RESET || (state & TOPOLB_FLOW_CLOSED) == TOPOLB_FLOW_CLOSED)
 		return TOPOLB_FLOW_TCP_CLOSED_S;
 	if (state & TOPOLB_FLOW_CLOSED)
-		return TOPOLB_FLOW_TCP_HALF_CLOSED_S;
+		return state & TOPOLB_FLOW_DIRECT ? TOPOLB_FLOW_TCP_DIRECT_FIN_S
+						  : TOPOLB_FLOW_TCP_HALF_CLOSED_S;
 	return state & TOPOLB_FLOW_REPLIED ? TOPOLB_FLOW_TCP_ESTABLISHED_S
 					   : TOPOLB_FLOW_TCP_OPENING_S;
 }
@@ -457,8 +460,9 @@ enum {
 	TOPOLB_EVENT_REPLIED, /* RST or ICMP error sent */
 	TOPOLB_EVENT_REPLY_LIMITED,
 	TOPOLB_EVENT_NO_ROUTE,
-	TOPOLB_EVENT_FAILED,		/* a packet that could not be rewritten */
-	TOPOLB_EVENT_FLOW_WITHOUT_PORT, /* refused: no source port or address to masquerade with */
+	TOPOLB_EVENT_FAILED,		 /* a packet that could not be rewritten */
+	TOPOLB_EVENT_FLOW_WITHOUT_PORT,	 /* refused: no source port or address to masquerade with */
+	TOPOLB_EVENT_DIRECT_HANDED_BACK, /* --dsr: this node can't answer the client itself */
 	TOPOLB_EVENT_COUNT,
 };
 

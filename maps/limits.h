@@ -59,6 +59,8 @@
 #define TOPOLB_FLOW_TCP_ESTABLISHED_S 86400
 #define TOPOLB_FLOW_TCP_HALF_CLOSED_S 3600
 #define TOPOLB_FLOW_TCP_CLOSED_S 10
+/* The client's FIN was seen; the backend's can't be. As IPVS has it. */
+#define TOPOLB_FLOW_TCP_DIRECT_FIN_S 120
 #define TOPOLB_FLOW_UDP_UNREPLIED_S 30
 #define TOPOLB_FLOW_UDP_REPLIED_S 120
 

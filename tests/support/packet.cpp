@@ -177,6 +177,29 @@ Bytes build(const PacketSpec& spec) {
   return frame;
 }
 
+Bytes wrap(const Bytes& frame, const std::string& source, const std::string& destination) {
+  const auto from = *IpAddress::parse(source);
+  const bool ipv4 = from.family() == Family::IPv4;
+  const Bytes inner(frame.begin() + kEthernetLength, frame.end());
+  auto header = ip_header(from, *IpAddress::parse(destination), ipv4 ? 4 : 41, 64, inner.size());
+  if (ipv4) {
+    set16(header, 6, 0x4000);
+    set16(header, 10, 0);
+    set16(header, 10, internet_checksum(header.data(), header.size()));
+  }
+  Bytes bytes(frame.begin(), frame.begin() + kEthernetLength);
+  put(bytes, header);
+  put(bytes, inner);
+  return bytes;
+}
+
+Bytes unwrap(const Bytes& frame) {
+  const std::size_t header = get16(frame, 12) == 0x0800 ? 20 : 40;
+  Bytes bytes(frame.begin(), frame.begin() + kEthernetLength);
+  put(bytes, {frame.begin() + static_cast<std::ptrdiff_t>(kEthernetLength + header), frame.end()});
+  return bytes;
+}
+
 std::vector<Bytes> fragments_of(const Bytes& frame, std::size_t size,
                                 std::uint32_t identification) {
   const std::size_t ip = ip_offset(frame);

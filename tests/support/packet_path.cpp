@@ -70,7 +70,7 @@ struct PacketPathObject {
   ~PacketPathObject() { lb_tc__destroy(skeleton); }
 };
 
-PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes)
+PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes, bool dsr)
     : object_(std::make_unique<PacketPathObject>()) {
   make_node();
   external_device_ = ::if_nametoindex("out0");
@@ -85,6 +85,7 @@ PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes)
   skeleton->rodata->flow_lines = facts.lines;
   skeleton->rodata->flow_reply_lines = facts.reply_lines;
   skeleton->rodata->flow_id_bits = facts.id_bits;
+  skeleton->rodata->is_dsr_on = dsr ? 1 : 0;
   for (const auto& [name, entries] : dataplane::entries_by_map(sizes)) {
     bpf_map__set_max_entries(bpf_object__find_map_by_name(skeleton->obj, name.c_str()), entries);
   }

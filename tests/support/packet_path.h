@@ -37,8 +37,10 @@ struct PacketPathObject;  // the bpftool skeleton
 
 class PacketPath {
  public:
-  /// `flows`: room in the flow table, `sizes`: in the others. Throws when something can't be had.
-  explicit PacketPath(std::uint32_t flows = 4096, const dataplane::MapSizes& sizes = plenty());
+  /// `flows`: room in the flow table, `sizes`: in the others; `dsr`: direct server return. Throws
+  /// when something can't be had.
+  explicit PacketPath(std::uint32_t flows = 4096, const dataplane::MapSizes& sizes = plenty(),
+                      bool dsr = false);
   ~PacketPath();
   PacketPath(const PacketPath&) = delete;
   PacketPath& operator=(const PacketPath&) = delete;

@@ -103,6 +103,10 @@ void add_packet_flags(CLI::App& app, PacketOptions& options, PacketTexts& texts)
   app.add_flag("--keep-tcp-of-gone-backends", options.keep_tcp_of_gone_backends,
                "let TCP connections run on to a backend that is gone, instead of resetting them")
       ->group(kGroup);
+  app.add_flag("--dsr", options.tc.dsr,
+               "direct server return: the node of a remote backend answers clients from outside "
+               "itself, with their addresses seen by the backend (every node needs the flag)")
+      ->group(kGroup);
   const auto size = [&](const char* flag, std::uint32_t& value, const char* what) {
     app.add_option(flag, value, fmt::format("{} (default: {})", what, value))
         ->check(CLI::Range(2U, 1U << 24U))

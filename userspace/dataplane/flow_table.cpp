@@ -245,7 +245,8 @@ bool FlowTable::insert(const topolb_flow& flow) {
   auto written = flow;
   written.generation = generation;
   row = written;
-  if (!add_reply(flow, *id)) {
+  // A direct flow has no replies here.
+  if ((flow.state & TOPOLB_FLOW_DIRECT) == 0 && !add_reply(flow, *id)) {
     store(slot(*id), kFree);
     return false;
   }

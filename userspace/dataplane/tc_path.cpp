@@ -28,7 +28,8 @@ TcPath::TcPath(std::string pin_path, TcPrograms programs, FlowTable flows)
 Result<TcPath> TcPath::load(const std::string& pin_path, Datapath& datapath,
                             const TcOptions& options) {
   auto programs = TcPrograms::load(
-      pin_path, [&](const std::string& name) { return datapath.map(name); }, options.sizes);
+      pin_path, [&](const std::string& name) { return datapath.map(name); }, options.sizes,
+      options.dsr);
   if (!programs) return programs.error();
   topolb_settings& settings = datapath.maps().settings[0];
   auto flows = programs->flow_table(settings);
@@ -37,6 +38,7 @@ Result<TcPath> TcPath::load(const std::string& pin_path, Datapath& datapath,
   const bool is_replaced = pinned && pinned->facts().seed != flows->facts().seed;
   TcPath path(pin_path, std::move(*programs), std::move(*flows));
   path.most_flows_ = options.sizes.most_flows;
+  path.dsr_ = options.dsr;
   path.settings_ = &settings;
   path.flows_->for_each([&](std::uint32_t, const topolb_flow& flow) { path.add_ports_of(flow); });
   if (is_replaced) path.replaced_ = std::move(*pinned);
@@ -56,8 +58,17 @@ void TcPath::carry_flows_over(FlowTable& from) {
   const auto now = flow_time_now();
   from.for_each([&](std::uint32_t, const topolb_flow& flow) {
     if (is_idle_too_long(flow, now)) return;
+    if ((flow.state & TOPOLB_FLOW_DIRECT) != 0 && !dsr_) return;
     add_ports_of(flow);
     (void)flows_->insert(flow);
+  });
+}
+
+// Of an agent before, with --dsr: programs without it would send their packets to a backend whose
+// replies don't come back. Clients open them anew.
+void TcPath::drop_direct_flows() {
+  flows_->for_each([&](std::uint32_t id, const topolb_flow& flow) {
+    if ((flow.state & TOPOLB_FLOW_DIRECT) != 0) (void)flows_->remove(id, flow);
   });
 }
 
@@ -118,6 +129,7 @@ std::vector<Error> TcPath::attach(const TcDeviceRules& rules) {
       attach_device(device, is_pod[device.index], errors);
     }
   }
+  if (!inherited_.empty() && !dsr_) drop_direct_flows();
   if (replaced) {
     wait_for_running_programs();  // the ones before
     carry_flows_over(*replaced);

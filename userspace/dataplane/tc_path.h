@@ -21,6 +21,7 @@ struct TcOptions {
   bool enabled = true;  // false: remove() what an agent before has attached
   TcDeviceRules devices;
   TcSizes sizes;
+  bool dsr = false;  // direct server return: bpf/dsr.bpf.h
 };
 
 class TcPath {
@@ -57,6 +58,7 @@ class TcPath {
   TcPath(std::string pin_path, TcPrograms programs, FlowTable flows);
   void add_ports_of(const topolb_flow& flow);
   void carry_flows_over(FlowTable& from);
+  void drop_direct_flows();
   void attach_device(const TcDevice& device, bool is_pod, std::vector<Error>& errors);
 
   std::string pin_path_;
@@ -65,6 +67,7 @@ class TcPath {
   std::unique_ptr<FlowTable> flows_;
   std::unique_ptr<FlowCollector> collector_;
   std::uint32_t most_flows_ = 0;
+  bool dsr_ = false;
   topolb_settings* settings_ = nullptr;
   std::optional<FlowTable> replaced_;        // of the agent before, until the first attach()
   std::map<std::uint32_t, Place> attached_;  // by index of the device

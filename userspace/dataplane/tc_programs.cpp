@@ -107,7 +107,7 @@ Result<topolb_flow_facts> choose_flow_table(lb_tc& skeleton, const std::string& 
   return fresh;
 }
 
-Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts) {
+Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts, bool dsr) {
   skeleton.rodata->flow_seed = facts.seed;
   skeleton.rodata->flow_lines = facts.lines;
   skeleton.rodata->flow_reply_lines = facts.reply_lines;
@@ -115,6 +115,7 @@ Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts) {
   skeleton.rodata->frontend_lines = frontends_for(bpf_map__max_entries(skeleton.maps.frontends));
   skeleton.rodata->counters_per_cpu =
       Counters::per_cpu(bpf_map__max_entries(skeleton.maps.counters));
+  skeleton.rodata->is_dsr_on = dsr ? 1 : 0;
   // The per-socket maps have no user here.
   bpf_map__set_autocreate(skeleton.maps.peers, false);
   bpf_map__set_autocreate(skeleton.maps.sockets, false);
@@ -145,7 +146,7 @@ const std::vector<std::string>& TcPrograms::own_map_names() {
 
 Result<TcPrograms> TcPrograms::load(
     const std::string& pin_path, const std::function<Result<UniqueFd>(const std::string&)>& shared,
-    const TcSizes& sizes) {
+    const TcSizes& sizes, bool dsr) {
   silence_libbpf();
   TcPrograms programs;
   programs.pin_path_ = pin_path;
@@ -164,7 +165,7 @@ Result<TcPrograms> TcPrograms::load(
       if (auto reused = reuse_map(skeleton->obj, pin, fd.get()); !reused) return reused.error();
     }
   }
-  if (auto loaded = load_object(*skeleton, *facts); !loaded) return loaded.error();
+  if (auto loaded = load_object(*skeleton, *facts, dsr); !loaded) return loaded.error();
   return programs;
 }
 

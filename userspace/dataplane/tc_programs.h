@@ -30,10 +30,10 @@ class TcPrograms {
  public:
   /// `shared(name)` opens a map that the socket hooks have (KernelMaps::open()'s names). The maps
   /// of an agent before are taken over from `pin_path` when their sizes are allowed; a flow table
-  /// of another size is replaced, and has to be carried over.
+  /// of another size is replaced, and has to be carried over. `dsr`: direct server return.
   static Result<TcPrograms> load(const std::string& pin_path,
                                  const std::function<Result<UniqueFd>(const std::string&)>& shared,
-                                 const TcSizes& sizes);
+                                 const TcSizes& sizes, bool dsr);
   TcPrograms(TcPrograms&&) noexcept;
   TcPrograms& operator=(TcPrograms&&) noexcept;
   ~TcPrograms();

@@ -119,8 +119,8 @@ void TcTopology::start(std::vector<core::ServicePortPlan> plan,
 void TcTopology::attach(dataplane::TcMethod method) {
   programs_.emplace(require(dataplane::TcPrograms::load(
       pin_path(),
-      [&](const std::string& name) { return dataplane::open_pinned(pin_path() + "/" + name); },
-      {})));
+      [&](const std::string& name) { return dataplane::open_pinned(pin_path() + "/" + name); }, {},
+      /*dsr=*/false)));
   require(programs_->pin_workers());
   for (const auto& [device, program] :
        {std::pair{"eth0", programs_->ingress()}, std::pair{"pod1", programs_->pod_ingress()}}) {

@@ -80,13 +80,14 @@ TEST(AgentOptions, PacketPath) {
   EXPECT_TRUE(defaults.network.node_port_ranges.empty()) << "primary";
   EXPECT_FALSE(defaults.network.masquerade_ports);
   EXPECT_FALSE(defaults.keep_tcp_of_gone_backends);
+  EXPECT_FALSE(defaults.tc.dsr);
   EXPECT_FALSE(accept({"--devices", "none"}).packets.tc.enabled);
 
   const auto given =
       accept({"--devices", "eth0,bond*", "--devices", "eth1", "--pod-devices", "veth*", "--node-ip",
               "192.0.2.10,2001:db8::10", "--nodeport-addresses", "192.0.2.0/24,::/0",
               "--masquerade-ports", "2000-2999", "--keep-tcp-of-gone-backends", "--max-flows",
-              "1000", "--max-fragments", "100"})
+              "1000", "--max-fragments", "100", "--dsr"})
           .packets;
   EXPECT_EQ(given.tc.devices.external, (std::vector<std::string>{"eth0", "bond*", "eth1"}));
   EXPECT_EQ(given.tc.devices.pods, std::vector<std::string>{"veth*"});
@@ -96,6 +97,7 @@ TEST(AgentOptions, PacketPath) {
   EXPECT_EQ(given.network.node_port_ranges[0].to_string(), "192.0.2.0/24");
   EXPECT_EQ(given.network.masquerade_ports, (dataplane::PortRange{2000, 2999}));
   EXPECT_TRUE(given.keep_tcp_of_gone_backends);
+  EXPECT_TRUE(given.tc.dsr);
   EXPECT_EQ(given.tc.sizes.most_flows, 1000U);
   EXPECT_EQ(given.tc.sizes.fragments, 100U);
   EXPECT_TRUE(accept({"--nodeport-addresses", "primary"}).packets.network.node_port_ranges.empty());
