@@ -341,8 +341,7 @@ __noinline __u32 topolb_insert_flow(const struct packet *packet, const struct to
 	}
 	flow->generation++;
 	__sync_lock_test_and_set(slot, place.tag);
-	if (!is_only_one(place.lines[0], place.lines[1],
-			 place.tag)) { /* another CPU did the same */
+	if (!is_only_one(&place, flow_id)) { /* another CPU did the same */
 		topolb_remove_flow(flow_id, flow->generation, config);
 		return NO_FLOW;
 	}

@@ -394,26 +394,27 @@ static __always_inline __u32 take_row(const struct topolb_flow_place *place)
 	return way == TOPOLB_FLOW_WAYS ? NO_ROOM : line_id * TOPOLB_FLOW_WAYS + way;
 }
 
-/* How many slots of the two lines of a reply's key have its tag. */
-static __noinline __u32 count_replies(__u32 line_id, __u32 other_line_id, __u32 tag)
+/* Whether a reply's key may be in one of its two lines: another slot than `own` has its tag. */
+static __noinline int is_reply_there(__u32 line_id, __u32 other_line_id, __u32 tag, __u32 own)
 {
 	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_replies, &line_id);
-	__u32 count = 0;
 
 	if (!line)
 		return 0;
 #pragma unroll
 	for (int way = 0; way < TOPOLB_FLOW_REPLY_WAYS; way++)
-		count = count_equal(count, line->slots[way] >> flow_id_bits, tag);
+		if (line->slots[way] >> flow_id_bits == tag && line->slots[way] != own)
+			return 1;
 	if (!line->slots[TOPOLB_FLOW_REPLY_WAYS] || line_id == other_line_id)
-		return count;
+		return 0;
 	line = bpf_map_lookup_elem(&flow_replies, &other_line_id);
 	if (!line)
-		return count;
+		return 0;
 #pragma unroll
 	for (int way = 0; way < TOPOLB_FLOW_REPLY_WAYS; way++)
-		count = count_equal(count, line->slots[way] >> flow_id_bits, tag);
-	return count;
+		if (line->slots[way] >> flow_id_bits == tag && line->slots[way] != own)
+			return 1;
+	return 0;
 }
 
 /* Puts the slot into the line: whether it has room. */
@@ -447,37 +448,41 @@ __noinline int topolb_add_reply(__u64 hash, __u32 flow_id)
 	struct topolb_flow_place place = reply_place(hash);
 	__u32 slot = topolb_flow_reply_slot(place.tag, flow_id, flow_id_bits);
 
-	if (count_replies(place.lines[0], place.lines[1], place.tag))
+	if (is_reply_there(place.lines[0], place.lines[1], place.tag, TOPOLB_FLOW_SLOT_FREE))
 		return -1;
 	if (!take_reply_slot(place.lines[0], slot)) {
 		mark_reply_line_full(place.lines[0]);
 		if (!take_reply_slot(place.lines[1], slot))
 			return -1;
 	}
-	if (count_replies(place.lines[0], place.lines[1], place.tag) == 1)
+	if (!is_reply_there(place.lines[0], place.lines[1], place.tag, slot))
 		return 0;
 	drop_reply(hash, flow_id); /* another CPU did the same */
 	return -1;
 }
 
-/* Whether a flow's key is there once. */
-static __noinline int is_only_one(__u32 line_id, __u32 other_line_id, __u32 tag)
+/* Whether a line has a key's tag in another way than `own`. */
+static __noinline int is_key_there(__u32 line_id, __u32 tag, __u32 own)
 {
 	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
-	struct topolb_flow_line *other = bpf_map_lookup_elem(&flow_index, &other_line_id);
-	__u32 count = 0;
 
-	if (!line || !other)
+	if (!line)
 		return 0;
 #pragma unroll
-	for (int way = 0; way < TOPOLB_FLOW_WAYS; way++)
-		count = count_equal(count, line->slots[way], tag);
-	if (line_id == other_line_id)
-		return count == 1;
-#pragma unroll
-	for (int way = 0; way < TOPOLB_FLOW_WAYS; way++)
-		count = count_equal(count, other->slots[way], tag);
-	return count == 1;
+	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++)
+		if (line->slots[way] == tag && way != own)
+			return 1;
+	return 0;
+}
+
+/* Whether no flow but this one has its key. */
+static __always_inline int is_only_one(const struct topolb_flow_place *place, __u32 flow_id)
+{
+	__u32 line_id = flow_id / TOPOLB_FLOW_WAYS;
+	__u32 other = place->lines[0] ^ place->lines[1] ^ line_id;
+
+	return !is_key_there(line_id, place->tag, flow_id % TOPOLB_FLOW_WAYS) &&
+	       (other == line_id || !is_key_there(other, place->tag, TOPOLB_FLOW_WAYS));
 }
 
 #endif

@@ -25,7 +25,6 @@
 #include "unwrap.bpf.h"
 
 /* Beside TC_ACT_*. */
-#define FLOW_OPENED -2
 #define FLOW_REFUSED -3
 #define NO_FLOW_YET -4
 
@@ -121,15 +120,15 @@ static __always_inline int has_address(int is_ipv4, const struct topolb_settings
 }
 
 /*
- * A flow for the first packet of one. Returns FLOW_OPENED, FLOW_REFUSED if the client is to be
- * told, or the TC_ACT_* of the packet.
+ * A flow for the first packet of one, and its id. Else NO_FLOW, and *action is FLOW_REFUSED if the
+ * client is to be told, or the TC_ACT_* of the packet.
  */
-__noinline int topolb_open_flow(const struct packet *packet,
-				const struct topolb_frontend_row *target, int is_from_pod,
-				const struct topolb_settings *config)
+__noinline __u32 topolb_open_flow(const struct packet *packet,
+				  const struct topolb_frontend_row *target, int is_from_pod,
+				  const struct topolb_settings *config, int *action)
 {
-	if (!packet || !target || !config)
-		return TC_ACT_SHOT;
+	if (!packet || !target || !config || !action)
+		return NO_FLOW;
 
 	struct topolb_choice choice = {};
 	__u32 verdict, flow_id;
@@ -138,18 +137,19 @@ __noinline int topolb_open_flow(const struct packet *packet,
 	if (packet->key.protocol == IPPROTO_TCP &&
 	    (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN) {
 		count_event(TOPOLB_EVENT_UNKNOWN_FLOW);
-		return config->packet_flags & TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS ? TC_ACT_SHOT
-										: FLOW_REFUSED;
+		if (!(config->packet_flags & TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS))
+			*action = FLOW_REFUSED;
+		return NO_FLOW;
 	}
 	verdict = topolb_choose(packet, target, is_from_pod, &choice);
 	if (verdict == TOPOLB_VERDICT_NONE)
-		return TC_ACT_UNSPEC;
-	if (verdict == TOPOLB_VERDICT_REJECT)
-		return FLOW_REFUSED;
-	if (verdict == TOPOLB_VERDICT_DROP) {
+		*action = TC_ACT_UNSPEC;
+	else if (verdict == TOPOLB_VERDICT_REJECT)
+		*action = FLOW_REFUSED;
+	else if (verdict == TOPOLB_VERDICT_DROP)
 		count_event(TOPOLB_EVENT_DROPPED);
-		return TC_ACT_SHOT;
-	}
+	if (verdict != TOPOLB_VERDICT_FORWARD)
+		return NO_FLOW;
 	kind = kind_of_flow(packet, &choice.backend, is_from_pod);
 	if (kind && !has_address(packet->is_ipv4, config))
 		flow_id = NO_FLOW;
@@ -160,9 +160,9 @@ __noinline int topolb_open_flow(const struct packet *packet,
 	if (flow_id == NO_FLOW || flow_id == NO_ROOM) {
 		count_event(flow_id == NO_ROOM ? TOPOLB_EVENT_FLOW_REFUSED
 					       : TOPOLB_EVENT_FLOW_WITHOUT_PORT);
-		return TC_ACT_SHOT;
+		return NO_FLOW;
 	}
-	return FLOW_OPENED;
+	return flow_id;
 }
 
 /* As meet_flow(), for packets to a backend, which may be gone by now. */
@@ -195,12 +195,21 @@ static __always_inline int finish(struct __sk_buff *ctx, const struct packet *pa
 	return action;
 }
 
-/* A packet of a client. Returns a TC_ACT_*, or NO_FLOW_YET. */
+/* A packet of a client; `flow_id`: NO_FLOW if its flow is to be found. Returns a TC_ACT_*, or
+ * NO_FLOW_YET. */
 static __noinline int serve_client(struct __sk_buff *ctx, const struct packet *packet,
-				   const struct topolb_settings *config)
+				   __u32 flow_id, const struct topolb_settings *config)
 {
-	struct found_flow found = find_clients_flow(&packet->key);
+	struct found_flow found = {.id = flow_id};
 	struct step step = {};
+
+	if (flow_id == NO_FLOW) {
+		found = find_clients_flow(&packet->key);
+	} else {
+		found.flow = flow_of(flow_id);
+		if (found.flow)
+			found.generation = READ_ONCE(found.flow->generation);
+	}
 
 	if (!found.flow || meet_clients_flow(ctx, packet, &found, config, &step) == FLOW_OVER)
 		return NO_FLOW_YET;
@@ -237,23 +246,22 @@ static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
 				 struct topolb_frontend_row *target,
 				 const struct topolb_settings *config)
 {
-	int action;
+	int action, refusal = TC_ACT_SHOT;
+	__u32 flow_id;
 
 	if (ctx->pkt_type == PACKET_OTHERHOST)
 		return TC_ACT_UNSPEC;
-	action = serve_client(ctx, packet, config);
+	action = serve_client(ctx, packet, NO_FLOW, config);
 	if (action != NO_FLOW_YET)
 		return action;
 	if (!target)
 		target = find_frontend(packet, config);
 	if (!target)
 		return TC_ACT_UNSPEC;
-	action = topolb_open_flow(packet, target, ctx->cb[0] != 0, config);
-	if (action == FLOW_REFUSED)
-		return refuse(ctx, packet);
-	if (action != FLOW_OPENED)
-		return action;
-	action = serve_client(ctx, packet, config);
+	flow_id = topolb_open_flow(packet, target, ctx->cb[0] != 0, config, &refusal);
+	if (flow_id == NO_FLOW)
+		return refusal == FLOW_REFUSED ? refuse(ctx, packet) : refusal;
+	action = serve_client(ctx, packet, flow_id, config);
 	return action == NO_FLOW_YET ? TC_ACT_SHOT : action;
 }
 
@@ -261,7 +269,7 @@ static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
 static __always_inline int serve_unwrapped(struct __sk_buff *ctx, const struct packet *packet,
 					   const struct topolb_settings *config)
 {
-	int action = serve_client(ctx, packet, config);
+	int action = serve_client(ctx, packet, NO_FLOW, config);
 
 	if (action != NO_FLOW_YET)
 		return action;
