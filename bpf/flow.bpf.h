@@ -86,21 +86,23 @@ static __always_inline void fill_step(const struct found_flow *found, int is_rep
 	step->generation = found->generation;
 }
 
-/* Whether a client's packet shows that there was a reply, where it is not seen. */
-static __always_inline int acknowledges_reply(const struct packet *packet)
-{
-	return packet->key.protocol != IPPROTO_TCP ||
-	       (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK;
-}
-
-/* The state of the flow after this packet. A RST that the receiver did not believe (its
- * sender goes on) is forgotten: the path does not follow sequence numbers. */
+/*
+ * The state of the flow after this packet. A connection counts as replied to when the client has
+ * acknowledged the reply: whoever floods with the addresses of others never does. A RST that the
+ * receiver did not believe (its sender goes on) is forgotten: the path does not follow sequence
+ * numbers.
+ */
 static __always_inline __u32 next_state(const struct packet *packet, __u32 state, int is_reply)
 {
-	if (is_reply || (is_direct(state) && acknowledges_reply(packet)))
-		state |= TOPOLB_FLOW_REPLIED;
-	if (packet->key.protocol != IPPROTO_TCP || packet->fragment == FRAGMENT_LATER)
+	if (packet->key.protocol != IPPROTO_TCP)
+		return is_reply || is_direct(state) ? state | TOPOLB_FLOW_REPLIED : state;
+	if (packet->fragment == FRAGMENT_LATER)
 		return state;
+	if (is_reply && !(state & TOPOLB_FLOW_REPLIED))
+		state |= TOPOLB_FLOW_ANSWERED;
+	if (!is_reply && (state & TOPOLB_FLOW_ANSWERED || is_direct(state)) &&
+	    (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK)
+		state = (state & ~TOPOLB_FLOW_ANSWERED) | TOPOLB_FLOW_REPLIED;
 	if (packet->tcp_flags & TCP_RST)
 		return state | TOPOLB_FLOW_RESET;
 	if (packet->tcp_flags & TCP_FIN)

@@ -343,12 +343,13 @@ enum { /* topolb_flow.state: what it is, and what was seen in either direction *
        TOPOLB_FLOW_MASQUERADED = 1 << 0, /* the backend sees the node's address */
        /* The backend's node answers the client (--dsr): replies are not seen here. */
        TOPOLB_FLOW_DIRECT = 1 << 1,
-       TOPOLB_FLOW_REPLIED = 1 << 8,
+       TOPOLB_FLOW_REPLIED = 1 << 8, /* TCP: and the client has acknowledged it */
        TOPOLB_FLOW_CLIENT_FIN = 1 << 9,
        TOPOLB_FLOW_BACKEND_FIN = 1 << 10,
        TOPOLB_FLOW_RESET = 1 << 11,
        TOPOLB_FLOW_CLIENT_FIN_ACKED = 1 << 12, /* the backend has acknowledged it */
        TOPOLB_FLOW_BACKEND_FIN_ACKED = 1 << 13,
+       TOPOLB_FLOW_ANSWERED = 1 << 14, /* TCP: replied to, not acknowledged yet */
        TOPOLB_FLOW_CLOSED = TOPOLB_FLOW_CLIENT_FIN | TOPOLB_FLOW_BACKEND_FIN,
        TOPOLB_FLOW_ALL_ACKED = TOPOLB_FLOW_CLIENT_FIN_ACKED | TOPOLB_FLOW_BACKEND_FIN_ACKED
 };

@@ -170,6 +170,7 @@ class Bench {
   test::PacketView open(int flow, const char* frontend, Hook reply) {
     const auto there = path_.run(Hook::Ingress, packet(client(flow), frontend, kSyn)).view();
     path_.run(reply, packet(there.destination, there.source, kSyn | kAck));
+    path_.run(Hook::Ingress, packet(client(flow), frontend, kAck));
     ++opened_;
     return there;
   }

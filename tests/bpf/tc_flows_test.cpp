@@ -156,16 +156,20 @@ TEST_F(TcFlows, Timeouts) {
     const char* what;
     Protocol protocol;
     bool replied;
+    bool acknowledged;
     std::uint64_t timeout_s;
-  } cases[] = {{"TCP opening", Protocol::TCP, false, TOPOLB_FLOW_TCP_OPENING_S},
-               {"TCP established", Protocol::TCP, true, TOPOLB_FLOW_TCP_ESTABLISHED_S},
-               {"UDP", Protocol::UDP, false, TOPOLB_FLOW_UDP_UNREPLIED_S},
-               {"UDP replied", Protocol::UDP, true, TOPOLB_FLOW_UDP_REPLIED_S}};
+  } cases[] = {{"TCP opening", Protocol::TCP, false, false, TOPOLB_FLOW_TCP_OPENING_S},
+               {"TCP not replied to", Protocol::TCP, false, true, TOPOLB_FLOW_TCP_OPENING_S},
+               {"TCP half open", Protocol::TCP, true, false, TOPOLB_FLOW_TCP_OPENING_S},
+               {"TCP established", Protocol::TCP, true, true, TOPOLB_FLOW_TCP_ESTABLISHED_S},
+               {"UDP", Protocol::UDP, false, false, TOPOLB_FLOW_UDP_UNREPLIED_S},
+               {"UDP replied", Protocol::UDP, true, false, TOPOLB_FLOW_UDP_REPLIED_S}};
   int port = 1;
   for (const auto& tested : cases) {
     const auto client = "198.51.100.8:" + std::to_string(port++);
     const auto request = send(kSyn, tested.protocol, client).view();
     if (tested.replied) answer(request, kSyn | kAck, tested.protocol);
+    if (tested.acknowledged) send(kAck, tested.protocol, client);
     path_.age_flows(tested.timeout_s - 5);
     EXPECT_EQ(send(kSyn, tested.protocol, client).view().source, request.source) << tested.what;
     path_.age_flows(tested.timeout_s + 5);

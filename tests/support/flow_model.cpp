@@ -136,13 +136,16 @@ bool FlowModel::open() {
   EXPECT_TRUE(replies_.emplace(flow.backend, flow.source, protocol).second)
       << "two flows with " << flow.backend << " to " << flow.source;
   expect_answered(flow, kSyn | kAck);
+  expect_sent(flow, kAck);
   live_.push_back(std::move(flow));
   return true;
 }
 
-bool FlowModel::open_unanswered() {
+bool FlowModel::open_halfway() {
   Flow flow;
-  return begin(flow);
+  if (!begin(flow)) return false;
+  if (services()[flow.service].protocol == Protocol::TCP) expect_answered(flow, kSyn | kAck);
+  return true;
 }
 
 void FlowModel::exchange(std::size_t index) {

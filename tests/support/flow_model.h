@@ -27,10 +27,11 @@ class FlowModel {
   FlowModel(PacketPath& path, std::uint32_t number);
 
   [[nodiscard]] std::size_t size() const { return live_.size(); }
-  /// The first packet of a new client and the reply to it. False: it was refused.
+  /// The first packet of a new client, the reply to it, and one more. False: it was refused.
   bool open();
-  /// A first packet that nobody answers; the model forgets it. False: it was refused.
-  bool open_unanswered();
+  /// A first packet, answered if it is a SYN, and nothing more; the model forgets it. False: it was
+  /// refused.
+  bool open_halfway();
   /// A packet each way, of one of the flows.
   void exchange(std::size_t index);
   void exchange_random() { exchange(random_index()); }

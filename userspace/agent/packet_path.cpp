@@ -68,6 +68,7 @@ void PacketPath::read_addresses() {
     const auto text = [](const auto& address) { return address ? address->to_string() : "none"; };
     spdlog::info("node addresses: IPv4 {}, IPv6 {}", text(primary.ipv4), text(primary.ipv6));
     primary_ = primary;
+    devices_changed_ = true;  // the default ones are of these addresses
   }
 }
 

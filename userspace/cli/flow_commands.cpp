@@ -63,6 +63,7 @@ std::vector<FlowView> read_flows(const KernelSnapshot& kernel, const FlowTable& 
                      .source = socket_of(table.address_seen_by_backend(flow), flow.source_port_be),
                      .backend = socket_of(flow.backend, flow.backend_port_be),
                      .masqueraded = (flow.state & TOPOLB_FLOW_MASQUERADED) != 0,
+                     .direct = (flow.state & TOPOLB_FLOW_DIRECT) != 0,
                      .tier = tier == keys.end() ? "" : tier->second,
                      .state = flow_state(flow, now),
                      .age_s = seconds_since(flow.created, now),

@@ -78,6 +78,7 @@ Json flow_json(const FlowView& flow) {
       {"client", flow.client.to_string()},
       {"source", flow.source.to_string()},
       {"masqueraded", flow.masqueraded},
+      {"direct", flow.direct},
       {"backend", flow.backend.to_string()},
       {"tier", flow.tier.empty() ? Json() : Json(flow.tier)},
       {"state", flow.state},

@@ -20,7 +20,8 @@ struct FlowView {
   SocketAddress source;  // the client, as the backend sees it
   SocketAddress backend;
   bool masqueraded = false;
-  std::string tier;  // the topology key that chose; "": the Service had none
+  bool direct = false;  // the backend's node answers (--dsr)
+  std::string tier;     // the topology key that chose; "": the Service had none
   std::string_view state;
   std::uint64_t age_s = 0;
   std::uint64_t idle_s = 0;

@@ -106,7 +106,8 @@ TEST(FlowView, JsonHasAll) {
             R"({"service": {"namespace": "default", "name": "web", "port": {"name": "http", )"
             R"("number": 80, "protocol": "TCP"}, "family": "IPv4"}, "protocol": "TCP", )"
             R"("family": "IPv4", "frontend": "192.0.2.10:30080", "client": "198.51.100.7:40000", )"
-            R"("source": "192.0.2.10:12345", "masqueraded": true, "backend": "10.1.2.5:8080", )"
+            R"("source": "192.0.2.10:12345", "masqueraded": true, "direct": false, )"
+            R"("backend": "10.1.2.5:8080", )"
             R"("tier": "topology.kubernetes.io/zone", "state": "established", )"
             R"("age_seconds": 7200, "idle_seconds": 3})");
   auto gone = flow_of(nullptr);
