@@ -268,7 +268,8 @@ static __always_inline int is_idle_too_long(const struct topolb_flow *flow, __u3
 
 /*
  * How soon a flow may make room for another, when its line is full: 0: not at all. What is over
- * goes first, then what never had a reply, then what is idle for long; the older ones first.
+ * goes first, then what never had a reply or had a RST, then datagrams, which find another backend,
+ * and what is idle for long; the older ones first.
  */
 static __always_inline __u32 evictability(const struct topolb_flow *flow, __u32 now)
 {
@@ -280,8 +281,10 @@ static __always_inline __u32 evictability(const struct topolb_flow *flow, __u32 
 		idle = 0xfffffff;
 	if (is_idle_too_long(flow, now) || (flow->state & TOPOLB_FLOW_CLOSED) == TOPOLB_FLOW_CLOSED)
 		return OVER | idle;
-	if (!(flow->state & TOPOLB_FLOW_REPLIED))
+	if (!(flow->state & TOPOLB_FLOW_REPLIED) || flow->state & TOPOLB_FLOW_RESET)
 		return UNREPLIED | idle;
+	if (flow->protocol != IPPROTO_TCP)
+		return 1 + idle;
 	return is_idle_for(flow, now, TOPOLB_FLOW_EVICTABLE_S) ? 1 + idle : 0;
 }
 

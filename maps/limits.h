@@ -18,7 +18,7 @@
 
 /* A row of the frontends table is half a cache line; a search reads at most so many lines. */
 #define TOPOLB_FRONTENDS_PER_LINE 2
-#define TOPOLB_FRONTEND_PROBES 16
+#define TOPOLB_FRONTEND_PROBES 32
 
 /* A set is a head, two tiers and 14 slots, chained when there are more tiers; most Services need
  * no more than that one. */
@@ -64,7 +64,7 @@
 #define TOPOLB_FLOW_UDP_UNREPLIED_S 30
 #define TOPOLB_FLOW_UDP_REPLIED_S 120
 
-/* When there is no room, a flow with replies makes it only if it was idle for so long. */
+/* When there is no room, an established connection makes it only if it was idle for so long. */
 #define TOPOLB_FLOW_EVICTABLE_S 600
 
 /* Answers (TCP RST, ICMP errors) that one CPU sends. */

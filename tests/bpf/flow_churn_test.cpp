@@ -108,7 +108,8 @@ TEST(FlowChurn, NoFlowIsLostOrLeftOrMistaken) {
   EXPECT_EQ(path.flows().reply_count(), 0U);
 }
 
-// A SYN flood fills the table, answered by the backends: what is established stays, and who comes by then gets in.
+// A SYN flood fills the table, answered by the backends: what is established stays, and who comes
+// by then gets in.
 TEST(FlowPressure, FloodTakesNoEstablishedFlow) {
   PacketPath path(2048);
   publish_modelled_services(path);
@@ -128,11 +129,42 @@ TEST(FlowPressure, FloodTakesNoEstablishedFlow) {
   EXPECT_EQ(path.event(TOPOLB_EVENT_UNKNOWN_FLOW), 0U);
 }
 
+// Clients of a resolver come by once, each with a port of its own.
+TEST(FlowPressure, DatagramsMakeRoomForOthers) {
+  constexpr std::uint32_t kRoom = 1024;
+  PacketPath path(kRoom);
+  publish_modelled_services(path);
+  FlowModel connections(path, 1, Protocol::TCP);
+  FlowModel datagrams(path, 2, Protocol::UDP);
+  while (connections.size() < kRoom / 4) ASSERT_TRUE(connections.open());
+  for (std::uint32_t client = 0; client < 8 * kRoom; ++client) {
+    ASSERT_TRUE(datagrams.open_once()) << client;
+  }
+  while (connections.size() < kRoom / 2) ASSERT_TRUE(connections.open());
+  connections.exchange_all();
+  EXPECT_GT(path.event(TOPOLB_EVENT_FLOW_EVICTED), 6 * kRoom);
+  EXPECT_EQ(path.event(TOPOLB_EVENT_FLOW_REFUSED), 0U);
+}
+
+// The client was told, or has hung up, seconds ago.
+TEST(FlowPressure, ConnectionsThatWereResetMakeRoom) {
+  constexpr std::uint32_t kRoom = 1024;
+  PacketPath path(kRoom);
+  publish_modelled_services(path);
+  FlowModel connections(path, 1, Protocol::TCP);
+  for (std::uint32_t client = 0; client < 8 * kRoom; ++client) {
+    ASSERT_TRUE(connections.open()) << client;
+    if (connections.size() > kRoom / 2) connections.reset_random();
+  }
+  connections.exchange_all();
+  EXPECT_EQ(path.event(TOPOLB_EVENT_FLOW_REFUSED), 0U);
+}
+
 TEST(FlowPressure, FullOfEstablishedFlowsNewOnesAreRefused) {
   constexpr std::uint32_t kRoom = 1024;
   PacketPath path(kRoom);
   publish_modelled_services(path);
-  FlowModel clients(path, 1);
+  FlowModel clients(path, 1, Protocol::TCP);
   while (clients.size() < kRoom) ASSERT_TRUE(clients.open()) << "within what is promised";
   for (int attempt = 0; attempt < 2000; ++attempt) clients.open();
   EXPECT_EQ(clients.size(), path.flows().count());

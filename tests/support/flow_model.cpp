@@ -68,8 +68,8 @@ void publish_modelled_services(PacketPath& path) {
   path.publish(modelled_services(), modelled_local_backends());
 }
 
-FlowModel::FlowModel(PacketPath& path, std::uint32_t number)
-    : path_(path), clients_(number << 24U), random_(number) {}
+FlowModel::FlowModel(PacketPath& path, std::uint32_t number, std::optional<Protocol> only)
+    : path_(path), clients_(number << 24U), only_(only), random_(number) {}
 
 std::string FlowModel::next_client(Family family) {
   const auto number = clients_++;
@@ -115,7 +115,9 @@ void FlowModel::expect_answered(const Flow& flow, std::uint8_t flags) {
 }
 
 bool FlowModel::begin(Flow& flow) {
-  flow.service = static_cast<std::uint32_t>(random_() % services().size());
+  do {
+    flow.service = static_cast<std::uint32_t>(random_() % services().size());
+  } while (only_ && services()[flow.service].protocol != *only_);
   const auto& to = services()[flow.service];
   flow.client = next_client(to.dialled[0] == '[' ? Family::IPv6 : Family::IPv4);
   const auto sent = send(flow, kSyn);
@@ -148,6 +150,12 @@ bool FlowModel::open_halfway() {
   return true;
 }
 
+bool FlowModel::open_once() {
+  if (!open()) return false;
+  forget(live_.size() - 1);
+  return true;
+}
+
 void FlowModel::exchange(std::size_t index) {
   expect_sent(live_[index], kAck);
   expect_answered(live_[index], kAck);
@@ -176,6 +184,12 @@ void FlowModel::close_random() {
     if (protocol == Protocol::TCP) expect_answered(flow, kRst);
     silent_.emplace(flow.client, protocol);
   }
+  forget(index);
+}
+
+void FlowModel::reset_random() {
+  const auto index = random_index();
+  expect_answered(live_[index], kRst);
   forget(index);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -23,8 +24,8 @@ void publish_modelled_services(PacketPath& path);
 /// Every difference fails the test. Different models may work on one path in different threads.
 class FlowModel {
  public:
-  /// No two models of a path have the same `number`.
-  FlowModel(PacketPath& path, std::uint32_t number);
+  /// No two models of a path have the same `number`. `only`: flows of other protocols are none.
+  FlowModel(PacketPath& path, std::uint32_t number, std::optional<Protocol> only = {});
 
   [[nodiscard]] std::size_t size() const { return live_.size(); }
   /// The first packet of a new client, the reply to it, and one more. False: it was refused.
@@ -32,12 +33,16 @@ class FlowModel {
   /// A first packet, answered if it is a SYN, and nothing more; the model forgets it. False: it was
   /// refused.
   bool open_halfway();
+  /// As open(); the model forgets it, so that it may be evicted.
+  bool open_once();
   /// A packet each way, of one of the flows.
   void exchange(std::size_t index);
   void exchange_random() { exchange(random_index()); }
   void exchange_all();
   /// Ends one of the flows: connections by FIN or now and then by RST, others by silence.
   void close_random();
+  /// Ends one by RST of the backend.
+  void reset_random();
   void close_all();
   /// Makes those that ended without a FIN older than their timeout.
   void expire_silent();
@@ -59,6 +64,7 @@ class FlowModel {
 
   PacketPath& path_;
   std::uint32_t clients_;
+  std::optional<Protocol> only_;
   std::mt19937 random_;
   std::vector<Flow> live_;
   // Backend, source, protocol: what the replies of a flow are told by.
