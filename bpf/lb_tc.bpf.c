@@ -241,11 +241,11 @@ static __always_inline int may_be_reply(const struct packet *packet,
 			    packet->is_ipv4 ? &config->masquerade_ipv4 : &config->masquerade_ipv6);
 }
 
-/* A packet to a frontend. Returns a TC_ACT_*. `target`: NULL if it is not looked up yet. */
+/* A packet that may be to a frontend; a flow goes on without its frontend. Returns a TC_ACT_*. */
 static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
-				 struct topolb_frontend_row *target,
 				 const struct topolb_settings *config)
 {
+	struct topolb_frontend_row *target;
 	int action, refusal = TC_ACT_SHOT;
 	__u32 flow_id;
 
@@ -254,8 +254,7 @@ static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
 	action = serve_client(ctx, packet, NO_FLOW, config);
 	if (action != NO_FLOW_YET)
 		return action;
-	if (!target)
-		target = find_frontend(packet, config);
+	target = find_frontend(packet, config);
 	if (!target)
 		return TC_ACT_UNSPEC;
 	flow_id = topolb_open_flow(packet, target, ctx->cb[0] != 0, config, &refusal);
@@ -284,7 +283,6 @@ static __always_inline int serve_unwrapped(struct __sk_buff *ctx, const struct p
 SEC("tc")
 int topolb_serve_ingress(struct __sk_buff *ctx)
 {
-	struct topolb_frontend_row *target = NULL;
 	struct topolb_settings *config = read_settings();
 	struct packet packet = {};
 	int kind = parse(ctx, &packet);
@@ -313,16 +311,9 @@ int topolb_serve_ingress(struct __sk_buff *ctx)
 		if (action != NO_FLOW_YET)
 			return action;
 	}
-	/* A NodePort takes two or three look-ups: first see whether it has a flow. */
-	if (!is_node_port(packet.key.destination_port_be, config)) {
-		if (!may_have_port(&config->frontend_ports,
-				   bpf_ntohs(packet.key.destination_port_be)))
-			return TC_ACT_UNSPEC;
-		target = find_frontend(&packet, config);
-		if (!target)
-			return TC_ACT_UNSPEC;
-	}
-	return serve(ctx, &packet, target, config);
+	if (!may_have_port(&config->frontend_ports, bpf_ntohs(packet.key.destination_port_be)))
+		return TC_ACT_UNSPEC;
+	return serve(ctx, &packet, config);
 }
 
 SEC("tc")
@@ -361,14 +352,9 @@ struct {
 		},
 };
 
-static __always_inline int leave_to(struct __sk_buff *ctx, __u32 worker)
-{
-	bpf_tail_call_static(ctx, &workers, worker);
-	count_event(TOPOLB_EVENT_FAILED);
-	return TC_ACT_UNSPEC;
-}
-
-static __always_inline int look_at_ingress(struct __sk_buff *ctx, int is_from_pod)
+/* Leaves a packet alone, or to the worker. The table of workers is empty when somebody has
+ * unpinned it. */
+static __always_inline int look_for(struct __sk_buff *ctx, __u32 worker, int is_from_pod)
 {
 	struct topolb_settings *config = read_settings();
 	struct look look;
@@ -377,41 +363,38 @@ static __always_inline int look_at_ingress(struct __sk_buff *ctx, int is_from_po
 	if (!config)
 		return TC_ACT_UNSPEC;
 	kind = look_at(ctx, config, &look);
-	if (kind == LOOK_NOT_OURS || (kind == LOOK_PORTS && !may_be_for_us(&look, config)))
+	if (kind == LOOK_NOT_OURS)
+		return TC_ACT_UNSPEC;
+	if (kind == LOOK_PORTS && worker == WORKER_INGRESS && !may_be_for_us(&look, config))
+		return TC_ACT_UNSPEC;
+	if (kind == LOOK_PORTS && worker == WORKER_EGRESS &&
+	    !may_have_port(&config->backend_ports, look.source_port))
 		return TC_ACT_UNSPEC;
 	ctx->cb[0] = is_from_pod;
-	return leave_to(ctx, WORKER_INGRESS);
+	bpf_tail_call_static(ctx, &workers, worker);
+	count_event(TOPOLB_EVENT_FAILED);
+	return TC_ACT_UNSPEC;
 }
 
 /* Packets from outside the node. */
 SEC("tc")
 int topolb_ingress(struct __sk_buff *ctx)
 {
-	return look_at_ingress(ctx, 0);
+	return look_for(ctx, WORKER_INGRESS, 0);
 }
 
 /* Packets that leave a pod, on the node's end of its device. */
 SEC("tc")
 int topolb_pod_ingress(struct __sk_buff *ctx)
 {
-	return look_at_ingress(ctx, 1);
+	return look_for(ctx, WORKER_INGRESS, 1);
 }
 
 /* Packets to the clients of either: replies of flows that are not masqueraded. */
 SEC("tc")
 int topolb_egress(struct __sk_buff *ctx)
 {
-	struct topolb_settings *config = read_settings();
-	struct look look;
-	int kind;
-
-	if (!config)
-		return TC_ACT_UNSPEC;
-	kind = look_at(ctx, config, &look);
-	if (kind == LOOK_NOT_OURS ||
-	    (kind == LOOK_PORTS && !may_have_port(&config->backend_ports, look.source_port)))
-		return TC_ACT_UNSPEC;
-	return leave_to(ctx, WORKER_EGRESS);
+	return look_for(ctx, WORKER_EGRESS, 0);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

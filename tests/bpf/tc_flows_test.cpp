@@ -199,6 +199,20 @@ TEST_F(TcFlows, TcpToABackendThatIsGoneMayBeKept) {
   EXPECT_EQ(send(kAck).view().destination, kBackends[0]);
 }
 
+// As with conntrack: the rule is for new connections.
+TEST_F(TcFlows, ConnectionsGoOnWithoutTheirFrontend) {
+  publish({kBackends[0]});
+  send(kSyn, Protocol::TCP, kClient, kLoadBalancer);
+  connect();
+  auto without = traffic({{"", {kBackends[0]}}});
+  path_.publish({service("TCP", "10.96.0.1:80", Protocol::TCP, without)});
+  path_.forget_retired();
+  for (const auto* gone : {kLoadBalancer, kFrontend}) {
+    EXPECT_EQ(send(kAck, Protocol::TCP, kClient, gone).view().destination, kBackends[0]) << gone;
+    EXPECT_EQ(send(kSyn, Protocol::TCP, "198.51.100.9:1", gone).action, kPass) << gone;
+  }
+}
+
 TEST_F(TcFlows, UdpMovesAtOnceFromABackendThatIsGone) {
   publish({kBackends[0]});
   EXPECT_EQ(send(0, Protocol::UDP).view().destination, kBackends[0]);
