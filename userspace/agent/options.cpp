@@ -49,8 +49,8 @@ struct Texts {
 };
 
 void add_flags(CLI::App& app, Options& options, Texts& texts) {
-  app.add_option("--node", options.plan.node_name, "name of this node's Node object")
-      ->required()
+  // Judged after parsing: a flag that there is not is to be named before one that is not there.
+  app.add_option("--node", options.plan.node_name, "name of this node's Node object (required)")
       ->type_name("NAME");
   app.add_option("--manifests", options.manifests,
                  "directory of Kubernetes objects (*.yaml, *.yml, *.json) to follow")
@@ -160,7 +160,8 @@ std::variant<Options, EarlyExit> parse_options(int argc, const char* const* argv
   add_size_flags(app, options.datapath.limits);
   if (auto exit = parse(app, argc, argv)) return *exit;
   if (options.plan.node_name.empty()) {
-    return wrong_flags("--node must not be empty");
+    return wrong_flags(app.count("--node") == 0 ? "--node is required"
+                                                : "--node must not be empty");
   }
   for (const auto& server : options.api.servers) {
     if (auto checked = kube::check_server_url(server); !checked) {

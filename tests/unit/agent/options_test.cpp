@@ -134,7 +134,7 @@ TEST(AgentOptions, EachErrorIsOneLineAndTwo) {
     const char* part;
   };
   const std::vector<Case> cases{
-      {{}, "--node"},
+      {{}, "--node is required"},
       {{"--node"}, "--node"},
       {{"--node", ""}, "--node must not be empty"},
       {{"--node=", "--manifests", "d"}, "--node must not be empty"},
@@ -168,6 +168,7 @@ TEST(AgentOptions, EachErrorIsOneLineAndTwo) {
       {{"--node", "n1", "--masquerade-ports", "1-70000"}, "\"1-70000\" is not FIRST-LAST"},
       {{"--node", "n1", "--max-flows", "1"}, "--max-flows"},
       {{"--node", "n1", "--nonsense"}, "--nonsense"},
+      {{"--nonsense"}, "--nonsense"},
       {{"--node", "n1", "word"}, "word"},
   };
   for (const auto& [words, part] : cases) {
