@@ -11,6 +11,9 @@
 #include "route.bpf.h"
 
 #define WRAPPER_TTL 64
+/* Of a wrapper that its receiver hands back (unwrap.bpf.h): it has this or less when it arrives,
+ * others have more. So nobody hands one back that was handed back. */
+#define HANDED_BACK_TTL 32
 /* Not the congestion mark: routers on the way are to drop instead, as the receiver of the wrapper
  * hands no mark on. Source: RFC 6040, 4.3, compatibility mode. */
 #define IPV4_DSCP 0xfc
@@ -22,13 +25,14 @@ static __always_inline __u32 wrapper_length(const struct packet *packet)
 }
 
 /*
- * The wrapper comes from the address that was dialled if that is one of the node's: so its
- * receiver knows that this node has the NodePort.
+ * The wrapper comes from the address that was dialled if a NodePort was: so its receiver knows
+ * that this node has it. A load balancer's address may be every node's own.
  */
 static __always_inline const struct topolb_address *
 wrapper_source(const struct packet *packet, const struct topolb_settings *config)
 {
-	if (is_nodes_own(&packet->key.destination))
+	if (is_node_port(packet->key.destination_port_be, config) &&
+	    is_nodes_own(&packet->key.destination))
 		return &packet->key.destination;
 	return packet->is_ipv4 ? &config->masquerade_ipv4 : &config->masquerade_ipv6;
 }

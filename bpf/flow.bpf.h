@@ -294,6 +294,13 @@ static __always_inline int connect_reply(struct topolb_flow *flow, __u32 flow_id
 	return topolb_claim_port(flow, flow_id, config);
 }
 
+/* Whether a packet may be the first one of a flow. */
+static __always_inline int may_begin(const struct packet *packet)
+{
+	return packet->key.protocol != IPPROTO_TCP ||
+	       (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+}
+
 /* Writes all of a row but its generation. */
 static __always_inline void write_row(struct topolb_flow *flow, const struct packet *packet,
 				      const struct topolb_choice *choice, __u32 kind, __u32 now)

@@ -24,9 +24,7 @@
 #include "icmp.bpf.h"
 #include "unwrap.bpf.h"
 
-/* Beside TC_ACT_*. */
-#define FLOW_REFUSED -3
-#define NO_FLOW_YET -4
+#define FLOW_REFUSED -3 /* beside TC_ACT_* */
 
 /* NodePorts answer on those of the node's addresses that --nodeport-addresses says. Not
  * inlined: it would add to the stack of what is called with what it finds. */
@@ -134,8 +132,7 @@ __noinline __u32 topolb_open_flow(const struct packet *packet,
 	__u32 verdict, flow_id;
 	__u32 kind;
 
-	if (packet->key.protocol == IPPROTO_TCP &&
-	    (packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN) {
+	if (!may_begin(packet)) {
 		count_event(TOPOLB_EVENT_UNKNOWN_FLOW);
 		if (!(config->packet_flags & TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS))
 			*action = FLOW_REFUSED;

@@ -42,6 +42,7 @@ static __always_inline struct unwrapping *new_unwrapping(void)
 }
 
 /* Beside TC_ACT_*. */
+#define NO_FLOW_YET -4
 #define UNWRAPPED -5
 #define NOT_OURS -6
 #define NOT_FROM_HERE -7
@@ -54,20 +55,23 @@ static __always_inline int is_wrapper(int kind, const struct packet *packet)
 	       packet->key.protocol == (packet->is_ipv4 ? IPPROTO_IPIP : IPPROTO_IPV6);
 }
 
-/* What is in a wrapper. Returns a PARSE_*. @pre *inner is zero. */
-__noinline int topolb_parse_wrapped(struct __sk_buff *ctx, const struct packet *outer,
-				    struct packet *inner)
+/* Whether a wrapper is as long as it says, and no router would drop it. */
+static __noinline int is_whole(struct __sk_buff *ctx, const struct packet *outer)
 {
-	__u32 wanted;
+	struct iphdr ip;
 
-	if (!is_dsr_on || !outer || !inner)
-		return PARSE_OTHER;
-	wanted = ETH_HLEN +
-		 (outer->is_ipv4 ? 2 * sizeof(struct iphdr) : 2 * sizeof(struct ipv6hdr)) +
-		 sizeof(struct tcphdr);
-	if (bpf_skb_pull_data(ctx, ctx->len < wanted ? ctx->len : wanted))
-		return PARSE_OTHER;
+	if (outer->l3_offset + outer->l3_length > ctx->len)
+		return 0;
+	if (!outer->is_ipv4)
+		return 1;
+	if (bpf_skb_load_bytes(ctx, ETH_HLEN, &ip, sizeof(ip)))
+		return 0;
+	return fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0)) == 0xffff;
+}
 
+static __noinline int parse_inner(struct __sk_buff *ctx, const struct packet *outer,
+				  struct packet *inner)
+{
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 
 	if (outer->is_ipv4) {
@@ -76,6 +80,26 @@ __noinline int topolb_parse_wrapped(struct __sk_buff *ctx, const struct packet *
 	}
 	inner->l3_offset = ETH_HLEN + sizeof(struct ipv6hdr);
 	return parse_ipv6(ctx, inner, data + ETH_HLEN + sizeof(struct ipv6hdr), end);
+}
+
+/* What is in a wrapper. Returns a PARSE_*. @pre *inner is zero. */
+__noinline int topolb_parse_wrapped(struct __sk_buff *ctx, const struct packet *outer,
+				    struct packet *inner)
+{
+	__u32 wanted;
+	int kind;
+
+	if (!is_dsr_on || !outer || !inner || !is_whole(ctx, outer))
+		return PARSE_OTHER;
+	wanted = ETH_HLEN +
+		 (outer->is_ipv4 ? 2 * sizeof(struct iphdr) : 2 * sizeof(struct ipv6hdr)) +
+		 sizeof(struct tcphdr);
+	if (bpf_skb_pull_data(ctx, ctx->len < wanted ? ctx->len : wanted))
+		return PARSE_OTHER;
+	kind = parse_inner(ctx, outer, inner);
+	return inner->l3_offset + inner->l3_length > outer->l3_offset + outer->l3_length
+		       ? PARSE_OTHER
+		       : kind;
 }
 
 struct backend_search {
@@ -172,6 +196,34 @@ static __noinline int is_way_back(struct __sk_buff *ctx, const struct packet *in
 	       lookup.ifindex == ctx->ifindex;
 }
 
+/*
+ * Another flow with the key of a packet that was wrapped for a backend of this node; the client, or
+ * a router, has changed from one node to the other. It goes on if it is to a backend here: who has
+ * answered the client goes on to answer. If it leads to another node it gives way, unless it is a
+ * connection in use: then the packet is dropped, as two nodes that send it to each other would
+ * never end. Returns NO_FLOW_YET, UNWRAPPED, or a TC_ACT_*.
+ */
+static __noinline int make_way(struct __sk_buff *ctx, const struct packet *inner,
+			       const struct topolb_settings *config)
+{
+	struct found_flow found = find_clients_flow(&inner->key);
+	struct topolb_flow *flow = found.flow;
+
+	if (!flow)
+		return NO_FLOW_YET;
+	if (!(flow->state & (TOPOLB_FLOW_MASQUERADED | TOPOLB_FLOW_DIRECT))) {
+		if (topolb_follow_flow(ctx, inner, found.id, 0) != FLOW_OVER)
+			return UNWRAPPED;
+	} else if (!may_begin(inner) ||
+		   !(flow->state & TOPOLB_FLOW_CLOSED ||
+		     evictability(flow, topolb_flow_time(bpf_ktime_get_coarse_ns())))) {
+		count_event(TOPOLB_EVENT_DROPPED);
+		return TC_ACT_SHOT;
+	}
+	close_flow(found.id, found.generation, config);
+	return NO_FLOW_YET;
+}
+
 /* Opens the flow of a packet in a wrapper for `backend`. Returns UNWRAPPED, NOT_OURS,
  * NOT_FROM_HERE, or a TC_ACT_*. */
 __noinline int topolb_open_wrapped(struct __sk_buff *ctx, const struct packet *outer,
@@ -181,6 +233,7 @@ __noinline int topolb_open_wrapped(struct __sk_buff *ctx, const struct packet *o
 	struct topolb_frontend_row *target;
 	struct topolb_set *set;
 	__u32 set_id, flow_id;
+	int verdict;
 
 	if (!is_dsr_on || !outer || !inner || !choice || !config)
 		return NOT_OURS;
@@ -200,8 +253,10 @@ __noinline int topolb_open_wrapped(struct __sk_buff *ctx, const struct packet *o
 	choice->backend.address = outer->key.destination;
 	if (!find_in_set(set, choice) || !is_way_back(ctx, inner, &outer->key.destination))
 		return NOT_FROM_HERE;
-	if (inner->key.protocol == IPPROTO_TCP &&
-	    (inner->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
+	verdict = make_way(ctx, inner, config);
+	if (verdict != NO_FLOW_YET)
+		return verdict;
+	if (!may_begin(inner))
 		return UNWRAPPED; /* to be refused */
 	flow_id = topolb_insert_flow(inner, choice, 0, config);
 	if (flow_id == NO_ROOM && topolb_make_room_for(&inner->key, config))
@@ -220,10 +275,12 @@ static __always_inline int hand_back(struct __sk_buff *ctx, const struct packet 
 	struct topolb_flow_key back = outer->key;
 	int failed;
 
+	if (!is_answerable(ctx, outer)) /* its sender's address is nobody's */
+		return TC_ACT_UNSPEC;
 	turn_around(&back);
-	failed = outer->is_ipv4
-			 ? write_ipv4_header(ctx, outer, &back, WRAPPER_TTL, 0)
-			 : write_ipv6_header(ctx, outer, &back, WRAPPER_TTL, BPF_F_RECOMPUTE_CSUM);
+	failed = outer->is_ipv4 ? write_ipv4_header(ctx, outer, &back, HANDED_BACK_TTL, 0)
+				: write_ipv6_header(ctx, outer, &back, HANDED_BACK_TTL,
+						    BPF_F_RECOMPUTE_CSUM);
 	count_event(failed ? TOPOLB_EVENT_FAILED : TOPOLB_EVENT_DIRECT_HANDED_BACK);
 	return failed ? TC_ACT_SHOT : bpf_redirect_neigh(ctx->ifindex, NULL, 0, 0);
 }
@@ -236,7 +293,8 @@ __noinline int topolb_take_back(const struct packet *outer, const struct packet 
 	struct topolb_settings *config = read_settings();
 	struct found_flow found;
 
-	if (!is_dsr_on || !outer || !inner || !choice || !config)
+	if (!is_dsr_on || !outer || !inner || !choice || !config ||
+	    !is_nodes_own(&outer->key.destination))
 		return NOT_OURS;
 	found = find_clients_flow(&inner->key);
 	if (!found.flow || !same_address(&found.flow->backend, &outer->key.source))
@@ -302,7 +360,7 @@ static __always_inline int judge_wrapper(struct __sk_buff *ctx, const struct pac
 		return topolb_is_about_backend(ctx, outer, inner) ? UNWRAPPED : NOT_OURS;
 	if (kind != PARSE_TRANSPORT || (inner->fragment && fill_fragment_ports(inner)))
 		return NOT_OURS;
-	if (is_nodes_own(&outer->key.destination))
+	if (outer->ttl <= HANDED_BACK_TTL)
 		return topolb_take_back(outer, inner, &unwrapping->choice);
 	if (has_wrapped_flow(ctx, outer, inner, config))
 		return UNWRAPPED;
@@ -317,7 +375,7 @@ __noinline int topolb_unwrap(struct __sk_buff *ctx, struct packet *packet)
 	__u32 length;
 	int verdict;
 
-	if (!is_dsr_on || !packet || !unwrapping || !config || ctx->pkt_type == PACKET_OTHERHOST)
+	if (!is_dsr_on || !packet || !unwrapping || !config || ctx->pkt_type != PACKET_HOST)
 		return TC_ACT_UNSPEC;
 	verdict = judge_wrapper(ctx, packet, unwrapping, config);
 	if (verdict == NOT_OURS)

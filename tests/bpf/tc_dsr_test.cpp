@@ -1,106 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Direct server return: what the dialled node wraps, and what the backend's node takes out of it.
 // Sources: issue of the per-packet path; docs/decisions/0041; RFC 2003, RFC 2473.
-#include <gtest/gtest.h>
-
-#include "support/packet_path.h"
+#include "bpf/tc_dsr_fixture.h"
 
 namespace topolb::test {
 namespace {
 
-struct Places {
-  const char* name;
-  std::string client, node, other_node, node_port, other_node_port, balancer, remote, local;
-  std::string remote_pod, local_pod, any, cluster_ip;
-  std::uint32_t overhead;
-};
-
-const Places kIPv4{"IPv4",
-                   "198.51.100.7",
-                   "192.0.2.10",
-                   "192.0.2.11",
-                   "192.0.2.10:30080",
-                   "192.0.2.11:30080",
-                   "203.0.113.5:80",
-                   "10.1.0.5:8080",
-                   "10.2.0.2:8080",
-                   "10.1.0.5",
-                   "10.2.0.2",
-                   "0.0.0.0:30080",
-                   "10.96.0.1:80",
-                   20};
-const Places kIPv6{"IPv6",
-                   "2001:db8:5::7",
-                   "2001:db8::10",
-                   "2001:db8::11",
-                   "[2001:db8::10]:30080",
-                   "[2001:db8::11]:30080",
-                   "[2001:db8:1::5]:80",
-                   "[fd00:1::5]:8080",
-                   "[fd00:2::2]:8080",
-                   "fd00:1::5",
-                   "fd00:2::2",
-                   "[::]:30080",
-                   "[fd00:96::1]:80",
-                   40};
-
-struct Case {
-  Places places;
-  Protocol protocol;
-};
-
-void PrintTo(const Case& tested, std::ostream* out) {
-  *out << tested.places.name << " " << to_string(tested.protocol);
-}
-
-std::string socket_of(const std::string& host, int port) {
-  return (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" +
-         std::to_string(port);
-}
-
-class TcDsr : public ::testing::TestWithParam<Case> {
- protected:
-  [[nodiscard]] const Places& at() const { return GetParam().places; }
-  [[nodiscard]] bool is_tcp() const { return GetParam().protocol == Protocol::TCP; }
-
-  /// A NodePort and a LoadBalancer of these backends; here is what `local` is.
-  void publish(const std::vector<std::string>& backends) {
-    auto plan = service("web", at().cluster_ip, GetParam().protocol, traffic({{"", backends}}));
-    add_frontend(plan, core::FrontendKind::NodePort, at().any, traffic({{"", backends}}));
-    add_frontend(plan, core::FrontendKind::LoadBalancer, at().balancer, traffic({{"", backends}}));
-    path_.publish({plan}, {at().local});
-  }
-
-  [[nodiscard]] Bytes packet(const std::string& source, const std::string& destination,
-                             std::uint8_t flags = kSyn, std::uint8_t ttl = 64,
-                             const std::string& payload = "hello") const {
-    PacketSpec spec;
-    spec.source = source;
-    spec.destination = destination;
-    spec.protocol = GetParam().protocol;
-    spec.tcp_flags = flags;
-    spec.ttl = ttl;
-    spec.payload = payload;
-    return build(spec);
-  }
-  [[nodiscard]] std::string client(int port = 40000) const { return socket_of(at().client, port); }
-
-  void expect_left_alone(const Bytes& frame, const char* why) {
-    const auto got = path_.run(Hook::Ingress, frame);
-    EXPECT_EQ(got.action, kPass) << why;
-    EXPECT_EQ(got.frame, frame) << why;
-  }
-
-  PacketPath path_{4096, plenty(), true};
-};
-
-INSTANTIATE_TEST_SUITE_P(Families, TcDsr,
-                         ::testing::Values(Case{kIPv4, Protocol::TCP}, Case{kIPv4, Protocol::UDP},
-                                           Case{kIPv6, Protocol::TCP}, Case{kIPv6, Protocol::UDP}),
-                         [](const auto& info) {
-                           return std::string(info.param.places.name) +
-                                  std::string(to_string(info.param.protocol));
-                         });
+INSTANTIATE_TEST_SUITE_P(Families, TcDsr, kDsrCases, name_of_case);
 
 TEST_P(TcDsr, WrapsThePacketAsItCame) {
   publish({at().remote});
@@ -234,19 +140,19 @@ TEST_P(TcDsr, WhatIsNoneOfOursIsLeftAlone) {
 
 TEST_P(TcDsr, WhatCannotBeAnsweredHereIsHandedBack) {
   publish({at().remote, at().local});
-  const auto handed_back = [&](const Bytes& inner, const std::string& pod, const char* why) {
+  const auto expect_handed_back = [&](const Bytes& inner, const std::string& pod, const char* why) {
     const auto got = path_.run(Hook::Ingress, wrap(inner, at().other_node, pod));
     EXPECT_EQ(got.action, kRedirect) << why;
-    EXPECT_EQ(got.frame, wrap(inner, pod, at().other_node)) << why;
+    EXPECT_EQ(got.frame, wrap(inner, pod, at().other_node, kHandedBack)) << why;
   };
-  handed_back(packet(client(), at().balancer), at().remote_pod, "a backend of another node");
-  handed_back(packet(client(), at().balancer), at().overhead == 20 ? "10.2.0.9" : "fd00:2::9",
-              "a pod that is no backend");
-  handed_back(packet(socket_of(at().node, 40000), at().other_node_port), at().local_pod,
-              "this node is the client");
-  handed_back(packet(socket_of(at().overhead == 20 ? "10.1.0.9" : "fd00:1::9", 40000),
-                     at().other_node_port),
-              at().local_pod, "a client behind another device");
+  expect_handed_back(packet(client(), at().balancer), at().remote_pod, "a backend of another node");
+  expect_handed_back(packet(client(), at().balancer),
+                     at().overhead == 20 ? "10.2.0.9" : "fd00:2::9", "a pod that is no backend");
+  expect_handed_back(packet(socket_of(at().node, 40000), at().other_node_port), at().local_pod,
+                     "this node is the client");
+  expect_handed_back(packet(socket_of(at().overhead == 20 ? "10.1.0.9" : "fd00:1::9", 40000),
+                            at().other_node_port),
+                     at().local_pod, "a client behind another device");
   EXPECT_EQ(path_.event(TOPOLB_EVENT_DIRECT_HANDED_BACK), 4U);
   EXPECT_EQ(path_.flows().count(), 0U);
 }
@@ -257,7 +163,7 @@ TEST_P(TcDsr, WhatIsHandedBackGoesOnMasqueraded) {
   const auto direct = path_.run(Hook::Ingress, sent);
   const auto inner = unwrap(direct.frame);
   for (int copies = 0; copies < 2; ++copies) {
-    const auto got = path_.run(Hook::Ingress, wrap(inner, at().remote_pod, at().node));
+    const auto got = path_.run(Hook::Ingress, handed_back(inner, at().remote_pod));
     ASSERT_EQ(got.action, kRedirect);
     EXPECT_EQ(got.view().destination, at().remote);
     EXPECT_EQ(got.view().source.rfind(socket_of(at().node, 0).substr(0, 5), 0), 0U);
@@ -268,9 +174,9 @@ TEST_P(TcDsr, WhatIsHandedBackGoesOnMasqueraded) {
   const auto back = path_.run(Hook::Ingress, packet(at().remote, again.source, kSyn | kAck)).view();
   EXPECT_EQ(back.source, at().node_port);
   EXPECT_EQ(back.destination, client());
-  expect_left_alone(wrap(packet(client(41000), at().node_port), at().remote_pod, at().node),
+  expect_left_alone(handed_back(packet(client(41000), at().node_port), at().remote_pod),
                     "of no flow");
-  expect_left_alone(wrap(inner, at().local_pod, at().node), "not from its backend");
+  expect_left_alone(handed_back(inner, at().local_pod), "not from its backend");
 }
 
 TEST_P(TcDsr, UnknownConnectionsAreReset) {

@@ -177,11 +177,12 @@ Bytes build(const PacketSpec& spec) {
   return frame;
 }
 
-Bytes wrap(const Bytes& frame, const std::string& source, const std::string& destination) {
+Bytes wrap(const Bytes& frame, const std::string& source, const std::string& destination,
+           std::uint8_t ttl) {
   const auto from = *IpAddress::parse(source);
   const bool ipv4 = from.family() == Family::IPv4;
   const Bytes inner(frame.begin() + kEthernetLength, frame.end());
-  auto header = ip_header(from, *IpAddress::parse(destination), ipv4 ? 4 : 41, 64, inner.size());
+  auto header = ip_header(from, *IpAddress::parse(destination), ipv4 ? 4 : 41, ttl, inner.size());
   if (ipv4) {
     set16(header, 6, 0x4000);
     set16(header, 10, 0);

@@ -58,9 +58,10 @@ struct IcmpErrorSpec {
 };
 Bytes build_icmp_error(const IcmpErrorSpec& spec);
 
-/// The frame in an IP packet of the same family (RFC 2003, RFC 2473) as nodes send it: TTL 64, not
-/// to be fragmented. @pre no VLAN tags, type of service 0.
-Bytes wrap(const Bytes& frame, const std::string& source, const std::string& destination);
+/// The frame in an IP packet of the same family (RFC 2003, RFC 2473) as nodes send it: not to be
+/// fragmented. @pre no VLAN tags, type of service 0.
+Bytes wrap(const Bytes& frame, const std::string& source, const std::string& destination,
+           std::uint8_t ttl = 64);
 /// What wrap() was given.
 Bytes unwrap(const Bytes& frame);
 
