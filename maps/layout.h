@@ -255,7 +255,8 @@ static inline void topolb_add_port(struct topolb_port_set *set, __u16 port)
 {
 	__u32 bit = topolb_port_bit(port);
 
-	set->words[bit / 64] |= 1ULL << bit % 64;
+	/* Threads of the agent do so at the same time. */
+	__sync_fetch_and_or(&set->words[bit / 64], 1ULL << bit % 64);
 }
 
 /* settings: array with one row, written by the agent. */

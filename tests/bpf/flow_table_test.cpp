@@ -103,6 +103,13 @@ TEST_P(FlowTableRoom, IsThatOfItsSize) {
   }
 }
 
+// Else a table would be replaced by one of its own size, again and again.
+TEST(FlowTable, OfAnySizeHasTheRoomThatWasAskedFor) {
+  for (std::uint32_t flows = 1; flows <= 256; ++flows) {
+    EXPECT_GE(OwnTable(flows, 1)->room(), flows);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Sizes, FlowTableRoom, testing::Values(1, 1024, 10000, 65536));
 
 TEST(FlowTable, IsCarriedOverWhole) {

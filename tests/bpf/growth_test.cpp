@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The maps get larger while everything goes on. Source: docs/decisions/0043.
+#include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
@@ -54,15 +57,23 @@ class Growth : public DatapathTest {
 
   /// As the agent does; whether the maps were made anew.
   bool grow_to(const std::vector<core::ServicePortPlan>& plan) {
+    if (!prepare_to_grow_to(plan)) return false;
+    const auto attached = datapath_->attach();
+    EXPECT_TRUE(attached) << attached.error().message();
+    datapath_->drop_replaced_maps();
+    return true;
+  }
+
+  /// As far as programs use the maps before.
+  bool prepare_to_grow_to(const std::vector<core::ServicePortPlan>& plan) {
     const auto shared = core::share(plan);
-    const auto made = datapath_->make_room(dataplane::sizes_needed(shared));
+    auto needed = dataplane::sizes_needed(shared);
+    publisher_->add_refused(needed);
+    const auto made = datapath_->make_room(needed);
     EXPECT_TRUE(made) << made.error().message();
     if (!made || !*made) return false;
     publisher_.emplace(datapath_->maps());
     publisher_->take_over(shared);
-    const auto attached = datapath_->attach();
-    EXPECT_TRUE(attached) << attached.error().message();
-    datapath_->drop_replaced_maps();
     plan_ = plan;
     return true;
   }
@@ -176,6 +187,48 @@ TEST_F(Growth, TheFirstServiceWithAffinityMakesRoomForIt) {
   EXPECT_FALSE(publisher_->is_short_of_room({}));
 }
 
+TEST_F(Growth, AffinitiesOfTheMomentStay) {
+  std::vector<core::ServicePortPlan> plan;
+  for (int i = 0; i < 16; ++i) {
+    plan.push_back(service(fmt::format("sticky{:02}", i), fmt::format("10.98.0.{}:80", i),
+                           Protocol::TCP, traffic({{"", {kOne, kTwo}}})));
+    plan.back().affinity_timeout_s = 10800;
+  }
+  start_small(plan);
+  auto larger = web_and(300);
+  larger.insert(larger.end(), plan.begin(), plan.end());
+  std::sort(larger.begin(), larger.end(),
+            [](const auto& a, const auto& b) { return a.key < b.key; });
+  ASSERT_TRUE(prepare_to_grow_to(larger));
+  const auto dial_all = [] {
+    std::vector<std::string> backends;
+    for (int i = 0; i < 16; ++i) {
+      backends.push_back(dial_tcp(fmt::format("10.98.0.{}:80", i)).backend);
+    }
+    return backends;
+  };
+  const auto before = dial_all();
+  ASSERT_TRUE(datapath_->attach());
+  datapath_->drop_replaced_maps();
+  EXPECT_EQ(dial_all(), before);
+}
+
+// Every second Service gets a key: what they give up are pieces of two counters, they need three.
+TEST_F(Growth, FreeRowsInPiecesTooSmallAreNoRoom) {
+  auto plan = web_and(3000);
+  start_small(plan);
+  for (const std::size_t last : {std::size_t{200}, plan.size()}) {
+    for (std::size_t i = 0; i < last; i += 2) {
+      plan[i].internal.tiers[0].key = "zone";
+      plan[i].internal.has_keys = true;
+    }
+    change_to(plan);
+    EXPECT_TRUE(publisher_->is_short_of_room({}));
+    EXPECT_TRUE(grow_to(plan)) << last;
+    EXPECT_EQ(publisher_->problems().size(), 0U) << last;
+  }
+}
+
 TEST_F(Growth, ALimitIsTheLimit) {
   dataplane::MapSizes limits;
   limits.services = 250;
@@ -187,6 +240,37 @@ TEST_F(Growth, ALimitIsTheLimit) {
   EXPECT_EQ(publisher_->problems().front().reason, "MapFull");
   EXPECT_FALSE(grow_to(web_and(300)));
   EXPECT_FALSE(dial_tcp(kFrontend).backend.empty());
+}
+
+TEST_F(Growth, AnotherLimitOfSourceRangesCounts) {
+  auto plan = web();
+  for (const char* range : {"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"}) {
+    plan[0].source_ranges.push_back(*IpPrefix::parse(range));
+  }
+  dataplane::MapSizes limits;
+  for (const std::uint32_t most : {2, 3, 100}) {
+    limits.source_ranges = most;
+    start_small(plan, limits);
+    EXPECT_EQ(publisher_->problems().size(), most < 3 ? 2U : 0U) << most;
+    EXPECT_EQ(maps().source_ranges.entries().size(), most < 3 ? 0U : 3U);
+    EXPECT_EQ(maps().source_ranges.capacity(), most);
+    stop();
+  }
+  EXPECT_FALSE(dial_tcp(kFrontend).backend.empty());
+}
+
+TEST_F(Growth, WhatCannotBePinnedLeavesTheMapsBefore) {
+  start_small(web());
+  const auto entries = entries_of_pins();
+  ASSERT_TRUE(prepare_to_grow_to(web_and(500)));
+  const auto obstacle = sandbox_.pin_path() + "/sets-new";
+  ASSERT_EQ(::mkdir(obstacle.c_str(), 0700), 0);
+  EXPECT_FALSE(datapath_->attach());
+  EXPECT_EQ(entries_of_pins(), entries) << "all or none";
+  ASSERT_EQ(::rmdir(obstacle.c_str()), 0);
+  EXPECT_TRUE(datapath_->attach());
+  EXPECT_GE(entries_of_pins().at("slots"), entries.at("slots"));
+  EXPECT_GE(entries_of_pins().at("sets"), 500U);
 }
 
 TEST_F(Growth, WhatFailsLeavesTheLastGoodState) {
@@ -210,6 +294,50 @@ TEST_F(Growth, WhatFailsLeavesTheLastGoodState) {
   EXPECT_EQ(dial_tcp(kFrontend).backend, kTwo) << "changes still arrive";
   ASSERT_TRUE(grow_to(web_and(500))) << "the next try";
 }
+
+// The name of the pin that is the last of the old ones.
+class KilledBetweenPins : public Growth, public testing::WithParamInterface<const char*> {};
+
+TEST_P(KilledBetweenPins, TheNextAgentFindsTheStateWhole) {
+  start_small(web_and(300));
+  std::map<std::string, UniqueFd> old;
+  for (const auto& name : dataplane::pinned_map_names()) {
+    auto fd = dataplane::open_pinned(dataplane::pin_of_map(sandbox_.pin_path(), name));
+    ASSERT_TRUE(fd);
+    old[name] = std::move(*fd);
+  }
+  ASSERT_TRUE(grow_to(web_and(3000)));
+  for (const auto& [name, fd] : old) {
+    if (name < GetParam()) continue;
+    const auto pin = dataplane::pin_of_map(sandbox_.pin_path(), name);
+    ASSERT_EQ(::rename(pin.c_str(), (pin + "-new").c_str()), 0);
+    ASSERT_EQ(bpf_obj_pin(fd.get(), pin.c_str()), 0);
+  }
+  old.clear();
+  const auto plan = plan_;
+  stop();
+  start_small(plan);
+  EXPECT_TRUE(publisher_->problems().empty());
+  const auto state = dataplane::read_kernel_state(maps());
+  ASSERT_EQ(state.services.size(), plan.size());
+  for (std::size_t i = 0; i < plan.size(); ++i) {
+    ASSERT_EQ(state.services[i].key, plan[i].key);
+    ASSERT_EQ(state.services[i].internal.tiers.size(), 1U);
+    std::set<SocketAddress> backends;
+    for (const auto id : state.services[i].internal.tiers[0].backend_ids) {
+      backends.insert(dataplane::from_wire(maps().backends[id]));
+    }
+    const auto& wanted = plan[i].internal.tiers[0].backends;
+    EXPECT_EQ(backends, std::set<SocketAddress>(wanted.begin(), wanted.end())) << i;
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(sandbox_.pin_path())) {
+    EXPECT_EQ(entry.path().string().find("-new"), std::string::npos) << entry.path();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Growth, KilledBetweenPins,
+                         testing::Values("backends", "frontends", "sets", "slots",
+                                         "topology_keys"));
 
 }  // namespace
 }  // namespace topolb::test

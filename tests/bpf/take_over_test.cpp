@@ -118,6 +118,37 @@ TEST_F(TakeOver, NoConnectionFailsWhileAgentsComeAndGo) {
             1000U);
 }
 
+TEST_F(TakeOver, NodePortsAreKnownAllTheTime) {
+  std::vector<core::ServicePortPlan> plan;
+  for (int i = 0; i < 2000; ++i) {
+    plan.push_back(service(fmt::format("web{:04}", i),
+                           fmt::format("10.96.{}.{}:80", i / 250, i % 250), Protocol::TCP,
+                           traffic({{"", {"10.1.0.1:80"}}})));
+    add_frontend(plan.back(), core::FrontendKind::NodePort, fmt::format("0.0.0.0:{}", 30000 + i),
+                 traffic({{"", {"10.1.0.1:80"}}}));
+  }
+  start(plan);
+  stop();
+  const auto seen =
+      dataplane::KernelMaps::open_pinned(sandbox_.pin_path(), dataplane::Access::ReadOnly);
+  ASSERT_TRUE(seen);
+  const volatile topolb_settings& settings = seen->settings[0];
+  std::atomic<bool> done{false};
+  std::atomic<std::uint64_t> narrow{0};
+  std::thread reader([&] {
+    while (!done) {
+      if (settings.node_port_min != 30000 || settings.node_port_max != 31999) ++narrow;
+    }
+  });
+  for (int i = 0; i < 3; ++i) {
+    start(plan);
+    stop();
+  }
+  done = true;
+  reader.join();
+  EXPECT_EQ(narrow, 0U);
+}
+
 TEST_F(TakeOver, AnotherLayoutVersionIsReplacedNotRead) {
   const auto server = serve("10.1.0.1:80");
   start({web("a", 1, {"10.1.0.1:80"})});

@@ -121,7 +121,9 @@ void Controller::make_room() {
   if (is_growing_) return;  // beat() goes on
   const Stopwatch watch;
   const auto plan = state_.shared_plan();
-  const auto grown = datapath_.make_room(dataplane::sizes_needed(plan));
+  auto needed = dataplane::sizes_needed(plan);
+  publisher_->add_refused(needed);
+  const auto grown = datapath_.make_room(needed);
   growth_failure_ = grown ? std::nullopt : std::optional(grown.error());
   if (!grown || !*grown) return;
   is_growing_ = true;

@@ -12,7 +12,10 @@ RunAllocator::RunAllocator(std::uint32_t capacity) : capacity_(capacity) {
 std::optional<std::uint32_t> RunAllocator::allocate(std::uint32_t length) {
   const auto run = std::find_if(free_.begin(), free_.end(),
                                 [&](const auto& free_run) { return free_run.second >= length; });
-  if (run == free_.end()) return std::nullopt;
+  if (run == free_.end()) {
+    refused_ = std::max(refused_, length);
+    return std::nullopt;
+  }
   const auto [first, available] = *run;
   free_.erase(run);
   if (available > length) free_.emplace(first + length, available - length);
@@ -50,6 +53,7 @@ void RunAllocator::retire(std::uint32_t first, std::uint32_t length) {
 void RunAllocator::reclaim() {
   for (const auto& [first, length] : retired_) release(first, length);
   retired_.clear();
+  refused_ = 0;
 }
 
 void RunAllocator::release(std::uint32_t first, std::uint32_t length) {

@@ -31,12 +31,15 @@ class RunAllocator {
   /// Ids neither free nor retired.
   [[nodiscard]] std::uint32_t in_use() const { return in_use_; }
   [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
+  /// The longest run that none was found for since reclaim(); 0: there was one for all.
+  [[nodiscard]] std::uint32_t refused() const { return refused_; }
 
  private:
   void release(std::uint32_t first, std::uint32_t length);
 
   std::uint32_t capacity_;
   std::uint32_t in_use_ = 0;
+  std::uint32_t refused_ = 0;
   std::map<std::uint32_t, std::uint32_t> free_;  // first -> length, never adjacent
   std::vector<std::pair<std::uint32_t, std::uint32_t>> retired_;
 };

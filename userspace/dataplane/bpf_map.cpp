@@ -3,6 +3,7 @@
 
 #include <bpf/libbpf.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace topolb::dataplane {
@@ -34,16 +35,61 @@ Result<void> reuse_map(bpf_object* object, const std::string& name, int fd) {
   return {};
 }
 
-Result<void> pin_map(int fd, const std::string& path) {
+namespace {
+
+// The maps are pinned beside those that are there, in the order of their names, and then put in
+// their places in the same order: as long as the last one stands beside, all of them are whole.
+std::string pin_beside(const std::string& pin_path, const std::string& name) {
+  return pin_of_map(pin_path, name) + "-new";
+}
+
+void drop_pins_beside(const std::string& pin_path, const std::vector<std::string>& names) {
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    (void)::unlink(pin_beside(pin_path, *name).c_str());
+  }
+}
+
+Result<void> put_pins_in_place(const std::string& pin_path, const std::vector<std::string>& names) {
+  for (const auto& name : names) {
+    const auto path = pin_of_map(pin_path, name);
+    if (::rename(pin_beside(pin_path, name).c_str(), path.c_str()) != 0 && errno != ENOENT) {
+      return errno_error(errno, "pin " + path);
+    }
+  }
+  return {};
+}
+
+bool is_pinned(int fd, const std::string& path) {
   const auto pinned = open_pinned(path);
   const auto there = pinned ? map_info(pinned->get(), path) : pinned.error();
   const auto ours = map_info(fd, path);
-  if (!ours) return ours.error();
-  if (there && there->id == ours->id) return {};
-  const std::string beside = path + "-new";
-  (void)::unlink(beside.c_str());  // of an agent that was killed
-  if (bpf_obj_pin(fd, beside.c_str()) != 0) return errno_error(errno, "pin " + beside);
-  if (::rename(beside.c_str(), path.c_str()) != 0) return errno_error(errno, "pin " + path);
+  return there && ours && there->id == ours->id;
+}
+
+}  // namespace
+
+Result<void> pin_maps(const std::string& pin_path, const std::vector<std::string>& names,
+                      const std::function<int(const std::string&)>& fd_of) {
+  const bool are_there = std::all_of(names.begin(), names.end(), [&](const auto& name) {
+    return is_pinned(fd_of(name), pin_of_map(pin_path, name));
+  });
+  if (are_there) return {};
+  drop_pins_beside(pin_path, names);
+  for (const auto& name : names) {
+    const auto beside = pin_beside(pin_path, name);
+    if (bpf_obj_pin(fd_of(name), beside.c_str()) == 0) continue;
+    const int failed = errno;
+    drop_pins_beside(pin_path, names);
+    return errno_error(failed, "pin " + beside);
+  }
+  return put_pins_in_place(pin_path, names);
+}
+
+Result<void> finish_pins(const std::string& pin_path, const std::vector<std::string>& names) {
+  if (::access(pin_beside(pin_path, names.back()).c_str(), F_OK) == 0) {
+    return put_pins_in_place(pin_path, names);
+  }
+  drop_pins_beside(pin_path, names);
   return {};
 }
 

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,8 +32,13 @@ Result<UniqueFd> open_pinned(const std::string& path);
 std::string pin_of_map(const std::string& pin_path, const std::string& name);
 /// Makes a map of an object that is not loaded yet be the one of this descriptor.
 Result<void> reuse_map(bpf_object* object, const std::string& name, int fd);
-/// Pins a map, in place of what is pinned there; whoever opens the path gets one or the other.
-Result<void> pin_map(int fd, const std::string& path);
+/// Pins the maps of these names, which are read together, in place of those that are pinned there.
+/// When this process is killed meanwhile, finish_pins() makes it all or none. An error before the
+/// first is in its place leaves those that were there.
+Result<void> pin_maps(const std::string& pin_path, const std::vector<std::string>& names,
+                      const std::function<int(const std::string&)>& fd_of);
+/// Ends what a process before left of pin_maps() with the same names.
+Result<void> finish_pins(const std::string& pin_path, const std::vector<std::string>& names);
 /// Keeps libbpf's own many lines off stderr: every failure is one line of ours.
 void silence_libbpf();
 /// Error if the map's key or value is of another size.

@@ -47,8 +47,7 @@ bool pins_have_this_layout(const std::string& pin_path) {
 
 // Such that are larger than is allowed now can't be taken over: nothing gets smaller in place.
 bool pins_are_within(const std::string& pin_path, const MapSizes& limits) {
-  auto most = entries_by_map(limits);
-  most["source_ranges"] = limits.source_ranges;
+  const auto most = entries_by_map(limits);
   return std::all_of(most.begin(), most.end(), [&](const auto& limit) {
     const auto& [name, entries] = limit;
     const auto fd = open_pinned(pin_of_map(pin_path, name));
@@ -138,9 +137,9 @@ Result<void> Datapath::open_maps() {
   bpf_object* object = object_->object();
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, object) bpf_program__set_autoload(program, false);
+  if (auto whole = finish_pins(options_.pin_path, pinned_map_names()); !whole) return whole;
   took_over_ = pins_have_this_layout(options_.pin_path) &&
                pins_are_within(options_.pin_path, options_.limits);
-  bpf_map__set_max_entries(object_->skeleton->maps.source_ranges, options_.limits.source_ranges);
   bpf_map__set_max_entries(object_->skeleton->maps.frontends, frontend_lines_for(1));
   bpf_map__set_max_entries(object_->skeleton->maps.counters, Counters::rows_for(1));
   for (const auto& name : took_over_ ? pinned_map_names() : std::vector<std::string>()) {
@@ -275,11 +274,9 @@ Result<void> Datapath::attach() {
   for (std::size_t index = 0; index < kSocketHooks.size(); ++index) {
     if (auto attached = attach_program(index, cgroup.get()); !attached) return attached;
   }
-  for (const auto& name : pinned_map_names()) {
-    const int fd = bpf_object__find_map_fd_by_name(object_->object(), name.c_str());
-    if (auto pinned = pin_map(fd, pin_of_map(options_.pin_path, name)); !pinned) return pinned;
-  }
-  return {};
+  return pin_maps(options_.pin_path, pinned_map_names(), [this](const std::string& name) {
+    return bpf_object__find_map_fd_by_name(object_->object(), name.c_str());
+  });
 }
 
 Result<void> Datapath::attach_program(std::size_t index, int cgroup_fd) {

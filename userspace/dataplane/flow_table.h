@@ -36,7 +36,7 @@ class FlowTable {
   [[nodiscard]] std::uint32_t capacity() const { return facts().lines * TOPOLB_FLOW_WAYS; }
   /// Flows that there is room for: as flow_facts_for() was asked, or a few more.
   [[nodiscard]] std::uint32_t room() const {
-    return static_cast<std::uint32_t>(std::uint64_t{capacity()} * 8 / 11);
+    return static_cast<std::uint32_t>((std::uint64_t{capacity()} * 8 + 10) / 11);
   }
   /// Rows that are not free, of `lines` lines.
   [[nodiscard]] std::uint32_t count(std::uint32_t first_line, std::uint32_t lines) const;

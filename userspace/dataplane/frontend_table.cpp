@@ -109,7 +109,10 @@ bool FrontendTable::put(const topolb_frontend_row& wanted) {
   if (row == nullptr) {
     const auto home = home_of(wanted);
     const auto place = find_free(home);
-    if (!place) return false;
+    if (!place) {
+      ++refused_;
+      return false;
+    }
     for (auto line = home; line < place->line; ++line) ++passed_[line];
     row = &at(*place);
     topolb_add_port(&settings_.frontend_ports, ntohs(wanted.port_be));
@@ -157,6 +160,7 @@ void FrontendTable::reclaim() {
     if (!is_live(row) && !is_free(row)) clear(place);
   }
   retired_.clear();
+  refused_ = 0;
 }
 
 void FrontendTable::clear(Place place) {

@@ -43,6 +43,8 @@ class FrontendTable {
 
   [[nodiscard]] bool has_retired() const { return !retired_.empty(); }
   [[nodiscard]] std::uint32_t in_use() const { return in_use_; }
+  /// How many rows put() found none for since reclaim().
+  [[nodiscard]] std::uint32_t refused() const { return refused_; }
   [[nodiscard]] std::uint32_t capacity() const { return frontends_for(lines_.capacity()); }
 
  private:
@@ -63,6 +65,7 @@ class FrontendTable {
   std::vector<std::uint16_t> passed_;
   std::vector<Place> retired_;
   std::uint32_t in_use_ = 0;
+  std::uint32_t refused_ = 0;
 };
 
 }  // namespace topolb::dataplane

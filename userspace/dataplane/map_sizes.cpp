@@ -19,8 +19,8 @@ constexpr std::uint32_t kRoomForChanges = 192;
 constexpr std::uint32_t kRoomForLargestTier = 128;
 // An LRU hash that nobody writes to.
 constexpr std::uint32_t kNoAffinities = 16;
-// How many clients there will be, nobody knows: as many as may be.
-constexpr std::uint32_t kAllAffinities = 1U << 24U;
+// How many clients there will be, nobody knows; ranges take memory only as they come.
+constexpr std::uint32_t kAsManyAsMayBe = 1U << 24U;
 
 std::uint32_t with_room(std::size_t entries) {
   return static_cast<std::uint32_t>(entries + entries / 128 + kRoomForChanges);
@@ -85,6 +85,9 @@ std::vector<const core::TrafficPlan*> kinds_of(const core::ServicePortPlan& plan
   return kinds;
 }
 
+/// What is written to this one while others take the place of the rest, all programs are to see.
+bool is_shared(const std::string& map) { return map == "affinities" || map == "source_ranges"; }
+
 }  // namespace
 
 MapSizes sizes_needed(const std::vector<core::SharedPlan>& plan) {
@@ -113,9 +116,9 @@ MapSizes sizes_needed(const std::vector<core::SharedPlan>& plan) {
       .sets = with_room(rows.sets),
       .slot_lines = with_room(rows.lines + std::size_t{rows.largest_tier} * kRoomForLargestTier),
       .backends = with_room(backends.distinct()),
-      .affinities = has_affinity ? kAllAffinities : kNoAffinities,
+      .affinities = has_affinity ? kAsManyAsMayBe : kNoAffinities,
       .counters = with_room(counters),
-      .source_ranges = 0,
+      .source_ranges = kAsManyAsMayBe,
       .sockets = 0};
 }
 
@@ -133,6 +136,7 @@ std::map<std::string, std::uint32_t> entries_by_map(const MapSizes& sizes) {
           {"slots", sizes.slot_lines},
           {"backends", sizes.backends},
           {"affinities", sizes.affinities},
+          {"source_ranges", sizes.source_ranges},
           {"counters", Counters::rows_for(sizes.counters)}};
 }
 
@@ -142,15 +146,21 @@ std::map<std::string, std::uint32_t> grown_entries(
   const auto most = entries_by_map(limits);
   auto entries = entries_by_map(needed);
   bool grows = false;
+  std::vector<std::string> shared;
   for (auto& [name, wanted] : entries) {
     const auto at = present.find(name);
     const bool is_there = at != present.end();
     const auto now = is_there ? at->second : 0;
     const bool is_short = std::min(wanted, most.at(name)) > now;
     grows = grows || is_short;
+    if (is_there && !is_short && is_shared(name)) {
+      shared.push_back(name);
+      continue;
+    }
     if (is_there) wanted = is_short ? wanted + wanted / 2 : now;
     wanted = std::max(now, std::min(wanted, most.at(name)));
   }
+  for (const auto& name : shared) entries.erase(name);
   if (!grows) entries.clear();
   return entries;
 }

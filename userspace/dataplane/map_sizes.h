@@ -28,7 +28,7 @@ struct MapSizes {
 };
 
 /// The least that a plan can be published and changed in, with some room for what is replaced. Of
-/// affinities all that there may be, or hardly any when no Service has it; source_ranges and
+/// affinities all that there may be, or hardly any when no Service has it; of source_ranges all;
 /// sockets are 0, as they don't depend on the plan.
 MapSizes sizes_needed(const std::vector<core::SharedPlan>& plan);
 
@@ -41,7 +41,8 @@ std::map<std::string, std::uint32_t> entries_by_map(const MapSizes& sizes);
 /// The maps of entries_by_map() when one of them is too small: `present` entries each now, none
 /// yet if there are no maps. Such that are there grow by half more than what is needed, so that a
 /// cluster that grows steadily has them made anew now and then only. Never more than `limits`,
-/// never fewer than `present`; empty if nothing has to grow, or nothing can.
+/// never fewer than `present`; empty if nothing has to grow, or nothing can. Without such as go by
+/// no ids of other maps' rows and suffice: those stay.
 std::map<std::string, std::uint32_t> grown_entries(
     const std::map<std::string, std::uint32_t>& present, const MapSizes& needed,
     const MapSizes& limits);

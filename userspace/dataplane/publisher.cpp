@@ -126,6 +126,7 @@ void Publisher::restore(const KernelState& state) {
       if (set != nullptr && heads.insert(head(*set)).second) writer_.restore(*set);
     }
   }
+  write_node_ports();  // at once: programs are using it
   writer_.drop_unreferenced();
   for (const auto& frontend : state.orphan_frontends) frontends_.retire(*frontends_.find(frontend));
   for (const auto& [id, name] : read_names(maps_.service_names)) {
@@ -186,6 +187,7 @@ void Publisher::apply(const core::RemoveFrontend& operation) {
   if (row == nullptr || row->service_id != record->second.id) return;  // another Service has it now
   frontends_.retire(*row);
   count_node_port(operation.frontend, -1);
+  write_node_ports();
 }
 
 void Publisher::apply(const core::RemoveService& operation) {
@@ -363,6 +365,7 @@ Result<void> Publisher::add_frontend(const core::AddFrontend& operation) {
   if (is_new && (!has_room || !frontends_.put(wanted))) return map_full("frontends");
   if (is_new) {
     count_node_port(operation.frontend, +1);
+    write_node_ports();
   } else {
     (void)frontends_.put(wanted);  // never fails: it has its row
   }
@@ -374,6 +377,9 @@ void Publisher::count_node_port(const core::Frontend& frontend, int change) {
   auto& count = node_ports_[frontend.port];
   count += static_cast<std::uint32_t>(change);
   if (count == 0) node_ports_.erase(frontend.port);
+}
+
+void Publisher::write_node_ports() {
   topolb_settings& settings = maps_.settings[0];
   settings.node_port_min = node_ports_.empty() ? 1 : node_ports_.begin()->first;
   settings.node_port_max = node_ports_.empty() ? 0 : node_ports_.rbegin()->first;
@@ -451,6 +457,16 @@ bool Publisher::is_short_of_room(const MapSizes& limits) const {
     return limit != most.end() && map.capacity < limit->second &&
            map.used + kLeastRoom > map.capacity;
   });
+}
+
+void Publisher::add_refused(MapSizes& needed) const {
+  const auto raise = [](std::uint32_t& size, std::uint32_t capacity, std::uint32_t refused) {
+    if (refused > 0) size = std::max(size, capacity + refused);
+  };
+  raise(needed.services, service_ids_.capacity(), service_ids_.refused());
+  raise(needed.counters, counter_ids_.capacity(), counter_ids_.refused());
+  raise(needed.slot_lines, writer_.lines().capacity(), writer_.lines().refused());
+  raise(needed.frontends, frontends_.capacity(), frontends_.refused());
 }
 
 std::vector<std::uint16_t> Publisher::node_ports() const {

@@ -62,6 +62,9 @@ class Publisher {
   [[nodiscard]] std::vector<MapFill> fill() const;
   /// Something found no room, or the next thing may not, in a map that is below its limit.
   [[nodiscard]] bool is_short_of_room(const MapSizes& limits) const;
+  /// Raises sizes_needed() of what is published where that finds no room in maps of its size: free
+  /// rows in pieces too small, a search for a free row that is too long.
+  void add_refused(MapSizes& needed) const;
 
   /// Those that are served, ascending.
   [[nodiscard]] std::vector<std::uint16_t> node_ports() const;
@@ -99,6 +102,7 @@ class Publisher {
                                   const core::TrafficPlan& traffic, std::uint32_t current);
   Result<void> add_frontend(const core::AddFrontend& operation);
   void count_node_port(const core::Frontend& frontend, int change);
+  void write_node_ports();
   void retry_failed();
   std::optional<std::uint32_t> allocate(RunAllocator& allocator, std::uint32_t length);
 

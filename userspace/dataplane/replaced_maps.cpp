@@ -16,6 +16,16 @@ void copy_rows(const MappedArray<Row>& from, MappedArray<Row>& to) {
   std::copy(from.rows().begin(), from.rows().end(), &to[0]);
 }
 
+// Else it is the same one.
+template <typename Key, typename Value>
+Result<void> copy_if_larger(const HashMap<Key, Value>& from, HashMap<Key, Value>& to) {
+  if (to.capacity() <= from.capacity()) return {};
+  for (const auto& [key, value] : from.entries()) {
+    if (auto put = to.put(key, value); !put) return put;
+  }
+  return {};
+}
+
 // Where a row stands depends on how many lines there are.
 Result<void> copy_frontends(const KernelMaps& from, KernelMaps& to) {
   FrontendTable table(to.frontends, to.settings[0]);
@@ -36,10 +46,9 @@ Result<void> copy_entries(const KernelMaps& from, KernelMaps& to) {
   copy_rows(from.slots, to.slots);
   copy_rows(from.sets, to.sets);
   copy_rows(from.service_names, to.service_names);
-  for (const auto& [client, affinity] : from.affinities.entries()) {
-    if (auto put = to.affinities.put(client, affinity); !put) return put;
-  }
-  return copy_frontends(from, to);
+  auto copied = copy_if_larger(from.affinities, to.affinities);
+  if (copied) copied = copy_if_larger(from.source_ranges, to.source_ranges);
+  return copied ? copy_frontends(from, to) : copied;
 }
 
 void ReplacedMaps::add_changes_to(KernelMaps& to) const {

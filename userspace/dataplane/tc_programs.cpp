@@ -158,6 +158,7 @@ Result<TcPrograms> TcPrograms::load(
     if (!fd) return fd.error();
     if (auto reused = reuse_map(skeleton->obj, name, fd->get()); !reused) return reused.error();
   }
+  if (auto whole = finish_pins(pin_path, own_map_names()); !whole) return whole.error();
   const auto facts = choose_flow_table(*skeleton, pin_path, sizes);
   if (!facts) return facts.error();
   for (const auto* name : {"fragments", "packet_events"}) {
@@ -221,11 +222,9 @@ void TcPrograms::drop_workers(const std::string& pin_path, std::uint32_t but) {
 }
 
 Result<void> TcPrograms::pin_maps() {
-  for (const auto& name : own_map_names()) {
-    const int fd = bpf_object__find_map_fd_by_name(object_->skeleton->obj, name.c_str());
-    if (auto pinned = pin_map(fd, pin_of_map(pin_path_, name)); !pinned) return pinned;
-  }
-  return {};
+  return dataplane::pin_maps(pin_path_, own_map_names(), [this](const std::string& name) {
+    return bpf_object__find_map_fd_by_name(object_->skeleton->obj, name.c_str());
+  });
 }
 
 }  // namespace topolb::dataplane

@@ -47,6 +47,23 @@ TEST(RunAllocator, NeighboursGrowTogetherInAnyOrder) {
   EXPECT_EQ(ids.allocate(9), 1U);
 }
 
+TEST(RunAllocator, TellsWhatItHadNoPieceFor) {
+  RunAllocator ids(7);
+  for (const std::uint32_t first : {1, 3, 5}) ASSERT_EQ(ids.allocate(2), first);
+  ids.retire(1, 2);
+  ids.retire(5, 2);
+  ids.reclaim();
+  EXPECT_EQ(ids.allocate(2), 1U);
+  EXPECT_EQ(ids.refused(), 0U);
+  ids.retire(1, 2);
+  ids.reclaim();
+  EXPECT_EQ(ids.allocate(3), std::nullopt) << "four are free";
+  EXPECT_EQ(ids.allocate(4), std::nullopt);
+  EXPECT_EQ(ids.refused(), 4U);
+  ids.reclaim();
+  EXPECT_EQ(ids.refused(), 0U);
+}
+
 TEST(RunAllocator, TakesWhatIsFreeOnly) {
   RunAllocator ids(100);
   EXPECT_TRUE(ids.take(10, 5));
