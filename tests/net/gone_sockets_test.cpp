@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sched.h>
+#include <sys/resource.h>
 
 #include <cerrno>
 #include <csignal>
@@ -220,6 +221,43 @@ TEST_F(GoneSockets, BackendsThatWentWhileNoAgentRan) {
   put_endpoints({{"10.1.0.2"}}, {});
   start_agent();
   EXPECT_TRUE(wait_until([&] { return client.take_error() == ECONNABORTED; }));
+}
+
+// What it compares with is in maps that are replaced by larger ones.
+TEST_F(GoneSockets, AfterTheMapsHaveGrown) {
+  start_agent();
+  EXPECT_EQ(stop_agent(SIGTERM), 0);
+  start_agent();
+  ConnectedUdp client(kDns);
+  std::string many;
+  for (int i = 0; i < 300; ++i) {
+    many += "---\n" + service_text({.name = fmt::format("other{}", i),
+                                    .cluster_ip = fmt::format("10.97.{}.{}", i / 250, i % 250)});
+  }
+  write("many.yaml", many);
+  EXPECT_TRUE(agent().wait_for("the maps have more room"));
+  put_endpoints({{"10.1.0.2"}}, {});
+  EXPECT_TRUE(wait_until([&] { return client.take_error() == ECONNABORTED; }));
+}
+
+// More of them than the agent may have descriptors.
+TEST_F(GoneSockets, AmongManyNamespaces) {
+  std::vector<Namespace> namespaces;
+  for (int i = 0; i < 120; ++i) {
+    namespaces.push_back(Namespace::named(fmt::format("topolb-test-{}-{}", ::getpid(), i)));
+  }
+  start_agent();
+  const rlimit few{.rlim_cur = 100, .rlim_max = 100};
+  ASSERT_EQ(::prlimit(agent().pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+  std::vector<std::unique_ptr<ConnectedUdp>> clients;
+  for (const auto& one : namespaces) {
+    one.within([&] { clients.push_back(std::make_unique<ConnectedUdp>(kDns)); });
+  }
+  put_endpoints({{"10.1.0.2"}}, {});
+  EXPECT_TRUE(wait_until([&] {
+    std::erase_if(clients, [](const auto& one) { return one->take_error() == ECONNABORTED; });
+    return clients.empty();
+  })) << clients.size();
 }
 
 TEST_F(GoneSockets, AServiceWithoutAnyBackend) {

@@ -99,7 +99,7 @@ std::optional<Failure> serve(const Options& options) {
                                       options.datapath.pin_path, *datapath);
   if (!opened_path) return Failure{1, opened_path.error()};
   PacketPath& packets = *opened_path;
-  SocketEnder ender(*datapath);
+  std::optional<SocketEnder> ender;
   SourceNews source_news;
 
   std::optional<Events> events;
@@ -113,6 +113,7 @@ std::optional<Failure> serve(const Options& options) {
     if (!started && source.is_complete()) {
       if (auto outcome = controller.start(packets); !outcome) return outcome;
       started = true;
+      ender.emplace(*datapath);
     }
     if (events && started) events->tell(controller.event_problems());
     loop->schedule(kTidyUpAfterMs, [&] { controller.tidy_up(); });
@@ -121,11 +122,11 @@ std::optional<Failure> serve(const Options& options) {
   if (auto first = read_objects(); !first) return Failure{1, first.error()};
   loop->every_second([&] {
     packets.beat();
-    ender.beat(controller.take_gone_udp());
+    if (ender) ender->beat(controller.take_gone_udp());
     if (events) controller.note_events(events->look());
     auto ages = source.ages();
     log(source_news.of(ages));
-    controller.beat(std::move(ages), packets, ender.ended());
+    controller.beat(std::move(ages), packets, ender ? ender->ended() : 0);
     if (events && started) events->tell(controller.event_problems());
   });
   if (auto watched = loop->watch(source.fd(), read_objects); !watched) {

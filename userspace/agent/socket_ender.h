@@ -3,10 +3,11 @@
 // network namespace to the next.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,7 +18,8 @@ namespace topolb::agent {
 
 class SocketEnder {
  public:
-  /// A kernel that can't is told once in the log, and all calls do nothing. `datapath` is loaded.
+  /// A kernel that can't is told once in the log, and all calls do nothing. `datapath` is loaded,
+  /// and must outlive it.
   explicit SocketEnder(const dataplane::Datapath& datapath);
   ~SocketEnder();
   SocketEnder(const SocketEnder&) = delete;
@@ -34,16 +36,21 @@ class SocketEnder {
     double milliseconds = 0;
     dataplane::EndedSockets ended;
   };
+  Result<void> load();
   void work();
   void log(const Report& report);
+  void log_failure(const Error& failed);
 
-  std::optional<dataplane::GoneSockets> sockets_;
+  const dataplane::Datapath& datapath_;
+  std::uint32_t generation_ = 0;        // of the maps that sockets_ reads
+  std::vector<SocketAddress> waiting_;  // for sockets_ to be of the present maps
   std::uint64_t ended_ = 0;
   std::string logged_failure_;
   std::mutex mutex_;  // the next three
+  std::shared_ptr<dataplane::GoneSockets> sockets_;
   std::vector<SocketAddress> gone_;
   std::vector<Report> reports_;
-  bool stop_ = false;
+  std::atomic<bool> stop_ = false;
   std::condition_variable changed_;
   std::thread thread_;
 };

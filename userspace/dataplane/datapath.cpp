@@ -228,6 +228,7 @@ Result<void> Datapath::load(const std::map<std::string, std::uint32_t>& entries)
   }
   if (!entries.empty()) {
     if (auto replaced = replace_maps(*next); !replaced) return replaced;
+    ++generation_;
   }
   object_ = std::move(next);
   return {};

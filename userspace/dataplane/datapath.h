@@ -46,6 +46,8 @@ class Datapath {
   /// affinities go on. False: they are as they were. Error: the same.
   Result<bool> make_room(const MapSizes& needed);
 
+  /// Another number whenever make_room() has replaced maps.
+  [[nodiscard]] std::uint32_t generation() const { return generation_; }
   [[nodiscard]] const MapSizes& limits() const { return options_.limits; }
   KernelMaps& maps() { return *maps_; }
   /// For another thread than the one that calls make_room().
@@ -78,6 +80,7 @@ class Datapath {
   std::unique_ptr<KernelMaps> maps_;
   std::unique_ptr<std::mutex> maps_lock_ = std::make_unique<std::mutex>();
   std::unique_ptr<ReplacedMaps> replaced_;  // until drop_replaced_maps()
+  std::uint32_t generation_ = 0;
   bool is_loaded_ = false;
   bool took_over_ = false;
 };

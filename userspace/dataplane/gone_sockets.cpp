@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <string_view>
+#include <memory>
+#include <string>
+#include <utility>
 
 #include "dataplane/kernel_state.h"
 #include "dataplane/network_namespaces.h"
@@ -19,16 +21,10 @@
 
 namespace topolb::dataplane {
 
-struct GoneSocketsObject {
-  lb_gone* skeleton = lb_gone__open();
-  UniqueFd link;
-  GoneSocketsObject() = default;
-  GoneSocketsObject(const GoneSocketsObject&) = delete;
-  GoneSocketsObject& operator=(const GoneSocketsObject&) = delete;
-  ~GoneSocketsObject() { lb_gone__destroy(skeleton); }
-};
-
 namespace {
+
+// Needed to load only: later it would hold maps that the datapath has replaced.
+using Skeleton = std::unique_ptr<lb_gone, decltype(&lb_gone__destroy)>;
 
 Result<void> share_maps(bpf_object* object, const Datapath& datapath) {
   bpf_map* map = nullptr;
@@ -61,57 +57,56 @@ Result<std::uint64_t> run_iterator(int link) {
 
 }  // namespace
 
-GoneSockets::GoneSockets() = default;
-GoneSockets::GoneSockets(GoneSockets&&) noexcept = default;
-GoneSockets& GoneSockets::operator=(GoneSockets&&) noexcept = default;
-GoneSockets::~GoneSockets() = default;
+GoneSockets::GoneSockets(UniqueFd link, HashMap<topolb_gone_backend, std::uint32_t> chosen)
+    : link_(std::move(link)), chosen_(std::move(chosen)) {}
 
 Result<GoneSockets> GoneSockets::load(const Datapath& datapath) {
   silence_libbpf();
-  GoneSockets sockets;
-  sockets.object_ = std::make_unique<GoneSocketsObject>();
-  lb_gone* skeleton = sockets.object_->skeleton;
-  if (skeleton == nullptr) return errno_error(errno, "open the BPF object");
+  const Skeleton skeleton(lb_gone__open(), lb_gone__destroy);
+  if (!skeleton) return errno_error(errno, "open the BPF object");
   if (auto shared = share_maps(skeleton->obj, datapath); !shared) return shared.error();
   skeleton->rodata->peer_lines = bpf_map__max_entries(skeleton->maps.peers);
-  if (const int failed = lb_gone__load(skeleton); failed != 0) {
+  if (const int failed = lb_gone__load(skeleton.get()); failed != 0) {
     return errno_error(-failed, "load the iterator over UDP sockets");
   }
   const int program = bpf_program__fd(skeleton->progs.topolb_end_gone);
-  sockets.object_->link = UniqueFd(bpf_link_create(program, 0, BPF_TRACE_ITER, nullptr));
-  if (!sockets.object_->link) return errno_error(errno, "attach the iterator over UDP sockets");
-  return sockets;
+  UniqueFd link(bpf_link_create(program, 0, BPF_TRACE_ITER, nullptr));
+  if (!link) return errno_error(errno, "attach the iterator over UDP sockets");
+  UniqueFd map(::fcntl(bpf_map__fd(skeleton->maps.gone_backends), F_DUPFD_CLOEXEC, 3));
+  if (!map) return errno_error(errno, "duplicate the descriptor of map gone_backends");
+  auto chosen =
+      HashMap<topolb_gone_backend, std::uint32_t>::from_fd(std::move(map), "gone_backends");
+  if (!chosen) return chosen.error();
+  return GoneSockets(std::move(link), std::move(*chosen));
 }
 
-EndedSockets GoneSockets::end(std::span<const SocketAddress> gone) {
+EndedSockets GoneSockets::end(std::span<const SocketAddress> gone, const std::atomic<bool>& stop) {
   EndedSockets ended;
-  while (!gone.empty()) {
+  while (!gone.empty() && !stop) {
     const auto part = gone.first(std::min<std::size_t>(gone.size(), TOPOLB_MAX_GONE_BACKENDS));
     gone = gone.subspan(part.size());
     if (auto chosen = choose(part); !chosen) {
       ended.failed = chosen.error();
       return ended;
     }
-    end_chosen(ended);
+    end_chosen(ended, stop);
   }
   return ended;
 }
 
 Result<void> GoneSockets::choose(std::span<const SocketAddress> gone) {
-  const int map = bpf_map__fd(object_->skeleton->maps.gone_backends);
-  topolb_gone_backend key{};
-  while (bpf_map_get_next_key(map, nullptr, &key) == 0) (void)bpf_map_delete_elem(map, &key);
-  const std::uint32_t value = 1;
+  for (const auto& [key, value] : chosen_.entries()) {
+    if (auto erased = chosen_.erase(key); !erased) return erased;
+  }
   for (const auto& backend : gone) {
-    key = {.address = to_wire(backend.address), .port_be = htons(backend.port), .pad = {}};
-    if (bpf_map_update_elem(map, &key, &value, BPF_ANY) != 0) {
-      return errno_error(errno, "update map gone_backends");
-    }
+    const topolb_gone_backend key{
+        .address = to_wire(backend.address), .port_be = htons(backend.port), .pad = {}};
+    if (auto put = chosen_.put(key, 1); !put) return put;
   }
   return {};
 }
 
-void GoneSockets::end_chosen(EndedSockets& ended) {
+void GoneSockets::end_chosen(EndedSockets& ended, const std::atomic<bool>& stop) const {
   const auto note = [&](Error failed) {
     if (!ended.failed) ended.failed = std::move(failed);
   };
@@ -122,17 +117,18 @@ void GoneSockets::end_chosen(EndedSockets& ended) {
   };
   const UniqueFd home(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
   if (!home) return note(errno_error(errno, "open the own network namespace"));
-  const auto namespaces = find_network_namespaces();
-  ended.namespaces = static_cast<std::uint32_t>(namespaces.size());
   bool moved = false;
-  for (const auto& other : namespaces) {
-    if (::setns(other.get(), CLONE_NEWNET) == 0) {
+  ended.namespaces = 0;
+  for_each_network_namespace([&](int other) {
+    ++ended.namespaces;
+    if (::setns(other, CLONE_NEWNET) == 0) {
       moved = true;
       count_here();
     } else {
       note(errno_error(errno, "enter a network namespace (needs CAP_SYS_ADMIN)"));
     }
-  }
+    return !stop;
+  });
   if (moved && ::setns(home.get(), CLONE_NEWNET) != 0) {
     note(errno_error(errno, "return to the own network namespace"));
   }
@@ -143,7 +139,7 @@ void GoneSockets::end_chosen(EndedSockets& ended) {
 Result<std::uint64_t> GoneSockets::end_here() const {
   std::uint64_t sum = 0;
   for (;;) {
-    const auto ended = run_iterator(object_->link.get());
+    const auto ended = run_iterator(link_.get());
     if (!ended) return ended.error();
     if (*ended == 0) return sum;
     sum += *ended;

@@ -3,17 +3,17 @@
 // (docs/decisions/0040-sockets-of-gone-backends.md).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 
+#include "dataplane/bpf_map.h"
 #include "dataplane/datapath.h"
+#include "maps/layout.h"
 #include "util/ip.h"
 
 namespace topolb::dataplane {
-
-struct GoneSocketsObject;  // the bpftool skeleton and its link
 
 /// What one run did.
 struct EndedSockets {
@@ -24,25 +24,23 @@ struct EndedSockets {
 
 class GoneSockets {
  public:
-  /// `datapath` is loaded; its maps are shared, and it need not stay. Error: the kernel has no
-  /// bpf_sock_destroy (Linux 6.5), or no right.
+  /// Reads the maps that `datapath` has now: to be loaded anew when that has others. Error: the
+  /// kernel has no bpf_sock_destroy (Linux 6.5), or no right.
   static Result<GoneSockets> load(const Datapath& datapath);
 
-  GoneSockets(GoneSockets&&) noexcept;
-  GoneSockets& operator=(GoneSockets&&) noexcept;
-  ~GoneSockets();
-
   /// In every network namespace that can be found and entered (others need CAP_SYS_ADMIN). Moves
-  /// the calling thread from one to the next, and back in the end: for a thread of its own.
-  EndedSockets end(std::span<const SocketAddress> gone);
+  /// the calling thread from one to the next, and back in the end: for a thread of its own. Leaves
+  /// off between two when `stop` becomes true.
+  EndedSockets end(std::span<const SocketAddress> gone, const std::atomic<bool>& stop);
 
  private:
-  GoneSockets();
+  GoneSockets(UniqueFd link, HashMap<topolb_gone_backend, std::uint32_t> chosen);
   Result<void> choose(std::span<const SocketAddress> gone);
-  void end_chosen(EndedSockets& ended);
+  void end_chosen(EndedSockets& ended, const std::atomic<bool>& stop) const;
   [[nodiscard]] Result<std::uint64_t> end_here() const;
 
-  std::unique_ptr<GoneSocketsObject> object_;
+  UniqueFd link_;
+  HashMap<topolb_gone_backend, std::uint32_t> chosen_;
 };
 
 }  // namespace topolb::dataplane
