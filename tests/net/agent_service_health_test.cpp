@@ -3,6 +3,7 @@
 // Source: kube-proxy's pkg/proxy/healthcheck; Kubernetes API, ServiceSpec.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 
 #include <csignal>
 #include <filesystem>
@@ -54,6 +55,7 @@ TEST_F(ServiceHealth, AnswersAsKubeProxyDoes) {
   for (const char* path : {"/", "/healthz", "/anything"}) {
     const auto answer = http_get(kCheck, path);
     EXPECT_EQ(answer.status, 200) << path;
+    EXPECT_EQ(http_get(kCheck, path, "OPTIONS").status, 200) << "HAProxy's way to ask";
     EXPECT_EQ(answer.body, answer_text(1));
     EXPECT_THAT(answer.head, HasSubstr("\r\nContent-Type: application/json\r\n"));
     EXPECT_THAT(answer.head, HasSubstr("\r\nX-Content-Type-Options: nosniff\r\n"));
@@ -200,10 +202,13 @@ std::ptrdiff_t threads_of(pid_t pid) {
   return std::distance(begin(tasks), end(tasks));
 }
 
+// In a process that starts with few descriptors, as systemd and containerd 2 give them.
 TEST_F(ServiceHealth, OneThreadServesThemAll) {
+  set_preparation([] {
+    const rlimit few{.rlim_cur = 200, .rlim_max = 4096};
+    return ::setrlimit(RLIMIT_NOFILE, &few) == 0;
+  });
   start_agent();
-  EXPECT_EQ(http_get(kCheck, "/").status, 200);
-  const auto threads = threads_of(agent().pid());
   std::string many;
   for (int i = 1; i <= 300; ++i) {
     many += balanced(fmt::format("web-{}", i), fmt::format("10.97.{}.{}", i / 250, i % 250 + 1),
@@ -214,7 +219,7 @@ TEST_F(ServiceHealth, OneThreadServesThemAll) {
   for (int i = 1; i <= 300; ++i) {
     EXPECT_EQ(http_get(fmt::format("{}:{}", kNode, 31000 + i), "/").status, 503) << i;
   }
-  EXPECT_EQ(threads_of(agent().pid()), threads);
+  EXPECT_LT(threads_of(agent().pid()), 10);
 }
 
 }  // namespace

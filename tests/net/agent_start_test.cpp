@@ -60,7 +60,7 @@ TEST_F(AgentStart, ReadyIsLoggedOnceAndServed) {
   EXPECT_EQ(get("/livez").status, 200);
   EXPECT_EQ(get("/readyz").status, 200);
   EXPECT_EQ(get("/nothing").status, 404);
-  EXPECT_EQ(http_get(kListen, "/healthz", "POST").status, 405);
+  EXPECT_EQ(http_get(kListen, "/healthz", "OPTIONS").status, 200);
 
   const JsonText status(get("/v1/status").body);
   EXPECT_TRUE(status.flag("/ready"));

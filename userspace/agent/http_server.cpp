@@ -29,6 +29,8 @@ constexpr std::size_t kMaxRequestBytes = 16 * 1024;
 constexpr std::size_t kMaxConnections = 256;
 constexpr std::chrono::seconds kPatience{10};
 constexpr int kWaitMilliseconds = 1000;
+// Without a descriptor for who waits to be accepted: the kernel would wake us again at once.
+constexpr std::chrono::milliseconds kPause{50};
 
 Result<UniqueFd> listen_on(const SocketAddress& address, HttpServer::Families families) {
   sockaddr_in6 ipv6{.sin6_family = AF_INET6, .sin6_port = htons(address.port)};
@@ -61,8 +63,6 @@ std::string_view reason(int status) {
       return "Bad Request";
     case 404:
       return "Not Found";
-    case 405:
-      return "Method Not Allowed";
     case 500:
       return "Internal Server Error";
     default:
@@ -81,7 +81,8 @@ std::string reply_text(const HttpReply& reply, bool with_body) {
       with_body ? reply.body : "");
 }
 
-/// "GET /path?query HTTP/1.1" and what follows.
+/// "GET /path?query HTTP/1.1" and what follows. No method is refused, as kube-proxy refuses none:
+/// some load balancers probe with OPTIONS.
 HttpReply reply_to(std::string_view request, const HttpServer::Handler& handler) {
   const auto line = request.substr(0, request.find("\r\n"));
   const auto first = line.find(' ');
@@ -89,10 +90,6 @@ HttpReply reply_to(std::string_view request, const HttpServer::Handler& handler)
   if (first == std::string_view::npos || second == std::string_view::npos ||
       !line.substr(second + 1).starts_with("HTTP/1.")) {
     return {400, "text/plain", "no HTTP/1 request\n"};
-  }
-  const auto method = line.substr(0, first);
-  if (method != "GET" && method != "HEAD") {
-    return {405, "text/plain", "GET and HEAD only\n", {{"Allow", "GET, HEAD"}}};
   }
   const auto target = line.substr(first + 1, second - first - 1);
   try {
@@ -138,7 +135,7 @@ class HttpServer::Thread {
 
   void serve();
   void drop_the_late();
-  void accept_all(Number number);
+  bool accept_all(Number number);
   void go_on(Number number, Connection& connection);
   static bool read_request(Connection& connection);
   static bool write_reply(Connection& connection);
@@ -180,8 +177,8 @@ void HttpServer::Thread::serve() {
       if (number == kStop) return;
       if (const auto found = connections_.find(number); found != connections_.end()) {
         go_on(number, found->second);
-      } else {
-        accept_all(number);
+      } else if (!accept_all(number)) {
+        std::this_thread::sleep_for(kPause);
       }
     }
     drop_the_late();
@@ -196,20 +193,27 @@ void HttpServer::Thread::drop_the_late() {
   }
 }
 
-void HttpServer::Thread::accept_all(Number number) {
+/// False: there is no descriptor for who waits.
+bool HttpServer::Thread::accept_all(Number number) {
   const std::lock_guard lock(mutex_);
   const auto listener = listeners_.find(number);
-  if (listener == listeners_.end()) return;
+  if (listener == listeners_.end()) return true;
   // Not more than can be kept: the rest is for the next turn.
   for (std::size_t i = 0; i < kMaxConnections; ++i) {
     UniqueFd socket(
         ::accept4(listener->second.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket) return;
+    if (!socket && (errno == EMFILE || errno == ENFILE)) {
+      if (connections_.empty()) return false;
+      connections_.erase(connections_.begin());
+      continue;
+    }
+    if (!socket) return true;
     epoll_event event{.events = EPOLLIN, .data = {.u64 = next_}};
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &event) != 0) return;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &event) != 0) return true;
     connections_.emplace(
         next_++, Connection{.socket = std::move(socket), .handler = listener->second.handler});
   }
+  return true;
 }
 
 /// Reads or writes what can be without waiting.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small HTTP server for probes and scrapers: GET and HEAD only, one answer per connection, IPv4
-// and IPv6. (cpprestsdk's listener takes no IPv6 address.)
+// A small HTTP server for probes and scrapers: every method is answered as GET, one answer per
+// connection, IPv4 and IPv6. (cpprestsdk's listener takes no IPv6 address.)
 #pragma once
 
 #include <cstdint>

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 #include <memory>
@@ -145,6 +146,14 @@ void set_up_log(bool verbose) {
   spdlog::flush_on(spdlog::level::info);
 }
 
+// As Go programs do: each Service's health checks take some, and 1,024 is but the usual soft limit.
+void allow_all_descriptors() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int run(int argc, const char* const* argv) {
   auto parsed = parse_options(argc, argv);
   if (const auto* exit = std::get_if<EarlyExit>(&parsed)) {
@@ -153,6 +162,7 @@ int run(int argc, const char* const* argv) {
   }
   auto options = std::get<Options>(std::move(parsed));
   set_up_log(options.verbose);
+  allow_all_descriptors();
   if (options.datapath.cgroup_path.empty()) {
     auto cgroup = dataplane::find_cgroup2();
     if (!cgroup) {

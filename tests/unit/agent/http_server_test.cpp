@@ -3,12 +3,17 @@
 #include "agent/http_server.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <vector>
 
@@ -27,15 +32,23 @@ SocketAddress free_address(const char* host) {
   return {*IpAddress::parse(host), ntohs(any.sin6_port)};
 }
 
-/// IPv4 as v4-mapped: one kind of socket for both.
-UniqueFd connect_to(const SocketAddress& address) {
+UniqueFd make_socket(int patience_s = 30) {
   UniqueFd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval patience{.tv_sec = patience_s, .tv_usec = 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  return socket;
+}
+
+/// IPv4 as v4-mapped: one kind of socket for both.
+bool connect_to(const SocketAddress& address, const UniqueFd& socket) {
   sockaddr_in6 name{.sin6_family = AF_INET6, .sin6_port = htons(address.port)};
   std::memcpy(&name.sin6_addr, address.address.bytes().data(), 16);
-  const timeval patience{.tv_sec = 30, .tv_usec = 0};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&name), sizeof(name)) != 0) return {};
-  return socket;
+  return ::connect(socket.get(), reinterpret_cast<sockaddr*>(&name), sizeof(name)) == 0;
+}
+
+UniqueFd connect_to(const SocketAddress& address) {
+  auto socket = make_socket();
+  return connect_to(address, socket) ? std::move(socket) : UniqueFd();
 }
 
 void send_to(const UniqueFd& socket, const std::string& text) {
@@ -93,7 +106,7 @@ TEST(HttpServer, StatusOfEachKindOfRequest) {
   };
   for (const auto& [request, status] :
        {Case{"GET /missing HTTP/1.0\r\n\r\n", "404 Not Found"},
-        Case{"POST / HTTP/1.1\r\n\r\n", "405 Method Not Allowed"},
+        Case{"POST / HTTP/1.1\r\n\r\n", "200 OK"}, Case{"OPTIONS / HTTP/1.0\r\n\r\n", "200 OK"},
         Case{"GET /throw HTTP/1.1\r\n\r\n", "500 Internal Server Error"},
         Case{"GET /\r\n\r\n", "400 Bad Request"}, Case{"\r\n\r\n", "400 Bad Request"},
         Case{"GET / HTTP/2\r\n\r\n", "400 Bad Request"}}) {
@@ -170,6 +183,45 @@ TEST(HttpServer, ACrowdOfSilentClientsKeepsNobodyOut) {
   std::vector<UniqueFd> silent;
   for (int i = 0; i < 400; ++i) silent.push_back(connect_to(address));
   EXPECT_THAT(ask(address, "GET /path HTTP/1.1\r\n\r\n"), testing::EndsWith("/path"));
+}
+
+/// Another process, with 100 connections that say nothing, and `allowed` descriptors.
+pid_t make_crowd(const SocketAddress& address, const rlimit& allowed) {
+  std::array<int, 2> done{};
+  EXPECT_EQ(::pipe2(done.data(), O_CLOEXEC), 0);
+  const UniqueFd read_end(done[0]);
+  UniqueFd write_end(done[1]);
+  const pid_t crowd = ::fork();
+  if (crowd == 0) {
+    ::setrlimit(RLIMIT_NOFILE, &allowed);
+    std::vector<UniqueFd> silent;
+    for (int i = 0; i < 100; ++i) silent.push_back(connect_to(address));
+    write_end.reset();
+    ::pause();
+  }
+  write_end.reset();
+  char byte = 0;
+  EXPECT_EQ(::read(read_end.get(), &byte, 1), 0);
+  return crowd;
+}
+
+// Long before the crowd is cut off for its silence.
+TEST(HttpServer, ACrowdThatTakesEveryDescriptorKeepsNobodyOut) {
+  const auto address = free_address("127.0.0.1");
+  const auto server = serve(address);
+  ASSERT_TRUE(server) << server.error().message();
+  const auto last = make_socket(/*patience_s=*/5);
+  rlimit allowed{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &allowed), 0);
+  const rlimit few{.rlim_cur = static_cast<rlim_t>(last.get()) + 20, .rlim_max = allowed.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const pid_t crowd = make_crowd(address, allowed);
+  ASSERT_TRUE(connect_to(address, last));
+  send_to(last, "GET /path HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(read_all(last), testing::EndsWith("/path"));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &allowed), 0);
+  ::kill(crowd, SIGKILL);
+  ::waitpid(crowd, nullptr, 0);
 }
 
 TEST(HttpServer, EndsWithConnectionsOpen) {
