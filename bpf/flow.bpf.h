@@ -222,7 +222,7 @@ static __always_inline int is_backend_gone(const struct topolb_flow *flow)
 static __always_inline void close_flow(__u32 flow_id, __u32 generation,
 				       const struct topolb_settings *config)
 {
-	if (topolb_remove_flow(flow_id, generation, config))
+	if (remove_flow(flow_id, generation, config))
 		count_event(TOPOLB_EVENT_FLOW_CLOSED);
 }
 
@@ -235,7 +235,7 @@ static __always_inline int may_replace(const struct topolb_flow *flow, __u32 now
 
 /* Makes the row found by its replies, under a source port that no other flow to the same backend
  * has. */
-__noinline int topolb_claim_port(struct topolb_flow *flow, __u32 flow_id,
+__noinline int topolb_claim_port(struct topolb_flow *flow, __u32 flow_id, __u64 hash,
 				 const struct topolb_settings *config)
 {
 	__u32 first, ports;
@@ -247,51 +247,57 @@ __noinline int topolb_claim_port(struct topolb_flow *flow, __u32 flow_id,
 		return -1;
 	ports = config->masquerade_port_max - first + 1;
 	for (int probe = 0; probe < TOPOLB_PORT_PROBES; probe++) {
-		__u32 port = first + (__u32)(((__u64)bpf_get_prandom_u32() * ports) >> 32);
+		__u32 port = first + (__u32)(((hash >> 32) * ports) >> 32);
 
 		flow->source_port_be = bpf_htons((__u16)port);
-		if (!topolb_add_reply(reply_hash(flow, config), flow_id))
+		if (!topolb_add_slot(reply_hash(flow, config), flow_id, 1, config))
 			return 0;
+		hash = topolb_flow_mix(hash, probe + 1);
 	}
 	return -1;
 }
 
-/* Removes the flow whose replies have the key that a new one's would have, if it may go. */
-__noinline int topolb_replace_reply(const struct topolb_flow *flow, __u64 hash,
-				    const struct topolb_settings *config)
+/* Removes the flow whose replies have the key that a new one's have, if it may go. */
+static __noinline int replace_in_line(__u32 line_id, __u32 tag, __u32 flow_id,
+				      const struct topolb_settings *config)
 {
-	struct topolb_flow *other;
-	__u32 other_id;
+	const struct topolb_flow *flow = flow_of(flow_id), *other;
+	__u32 slot = find_slot_in(line_id, tag);
 
-	if (!flow || !config)
-		return 0;
-	other_id = find_reply_id(hash);
-	other = flow_of(other_id);
-	if (!other || !same_address(&other->backend, &flow->backend) ||
-	    other->backend_port_be != flow->backend_port_be ||
-	    other->source_port_be != flow->source_port_be || other->protocol != flow->protocol ||
-	    !same_address(address_seen_by_backend(other, config), &flow->client))
+	other = flow_of(id_in(slot));
+	if (!slot || !flow || !other || !has_same_reply(flow, other, config))
 		return 0;
 	return may_replace(other, flow->created) &&
-	       topolb_remove_flow(other_id, READ_ONCE(other->generation), config);
+	       remove_flow(id_in(slot), READ_ONCE(other->generation), config);
 }
 
-/* Makes the row found by its replies. */
-static __always_inline int connect_reply(struct topolb_flow *flow, __u32 flow_id,
+__noinline int topolb_replace_reply(__u64 hash, __u32 flow_id, const struct topolb_settings *config)
+{
+	struct topolb_flow_place place = place_of(hash);
+
+	if (!config)
+		return 0;
+	return replace_in_line(place.lines[0], place.tag, flow_id, config) ||
+	       replace_in_line(place.lines[1], place.tag, flow_id, config);
+}
+
+/* Makes the row found by its replies. `hash`: that the port is to be chosen by. */
+static __always_inline int connect_reply(struct topolb_flow *flow, __u32 flow_id, __u64 hash,
 					 const struct topolb_settings *config)
 {
-	__u64 hash;
+	__u64 replys;
 
 	if (is_direct(flow->state))
 		return 0;
 	if (!(flow->state & TOPOLB_FLOW_MASQUERADED)) {
-		hash = reply_hash(flow, config);
-		if (!topolb_add_reply(hash, flow_id) ||
-		    (topolb_replace_reply(flow, hash, config) && !topolb_add_reply(hash, flow_id)))
+		replys = reply_hash(flow, config);
+		if (!topolb_add_slot(replys, flow_id, 1, config) ||
+		    (topolb_replace_reply(replys, flow_id, config) &&
+		     !topolb_add_slot(replys, flow_id, 1, config)))
 			return 0;
 	}
 	/* Also: one client port that dials two frontends with one backend is two flows. */
-	return topolb_claim_port(flow, flow_id, config);
+	return topolb_claim_port(flow, flow_id, hash, config);
 }
 
 /* Whether a packet may be the first one of a flow. */
@@ -303,8 +309,10 @@ static __always_inline int may_begin(const struct packet *packet)
 
 /* Writes all of a row but its generation. */
 static __always_inline void write_row(struct topolb_flow *flow, const struct packet *packet,
-				      const struct topolb_choice *choice, __u32 kind, __u32 now)
+				      const struct topolb_choice *choice, __u32 kind)
 {
+	__u32 now = topolb_flow_time(bpf_ktime_get_coarse_ns());
+
 	flow->client = packet->key.source;
 	flow->frontend = packet->key.destination;
 	flow->backend = choice->backend.address;
@@ -312,7 +320,7 @@ static __always_inline void write_row(struct topolb_flow *flow, const struct pac
 	flow->frontend_port_be = packet->key.destination_port_be;
 	flow->backend_port_be = choice->backend.port_be;
 	flow->source_port_be = packet->key.source_port_be;
-	flow->state = kind;
+	flow->state = next_state(packet, kind, 0);
 	flow->protocol = packet->key.protocol;
 	flow->hops[TOPOLB_TO_BACKEND].interface_index = 0;
 	flow->hops[TOPOLB_TO_CLIENT].interface_index = 0;
@@ -323,35 +331,48 @@ static __always_inline void write_row(struct topolb_flow *flow, const struct pac
 	flow->touched_tick = bpf_jiffies64();
 }
 
-/* Inserts the flow of a packet. `kind`: TOPOLB_FLOW_MASQUERADED, _DIRECT or 0. Returns its id,
- * NO_ROOM, or NO_FLOW: no port is to be had. */
-__noinline __u32 topolb_insert_flow(const struct packet *packet, const struct topolb_choice *choice,
-				    __u32 kind, const struct topolb_settings *config)
+/* Inserts the flow of a packet, which has none, into a row that the caller owns. -1: no port is to
+ * be had, or another CPU did the same; the row is given back. */
+__noinline int topolb_insert_flow(const struct packet *packet, const struct topolb_choice *choice,
+				  __u32 kind, const struct topolb_settings *config, __u32 flow_id)
 {
-	struct topolb_flow_place place;
-	struct topolb_flow *flow;
-	__u32 flow_id, *slot, now = topolb_flow_time(bpf_ktime_get_coarse_ns());
+	struct topolb_flow *flow = flow_of(flow_id);
+	__u64 hash;
 
-	if (!packet || !choice || !config)
-		return NO_FLOW;
-	place = clients_place(&packet->key);
-	flow_id = take_row(&place);
-	if (flow_id == NO_ROOM)
-		return NO_ROOM;
-	flow = flow_of(flow_id);
-	slot = slot_of(flow_id);
-	if (!flow || !slot)
-		return NO_FLOW;
+	if (!packet || !choice || !config || !flow)
+		return -1;
+	hash = topolb_flow_key_hash(&packet->key, flow_seed);
 	flow->generation |= 1;
-	write_row(flow, packet, choice, kind, now);
-	if (connect_reply(flow, flow_id, config)) { /* the generation stays odd */
-		__sync_lock_test_and_set(slot, TOPOLB_FLOW_SLOT_FREE);
-		return NO_FLOW;
+	write_row(flow, packet, choice, kind);
+	if (connect_reply(flow, flow_id, hash, config)) {
+		free_row(flow_id); /* the generation stays odd */
+		return -1;
 	}
 	flow->generation++;
-	__sync_lock_test_and_set(slot, place.tag);
-	if (!is_only_one(&place, flow_id)) { /* another CPU did the same */
-		topolb_remove_flow(flow_id, flow->generation, config);
+	if (!flow->generation) /* that of a row that was never used */
+		flow->generation = 2;
+	if (!topolb_add_slot(hash, flow_id, 0, config))
+		return 0;
+	remove_flow(flow_id, flow->generation, config);
+	return -1;
+}
+
+/* Begins the flow of a packet, which has none. `kind`: TOPOLB_FLOW_MASQUERADED, _DIRECT or 0.
+ * Returns its id, or NO_FLOW, which is counted. */
+static __always_inline __u32 begin_flow(const struct packet *packet,
+					const struct topolb_choice *choice, __u32 kind,
+					const struct topolb_settings *config)
+{
+	__u32 flow_id = take_row();
+
+	if (flow_id == NO_ROOM)
+		flow_id = topolb_evict(config);
+	if (flow_id == NO_ROOM) {
+		count_event(TOPOLB_EVENT_FLOW_REFUSED);
+		return NO_FLOW;
+	}
+	if (topolb_insert_flow(packet, choice, kind, config, flow_id)) {
+		count_event(TOPOLB_EVENT_FLOW_WITHOUT_PORT);
 		return NO_FLOW;
 	}
 	count_event(TOPOLB_EVENT_FLOW_OPENED);

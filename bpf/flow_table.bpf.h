@@ -3,9 +3,7 @@
  * Finding, inserting and removing flows (maps/flow_table.h). Knows nothing of packets beyond their
  * keys, nor of what a flow is for.
  *
- * Any number of CPUs and the agent's collector work on the table at once, without locks. Where two
- * insert the same key, each looks once more after its insertion, and who finds another takes its
- * own back.
+ * Any number of CPUs and the agent's collector work on the table at once, without locks.
  */
 #ifndef TOPOLB_FLOW_TABLE_BPF_H
 #define TOPOLB_FLOW_TABLE_BPF_H
@@ -19,8 +17,8 @@
 
 /* struct topolb_flow_facts; the agent sets them before load. */
 const volatile __u64 flow_seed = 1;
+const volatile __u32 flow_row_lines = 1;
 const volatile __u32 flow_lines = 16;
-const volatile __u32 flow_reply_lines = 16;
 const volatile __u32 flow_id_bits = 16;
 
 /* In place of a flow's id. */
@@ -36,14 +34,6 @@ struct found_flow {
 static __always_inline struct topolb_flow *flow_of(__u32 flow_id)
 {
 	return bpf_map_lookup_elem(&flows, &flow_id);
-}
-
-static __always_inline __u32 *slot_of(__u32 flow_id)
-{
-	__u32 line_id = flow_id / TOPOLB_FLOW_WAYS;
-	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
-
-	return line ? &line->slots[flow_id % TOPOLB_FLOW_WAYS] : NULL;
 }
 
 static __always_inline int is_clients_key(const struct topolb_flow *flow,
@@ -75,178 +65,171 @@ static __always_inline int is_replys_key(const struct topolb_flow *flow,
 	       same_address(address_seen_by_backend(flow, config), &key->destination);
 }
 
-/* Of the key of a flow's replies. */
+/* Of the key of the client's packets, and of the replies. */
+static __always_inline __u64 clients_hash(const struct topolb_flow *flow)
+{
+	return topolb_flow_hash(&flow->client, &flow->frontend, flow->client_port_be,
+				flow->frontend_port_be, flow->protocol, flow_seed);
+}
+
 static __always_inline __u64 reply_hash(const struct topolb_flow *flow,
 					const struct topolb_settings *config)
 {
 	return topolb_flow_hash(&flow->backend, address_seen_by_backend(flow, config),
 				flow->backend_port_be, flow->source_port_be, flow->protocol,
-				flow_seed);
+				topolb_flow_reply_seed(flow_seed));
 }
 
-static __always_inline struct topolb_flow_place clients_place(const struct topolb_flow_key *key)
+static __always_inline struct topolb_flow_place place_of(__u64 hash)
 {
-	return topolb_flow_place_of(topolb_flow_key_hash(key, flow_seed), flow_lines);
+	return topolb_flow_place_of(hash, flow_lines, flow_id_bits);
 }
 
-static __always_inline struct topolb_flow_place reply_place(__u64 hash)
+static __always_inline __u32 id_in(__u32 slot)
 {
-	return topolb_flow_reply_place_of(hash, flow_reply_lines, flow_id_bits);
+	return topolb_flow_id_in(slot, flow_id_bits);
 }
 
-/* The way of the first slot with a tag; TOPOLB_FLOW_WAYS: none. */
-static __always_inline __u32 find_way(const struct topolb_flow_line *line, __u32 tag)
-{
-#pragma unroll
-	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++)
-		if (line->slots[way] == tag)
-			return way;
-	return TOPOLB_FLOW_WAYS;
-}
-
-/* The first slot of a line of flow_replies with a tag; 0: none. */
-static __always_inline __u32 find_reply_slot(const struct topolb_flow_line *line, __u32 tag)
+/* The first slot of a line with a tag; 0: none. */
+static __always_inline __u32 find_slot_of(const struct topolb_flow_line *line, __u32 tag)
 {
 #pragma unroll
-	for (__u32 way = 0; way < TOPOLB_FLOW_REPLY_WAYS; way++) {
+	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++) {
 		__u32 slot = line->slots[way];
 
 		if (slot >> flow_id_bits == tag)
 			return slot;
 	}
-	return 0;
+	return TOPOLB_FLOW_SLOT_FREE;
 }
 
-/* A flow by the key of its client's packets. */
-static __always_inline struct found_flow find_clients_flow(const struct topolb_flow_key *key)
+/* A flow by the key of its packets, of the client or (`is_reply`) of the backend. */
+static __always_inline struct found_flow find_flow(const struct topolb_flow_key *key, int is_reply,
+						   const struct topolb_settings *config)
 {
+	__u64 seed = is_reply ? topolb_flow_reply_seed(flow_seed) : flow_seed;
+	struct topolb_flow_place place = place_of(topolb_flow_key_hash(key, seed));
 	struct found_flow found = {};
-	struct topolb_flow_place place = clients_place(key);
 
 #pragma unroll
 	for (int choice = 0; choice < 2; choice++) {
 		__u32 line_id = place.lines[choice];
 		struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
 		struct topolb_flow *flow;
-		__u32 way;
-
-		if (!line)
-			break;
-		way = find_way(line, place.tag);
-		if (way == TOPOLB_FLOW_WAYS)
-			continue;
-		found.id = line_id * TOPOLB_FLOW_WAYS + way;
-		flow = flow_of(found.id);
-		if (!flow)
-			continue;
-		found.generation = READ_ONCE(flow->generation);
-		if (is_clients_key(flow, key)) {
-			found.flow = flow;
-			break;
-		}
-	}
-	return found;
-}
-
-/* A flow by the key of its replies. */
-static __always_inline struct found_flow find_replys_flow(const struct topolb_flow_key *key,
-							  const struct topolb_settings *config)
-{
-	struct topolb_flow_place place = reply_place(topolb_flow_key_hash(key, flow_seed));
-	struct found_flow found = {};
-
-#pragma unroll
-	for (int choice = 0; choice < 2; choice++) {
-		__u32 line_id = place.lines[choice];
-		struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_replies, &line_id);
-		struct topolb_flow *flow;
 		__u32 slot;
 
 		if (!line)
 			break;
-		slot = find_reply_slot(line, place.tag);
+		slot = find_slot_of(line, place.tag);
 		if (slot) {
-			found.id = (slot & ((1U << flow_id_bits) - 1)) - 1;
+			found.id = id_in(slot);
 			flow = flow_of(found.id);
 			if (flow) {
 				found.generation = READ_ONCE(flow->generation);
-				if (is_replys_key(flow, key, config)) {
+				if (is_reply ? is_replys_key(flow, key, config)
+					     : is_clients_key(flow, key)) {
 					found.flow = flow;
 					break;
 				}
 			}
 		}
-		if (!line->slots[TOPOLB_FLOW_REPLY_WAYS])
+		if (!line->is_overflowed)
 			break;
 	}
 	return found;
 }
 
-static __noinline __u32 reply_slot_in(__u32 line_id, __u32 tag)
+static __always_inline struct found_flow find_clients_flow(const struct topolb_flow_key *key)
 {
-	const struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_replies, &line_id);
-
-	return line ? find_reply_slot(line, tag) : 0;
+	return find_flow(key, 0, NULL);
 }
 
-/* The id of the first flow with the tag of a hash of its replies; NO_FLOW: none. (No loop: the
- * verifier of Linux 6.1 takes it for one without end.) */
-static __noinline __u32 find_reply_id(__u64 hash)
+static __always_inline struct found_flow find_replys_flow(const struct topolb_flow_key *key,
+							  const struct topolb_settings *config)
 {
-	struct topolb_flow_place place = reply_place(hash);
-	__u32 slot = reply_slot_in(place.lines[0], place.tag);
-
-	if (!slot)
-		slot = reply_slot_in(place.lines[1], place.tag);
-	return slot ? (slot & ((1U << flow_id_bits) - 1)) - 1 : NO_FLOW;
+	return find_flow(key, 1, config);
 }
 
-static __noinline void clear_reply_slot(__u32 line_id, __u32 slot)
+static __always_inline void clear_slot(__u32 line_id, __u32 slot)
 {
-	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_replies, &line_id);
+	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
 
 	if (!line)
 		return;
-	for (int way = 0; way < TOPOLB_FLOW_REPLY_WAYS; way++)
+	for (int way = 0; way < TOPOLB_FLOW_WAYS; way++)
 		if (line->slots[way] == slot)
 			__sync_val_compare_and_swap(&line->slots[way], slot, TOPOLB_FLOW_SLOT_FREE);
 }
 
-/* Takes the slot of a flow's replies away. */
-static __always_inline void drop_reply(__u64 hash, __u32 flow_id)
+/* Takes a flow out of the index, where it stands by the hash of a key. */
+static __noinline void drop_slot(__u64 hash, __u32 flow_id)
 {
-	struct topolb_flow_place place = reply_place(hash);
-	__u32 slot = topolb_flow_reply_slot(place.tag, flow_id, flow_id_bits);
+	struct topolb_flow_place place = place_of(hash);
+	__u32 slot = topolb_flow_slot(place.tag, flow_id, flow_id_bits);
 
-	clear_reply_slot(place.lines[0], slot);
-	clear_reply_slot(place.lines[1], slot);
+	clear_slot(place.lines[0], slot);
+	clear_slot(place.lines[1], slot);
 }
 
-/* Takes a flow out of the table, so that its row and slot are the caller's. 0: somebody else has
- * done so. */
-static __always_inline int take_flow(struct topolb_flow *flow, __u32 flow_id, __u32 generation,
-				     __u32 *slot, const struct topolb_settings *config)
+static __always_inline struct topolb_flow_rows *rows_of(__u32 flow_id)
 {
-	__u32 tag = READ_ONCE(*slot);
+	__u32 line_id = flow_id / TOPOLB_FLOW_ROWS_PER_LINE;
 
-	if (tag <= TOPOLB_FLOW_SLOT_TAKEN || READ_ONCE(flow->generation) != generation ||
-	    __sync_val_compare_and_swap(slot, tag, TOPOLB_FLOW_SLOT_TAKEN) != tag)
+	return bpf_map_lookup_elem(&flow_rows, &line_id);
+}
+
+static __always_inline struct topolb_flow_cursor *read_cursor(void)
+{
+	__u32 row = 0;
+
+	return bpf_map_lookup_elem(&flow_cursors, &row);
+}
+
+/* Gives a row back. */
+static __noinline void free_row(__u32 flow_id)
+{
+	struct topolb_flow_rows *rows = rows_of(flow_id);
+	struct topolb_flow_cursor *cursor = read_cursor();
+	__u32 word = flow_id / TOPOLB_FLOW_ROWS_PER_WORD % TOPOLB_FLOW_ROW_WORDS;
+
+	if (!rows || !cursor)
+		return;
+	__sync_fetch_and_and(&rows->taken[word], ~(1ULL << flow_id % TOPOLB_FLOW_ROWS_PER_WORD));
+	cursor->full_tick = 0;
+}
+
+/* Makes the generation of a flow that was met at `generation` odd: its row is the caller's. 0:
+ * somebody else has done so. */
+static __always_inline int take_flow(struct topolb_flow *flow, __u32 generation)
+{
+	__u32 *word = topolb_flow_generation_word(flow), before = READ_ONCE(*word);
+
+	return !(generation & 1) && before >> TOPOLB_FLOW_GENERATION_SHIFT == generation &&
+	       __sync_val_compare_and_swap(word, before,
+					   before | 1U << TOPOLB_FLOW_GENERATION_SHIFT) == before;
+}
+
+/* Takes a flow that was met at `generation` out of the table. 0: it is gone already. Its row is the
+ * caller's. */
+__noinline int topolb_take_out(__u32 flow_id, __u32 generation,
+			       const struct topolb_settings *config)
+{
+	struct topolb_flow *flow = flow_of(flow_id);
+
+	if (!flow || !config || !take_flow(flow, generation))
 		return 0;
-	flow->generation |= 1;
-	drop_reply(reply_hash(flow, config), flow_id);
+	drop_slot(clients_hash(flow), flow_id);
+	if (!(flow->state & TOPOLB_FLOW_DIRECT))
+		drop_slot(reply_hash(flow, config), flow_id);
 	return 1;
 }
 
-/* Removes a flow that was met at `generation`. 0: it is gone already. */
-__noinline int topolb_remove_flow(__u32 flow_id, __u32 generation,
-				  const struct topolb_settings *config)
+static __always_inline int remove_flow(__u32 flow_id, __u32 generation,
+				       const struct topolb_settings *config)
 {
-	struct topolb_flow *flow = flow_of(flow_id);
-	__u32 *slot = slot_of(flow_id);
-
-	if (!flow || !slot || !config || !take_flow(flow, flow_id, generation, slot, config))
+	if (!topolb_take_out(flow_id, generation, config))
 		return 0;
-	__sync_lock_test_and_set(slot, TOPOLB_FLOW_SLOT_FREE);
+	free_row(flow_id);
 	return 1;
 }
 
@@ -289,20 +272,24 @@ static __always_inline __u32 evictability(const struct topolb_flow *flow, __u32 
 }
 
 struct victim {
-	__u32 line_id;
+	__u32 first;
 	__u32 now;
 	__u32 value; /* evictability() of the best one so far; 0: none */
 	__u32 flow_id;
 };
 
-static long judge_way(__u32 way, void *data)
+static long judge_row(__u32 step, void *data)
 {
 	struct victim *best = data;
-	__u32 flow_id = best->line_id * TOPOLB_FLOW_WAYS + way;
-	struct topolb_flow *flow = flow_of(flow_id);
-	__u32 value;
+	__u32 rows = flow_row_lines * TOPOLB_FLOW_ROWS_PER_LINE;
+	__u32 flow_id = best->first + step * (rows / TOPOLB_FLOWS_JUDGED), value;
+	struct topolb_flow *flow;
 
-	if (!flow || flow->generation & 1) /* it comes or goes */
+	if (flow_id >= rows)
+		flow_id -= rows;
+	flow = flow_of(flow_id);
+
+	if (!flow || !flow->generation || flow->generation & 1) /* it comes or goes */
 		return 0;
 	value = evictability(flow, best->now);
 	if (value > best->value) {
@@ -312,122 +299,139 @@ static long judge_way(__u32 way, void *data)
 	return 0;
 }
 
-/* Makes room for a flow whose key found none: removes the flow of its two lines that can best be
- * done without. 0: all are needed. */
-__noinline int topolb_make_room_for(const struct topolb_flow_key *key,
-				    const struct topolb_settings *config)
+/* This CPU's first of so many: far from those of others. */
+static __always_inline __u32 own_first(__u32 count)
+{
+	return topolb_flow_line_of(bpf_get_smp_processor_id() * 0x9e3779b1U, count);
+}
+
+/*
+ * Makes room when all rows are taken: takes the flow that can best be done without out of the
+ * table, of TOPOLB_FLOWS_JUDGED from all over it: those that began together lie side by side. Its
+ * row is the caller's. NO_ROOM: all of them are needed.
+ */
+__noinline __u32 topolb_evict(const struct topolb_settings *config)
 {
 	struct victim victim = {.now = topolb_flow_time(bpf_ktime_get_coarse_ns())};
-	struct topolb_flow_place place;
+	__u32 rows = flow_row_lines * TOPOLB_FLOW_ROWS_PER_LINE;
+	struct topolb_flow_cursor *cursor = read_cursor();
 	struct topolb_flow *flow;
-	__u32 *slot;
 
-	if (!key || !config)
-		return 0;
-	place = clients_place(key);
-	victim.line_id = place.lines[0];
-	bpf_loop(TOPOLB_FLOW_WAYS, judge_way, &victim, 0);
-	victim.line_id = place.lines[1];
-	bpf_loop(TOPOLB_FLOW_WAYS, judge_way, &victim, 0);
+	if (!config || !cursor)
+		return NO_ROOM;
+	victim.first = (own_first(rows) + cursor->hand++) % rows;
+	bpf_loop(TOPOLB_FLOWS_JUDGED, judge_row, &victim, 0);
 	flow = flow_of(victim.flow_id);
-	slot = slot_of(victim.flow_id);
-	if (!victim.value || !flow || !slot ||
-	    !take_flow(flow, victim.flow_id, READ_ONCE(flow->generation), slot, config))
-		return 0;
-	__sync_lock_test_and_set(slot, TOPOLB_FLOW_SLOT_FREE);
+	if (!victim.value || !flow ||
+	    !topolb_take_out(victim.flow_id, READ_ONCE(flow->generation), config))
+		return NO_ROOM;
 	if (victim.value < OVER)
 		count_event(TOPOLB_EVENT_FLOW_EVICTED);
-	return 1;
+	return victim.flow_id;
 }
 
-__noinline __u32 topolb_take_free_slot(__u32 line_id)
+/* The number of the only bit that is set, by a de Bruijn sequence: BPF has no instruction for it.
+ */
+static __always_inline __u32 number_of(__u64 bit)
 {
-	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
+	static const __u8 numbers[64] = {
+		0,  1,	48, 2,	57, 49, 28, 3,	61, 58, 50, 42, 38, 29, 17, 4,
+		62, 55, 59, 36, 53, 51, 43, 22, 45, 39, 33, 30, 24, 18, 12, 5,
+		63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21, 44, 32, 23, 11,
+		46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,	13, 8,	7,  6,
+	};
+
+	return numbers[bit * 0x03f79d71b4cb0a89ULL >> 58];
+}
+
+/* The first free row of a line, now taken; NO_ROOM: none. */
+static __noinline __u32 take_row_of(__u32 line_id)
+{
+	struct topolb_flow_rows *rows = bpf_map_lookup_elem(&flow_rows, &line_id);
+
+	if (!rows)
+		return NO_ROOM;
+	for (__u32 word = 0; word < TOPOLB_FLOW_ROW_WORDS; word++) {
+		__u64 taken = READ_ONCE(rows->taken[word]), bit = ~taken & (taken + 1);
+
+		if (bit &&
+		    __sync_val_compare_and_swap(&rows->taken[word], taken, taken | bit) == taken)
+			return line_id * TOPOLB_FLOW_ROWS_PER_LINE +
+			       word * TOPOLB_FLOW_ROWS_PER_WORD + number_of(bit);
+	}
+	return NO_ROOM;
+}
+
+struct row_search {
+	__u32 first; /* line of this CPU */
+	__u32 line;  /* counted from that */
+	__u32 flow_id;
+};
+
+static long search_rows(__u32 step __attribute__((unused)), void *data)
+{
+	struct row_search *search = data;
+	__u32 line = search->first + search->line;
+
+	if (line >= flow_row_lines)
+		line -= flow_row_lines;
+	search->flow_id = take_row_of(line);
+	if (search->flow_id != NO_ROOM)
+		return 1;
+	search->line++;
+	if (search->line >= flow_row_lines)
+		search->line = 0;
+	return 0;
+}
+
+/* A row for a new flow; NO_ROOM: there is none. Whoever finds none does not look again in the same
+ * tick: a flood on a full table is not to search all of it. */
+static __noinline __u32 take_row(void)
+{
+	struct row_search search = {.first = own_first(flow_row_lines), .flow_id = NO_ROOM};
+	struct topolb_flow_cursor *cursor = read_cursor();
+	__u32 tick = (__u32)bpf_jiffies64() | 1;
+
+	if (!cursor || cursor->full_tick == tick)
+		return NO_ROOM;
+	search.line = cursor->row_line;
+	if (!search_rows(0, &search))
+		bpf_loop(flow_row_lines, search_rows, &search, 0);
+	cursor->row_line = search.line;
+	if (search.flow_id == NO_ROOM)
+		cursor->full_tick = tick;
+	return search.flow_id;
+}
+
+static __noinline __u32 find_slot_in(__u32 line_id, __u32 tag)
+{
+	const struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
+
+	return line ? find_slot_of(line, tag) : TOPOLB_FLOW_SLOT_FREE;
+}
+
+/* Whether a line has the tag of a slot in another one, too. */
+static __noinline int is_tag_twice(__u32 line_id, __u32 slot)
+{
+	const struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
 
 	if (!line)
-		return TOPOLB_FLOW_WAYS;
+		return 0;
+#pragma unroll
 	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++)
-		if (line->slots[way] == TOPOLB_FLOW_SLOT_FREE &&
-		    __sync_val_compare_and_swap(&line->slots[way], TOPOLB_FLOW_SLOT_FREE,
-						TOPOLB_FLOW_SLOT_TAKEN) == TOPOLB_FLOW_SLOT_FREE)
-			return way;
-	return TOPOLB_FLOW_WAYS;
-}
-
-/* Adds whether two values are equal, without a branch for the verifier to follow. In order: the
- * compiler would load all slots first, and spill them. */
-static __always_inline __u32 count_equal(__u32 count, __u32 a, __u32 b)
-{
-	__u32 difference = a ^ b;
-
-	count += (~difference & (difference - 1)) >> 31;
-	asm volatile("" : "+r"(count));
-	return count;
-}
-
-/* Free slots of a line of flow_index. */
-static __noinline __u32 count_free(__u32 line_id)
-{
-	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
-	__u32 count = 0;
-
-	if (!line)
-		return 0;
-#pragma unroll
-	for (int way = 0; way < TOPOLB_FLOW_WAYS; way++)
-		count = count_equal(count, line->slots[way], TOPOLB_FLOW_SLOT_FREE);
-	return count;
-}
-
-/* A row for a new flow, its slot taken. Its id, or NO_ROOM. */
-static __always_inline __u32 take_row(const struct topolb_flow_place *place)
-{
-	__u32 line_id = place->lines[0], other_line_id = place->lines[1], way;
-	__u32 free = count_free(line_id);
-
-	if (free <= TOPOLB_FLOW_RESERVED_WAYS && count_free(other_line_id) > free) {
-		line_id = place->lines[1];
-		other_line_id = place->lines[0];
-	}
-	way = topolb_take_free_slot(line_id);
-	if (way == TOPOLB_FLOW_WAYS) { /* other CPUs were faster */
-		line_id = other_line_id;
-		way = topolb_take_free_slot(line_id);
-	}
-	return way == TOPOLB_FLOW_WAYS ? NO_ROOM : line_id * TOPOLB_FLOW_WAYS + way;
-}
-
-/* Whether a reply's key may be in one of its two lines: another slot than `own` has its tag. */
-static __noinline int is_reply_there(__u32 line_id, __u32 other_line_id, __u32 tag, __u32 own)
-{
-	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_replies, &line_id);
-
-	if (!line)
-		return 0;
-#pragma unroll
-	for (int way = 0; way < TOPOLB_FLOW_REPLY_WAYS; way++)
-		if (line->slots[way] >> flow_id_bits == tag && line->slots[way] != own)
-			return 1;
-	if (!line->slots[TOPOLB_FLOW_REPLY_WAYS] || line_id == other_line_id)
-		return 0;
-	line = bpf_map_lookup_elem(&flow_replies, &other_line_id);
-	if (!line)
-		return 0;
-#pragma unroll
-	for (int way = 0; way < TOPOLB_FLOW_REPLY_WAYS; way++)
-		if (line->slots[way] >> flow_id_bits == tag && line->slots[way] != own)
+		if ((line->slots[way] ^ slot) >> flow_id_bits == 0 && line->slots[way] != slot)
 			return 1;
 	return 0;
 }
 
-/* Puts the slot into the line: whether it has room. */
-static __noinline int take_reply_slot(__u32 line_id, __u32 slot)
+/* Puts a slot into a line: whether it has room. */
+static __noinline int put_slot(__u32 line_id, __u32 slot)
 {
-	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_replies, &line_id);
+	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
 
 	if (!line)
 		return 0;
-	for (int way = 0; way < TOPOLB_FLOW_REPLY_WAYS; way++) {
+	for (int way = 0; way < TOPOLB_FLOW_WAYS; way++) {
 		if (line->slots[way] == TOPOLB_FLOW_SLOT_FREE &&
 		    __sync_val_compare_and_swap(&line->slots[way], TOPOLB_FLOW_SLOT_FREE, slot) ==
 			    TOPOLB_FLOW_SLOT_FREE)
@@ -436,56 +440,77 @@ static __noinline int take_reply_slot(__u32 line_id, __u32 slot)
 	return 0;
 }
 
-static __noinline void mark_reply_line_full(__u32 line_id)
+static __always_inline __u32 is_overflowed(__u32 line_id)
 {
-	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_replies, &line_id);
+	const struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
 
-	if (line)
-		line->slots[TOPOLB_FLOW_REPLY_WAYS] = 1;
+	return line ? line->is_overflowed : 0;
 }
 
-/* Makes the flow found by its replies, whose key has the hash. -1: another flow has the key, or
- * stands in the way of it. */
-__noinline int topolb_add_reply(__u64 hash, __u32 flow_id)
-{
-	struct topolb_flow_place place = reply_place(hash);
-	__u32 slot = topolb_flow_reply_slot(place.tag, flow_id, flow_id_bits);
-
-	if (is_reply_there(place.lines[0], place.lines[1], place.tag, TOPOLB_FLOW_SLOT_FREE))
-		return -1;
-	if (!take_reply_slot(place.lines[0], slot)) {
-		mark_reply_line_full(place.lines[0]);
-		if (!take_reply_slot(place.lines[1], slot))
-			return -1;
-	}
-	if (!is_reply_there(place.lines[0], place.lines[1], place.tag, slot))
-		return 0;
-	drop_reply(hash, flow_id); /* another CPU did the same */
-	return -1;
-}
-
-/* Whether a line has a key's tag in another way than `own`. */
-static __noinline int is_key_there(__u32 line_id, __u32 tag, __u32 own)
+static __noinline void mark_overflow(__u32 line_id)
 {
 	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
 
-	if (!line)
-		return 0;
-#pragma unroll
-	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++)
-		if (line->slots[way] == tag && way != own)
-			return 1;
-	return 0;
+	if (line)
+		line->is_overflowed = 1;
 }
 
-/* Whether no flow but this one has its key. */
-static __always_inline int is_only_one(const struct topolb_flow_place *place, __u32 flow_id)
+static __always_inline int has_same_clients_key(const struct topolb_flow *a,
+						const struct topolb_flow *b)
 {
-	__u32 line_id = flow_id / TOPOLB_FLOW_WAYS;
-	__u32 other = place->lines[0] ^ place->lines[1] ^ line_id;
+	return same_address(&a->client, &b->client) && same_address(&a->frontend, &b->frontend) &&
+	       a->client_port_be == b->client_port_be &&
+	       a->frontend_port_be == b->frontend_port_be && a->protocol == b->protocol;
+}
 
-	return !is_key_there(line_id, place->tag, flow_id % TOPOLB_FLOW_WAYS) &&
-	       (other == line_id || !is_key_there(other, place->tag, TOPOLB_FLOW_WAYS));
+static __always_inline int has_same_reply(const struct topolb_flow *a, const struct topolb_flow *b,
+					  const struct topolb_settings *config)
+{
+	return same_address(&a->backend, &b->backend) && a->backend_port_be == b->backend_port_be &&
+	       a->source_port_be == b->source_port_be && a->protocol == b->protocol &&
+	       same_address(address_seen_by_backend(a, config), address_seen_by_backend(b, config));
+}
+
+static __noinline int has_same_key(__u32 flow_id, __u32 other_id, int is_reply,
+				   const struct topolb_settings *config)
+{
+	const struct topolb_flow *flow = flow_of(flow_id), *other = flow_of(other_id);
+
+	if (!flow || !other)
+		return 0;
+	return is_reply ? has_same_reply(flow, other, config) : has_same_clients_key(flow, other);
+}
+
+/*
+ * Makes a flow found by the key that has the hash. -1: another flow has the key, or, once in ten
+ * million times, both lines are full or have the tag. Where two CPUs add the same key, each looks
+ * after it has, and who finds another takes its own back.
+ */
+__noinline int topolb_add_slot(__u64 hash, __u32 flow_id, int is_reply,
+			       const struct topolb_settings *config)
+{
+	struct topolb_flow_place place = place_of(hash);
+	__u32 slot = topolb_flow_slot(place.tag, flow_id, flow_id_bits), other;
+
+	if (!config)
+		return -1;
+	other = find_slot_in(place.lines[0], place.tag);
+	if (other && has_same_key(flow_id, id_in(other), is_reply, config))
+		return -1;
+	if (!other && put_slot(place.lines[0], slot)) {
+		if (!is_tag_twice(place.lines[0], slot) &&
+		    (!is_overflowed(place.lines[0]) || !find_slot_in(place.lines[1], place.tag)))
+			return 0;
+	} else {
+		mark_overflow(place.lines[0]);
+		if (find_slot_in(place.lines[1], place.tag) || !put_slot(place.lines[1], slot))
+			return -1;
+		if (find_slot_in(place.lines[0], place.tag) == other &&
+		    !is_tag_twice(place.lines[1], slot))
+			return 0;
+	}
+	drop_slot(hash, flow_id);
+	return -1;
 }
 
 #endif

@@ -129,8 +129,7 @@ __noinline __u32 topolb_open_flow(const struct packet *packet,
 		return NO_FLOW;
 
 	struct topolb_choice choice = {};
-	__u32 verdict, flow_id;
-	__u32 kind;
+	__u32 verdict, kind;
 
 	if (!may_begin(packet)) {
 		count_event(TOPOLB_EVENT_UNKNOWN_FLOW);
@@ -148,18 +147,11 @@ __noinline __u32 topolb_open_flow(const struct packet *packet,
 	if (verdict != TOPOLB_VERDICT_FORWARD)
 		return NO_FLOW;
 	kind = kind_of_flow(packet, &choice.backend, is_from_pod);
-	if (kind && !has_address(packet->is_ipv4, config))
-		flow_id = NO_FLOW;
-	else
-		flow_id = topolb_insert_flow(packet, &choice, kind, config);
-	if (flow_id == NO_ROOM && topolb_make_room_for(&packet->key, config))
-		flow_id = topolb_insert_flow(packet, &choice, kind, config);
-	if (flow_id == NO_FLOW || flow_id == NO_ROOM) {
-		count_event(flow_id == NO_ROOM ? TOPOLB_EVENT_FLOW_REFUSED
-					       : TOPOLB_EVENT_FLOW_WITHOUT_PORT);
+	if (kind && !has_address(packet->is_ipv4, config)) {
+		count_event(TOPOLB_EVENT_FLOW_WITHOUT_PORT);
 		return NO_FLOW;
 	}
-	return flow_id;
+	return begin_flow(packet, &choice, kind, config);
 }
 
 /* As meet_flow(), for packets to a backend, which may be gone by now. */
@@ -192,25 +184,30 @@ static __always_inline int finish(struct __sk_buff *ctx, const struct packet *pa
 	return action;
 }
 
-/* A packet of a client; `flow_id`: NO_FLOW if its flow is to be found. Returns a TC_ACT_*, or
- * NO_FLOW_YET. */
+/* A packet of a client, if it has a flow. Returns a TC_ACT_*, or NO_FLOW_YET. */
 static __noinline int serve_client(struct __sk_buff *ctx, const struct packet *packet,
-				   __u32 flow_id, const struct topolb_settings *config)
+				   const struct topolb_settings *config)
 {
-	struct found_flow found = {.id = flow_id};
+	struct found_flow found = find_clients_flow(&packet->key);
 	struct step step = {};
-
-	if (flow_id == NO_FLOW) {
-		found = find_clients_flow(&packet->key);
-	} else {
-		found.flow = flow_of(flow_id);
-		if (found.flow)
-			found.generation = READ_ONCE(found.flow->generation);
-	}
 
 	if (!found.flow || meet_clients_flow(ctx, packet, &found, config, &step) == FLOW_OVER)
 		return NO_FLOW_YET;
 	return finish(ctx, packet, &step, config);
+}
+
+/* The packet that began a flow. Returns a TC_ACT_*. */
+static __noinline int serve_first(struct __sk_buff *ctx, const struct packet *packet, __u32 flow_id,
+				  const struct topolb_settings *config)
+{
+	struct found_flow found = {.id = flow_id, .flow = flow_of(flow_id)};
+	struct step step = {};
+
+	if (!found.flow)
+		return TC_ACT_SHOT;
+	found.generation = READ_ONCE(found.flow->generation);
+	fill_step(&found, 0, config, &step);
+	return send(ctx, packet, &step, config);
 }
 
 /* A packet that may be a reply: to the node, of a masqueraded flow, or on its way to the client.
@@ -248,7 +245,7 @@ static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
 
 	if (ctx->pkt_type == PACKET_OTHERHOST)
 		return TC_ACT_UNSPEC;
-	action = serve_client(ctx, packet, NO_FLOW, config);
+	action = serve_client(ctx, packet, config);
 	if (action != NO_FLOW_YET)
 		return action;
 	target = find_frontend(packet, config);
@@ -257,15 +254,14 @@ static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
 	flow_id = topolb_open_flow(packet, target, ctx->cb[0] != 0, config, &refusal);
 	if (flow_id == NO_FLOW)
 		return refusal == FLOW_REFUSED ? refuse(ctx, packet) : refusal;
-	action = serve_client(ctx, packet, flow_id, config);
-	return action == NO_FLOW_YET ? TC_ACT_SHOT : action;
+	return serve_first(ctx, packet, flow_id, config);
 }
 
 /* A packet that was unwrapped: its flow is there, or it is refused. */
 static __always_inline int serve_unwrapped(struct __sk_buff *ctx, const struct packet *packet,
 					   const struct topolb_settings *config)
 {
-	int action = serve_client(ctx, packet, NO_FLOW, config);
+	int action = serve_client(ctx, packet, config);
 
 	if (action != NO_FLOW_YET)
 		return action;

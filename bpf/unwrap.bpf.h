@@ -232,7 +232,7 @@ __noinline int topolb_open_wrapped(struct __sk_buff *ctx, const struct packet *o
 	struct topolb_settings *config = read_settings();
 	struct topolb_frontend_row *target;
 	struct topolb_set *set;
-	__u32 set_id, flow_id;
+	__u32 set_id;
 	int verdict;
 
 	if (!is_dsr_on || !outer || !inner || !choice || !config)
@@ -258,14 +258,8 @@ __noinline int topolb_open_wrapped(struct __sk_buff *ctx, const struct packet *o
 		return verdict;
 	if (!may_begin(inner))
 		return UNWRAPPED; /* to be refused */
-	flow_id = topolb_insert_flow(inner, choice, 0, config);
-	if (flow_id == NO_ROOM && topolb_make_room_for(&inner->key, config))
-		flow_id = topolb_insert_flow(inner, choice, 0, config);
-	if (flow_id == NO_FLOW || flow_id == NO_ROOM) {
-		count_event(flow_id == NO_ROOM ? TOPOLB_EVENT_FLOW_REFUSED
-					       : TOPOLB_EVENT_FLOW_WITHOUT_PORT);
+	if (begin_flow(inner, choice, 0, config) == NO_FLOW)
 		return TC_ACT_SHOT;
-	}
 	return UNWRAPPED;
 }
 
@@ -305,12 +299,9 @@ __noinline int topolb_take_back(const struct packet *outer, const struct packet 
 	choice->backend.port_be = found.flow->backend_port_be;
 	choice->backend_id = found.flow->backend_id;
 	choice->topology_key_id = found.flow->topology_key_id;
-	if (!topolb_remove_flow(found.id, found.generation, config))
+	if (!remove_flow(found.id, found.generation, config) ||
+	    begin_flow(inner, choice, TOPOLB_FLOW_MASQUERADED, config) == NO_FLOW)
 		return TC_ACT_SHOT;
-	if (topolb_insert_flow(inner, choice, TOPOLB_FLOW_MASQUERADED, config) >= NO_ROOM) {
-		count_event(TOPOLB_EVENT_FLOW_WITHOUT_PORT);
-		return TC_ACT_SHOT;
-	}
 	return UNWRAPPED;
 }
 

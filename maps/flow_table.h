@@ -2,50 +2,65 @@
 /*
  * The flow table of the per-packet path: how flows are found and changed, for BPF and C++ alike.
  *
- *   flow_index[line].slots[way]    -> flows[line * 16 + way]: by the packets of the client
- *   flow_replies[line].slots[way]  -> flows[id]:              by the packets of the backend
+ *   flow_rows[id / 512]          which rows of flows are taken, a bit each
+ *   flow_index[line].slots[way]  -> flows[id]: by the packets of the client, or of the backend
  *
- * A flow is one row. Its key (what a client's packet has) is hashed to two lines of flow_index; it
- * stands in a slot of the first one, or of the emptier one once the first fills up: so no new flow
- * finds both full while the table has the room that it promises. The slot holds a tag from the
- * hash, its place says which row. The same goes for the key of the replies in flow_replies, whose
- * slots hold the row's id and a tag. So a packet is found with one line and one row, and nothing is
- * allocated.
+ * A flow is one row. Rows are taken in order, by each CPU from where it took the last one: flows
+ * that begin one after another lie side by side, and share pages.
  *
- * Who writes a row owns its slot of flow_index: it is taken by compare-and-swap, from
- * TOPOLB_FLOW_SLOT_FREE by who opens a flow, from the tag by who removes one, to
- * TOPOLB_FLOW_SLOT_TAKEN; and given up by the last store. `generation` is odd meanwhile, and
- * another number ever after: who has read a row sees whether it was one flow's all the time.
- * Only the fields of the last two cache lines' second half change while a flow lives; `state`
- * changes by atomic operations.
+ * Each of a flow's two keys (what a packet of the client has, and one of the backend) is hashed to
+ * two lines of flow_index. It stands in a slot of the first one, or, if that is full or has another
+ * key with the same tag, of the second one; then the first has a mark. The slot holds the row's id
+ * and a tag from the hash. So a packet is found with one line and one row, and nothing is
+ * allocated. No line is ever half full on average: both lines of a key are not full once in ten
+ * million times.
+ *
+ * Who sets a row's bit owns the row, until it is in the index; then who makes its generation odd,
+ * by compare-and-swap, does, and gives it up by clearing the bit. `generation` is odd while a row
+ * is written or free, and another number ever after: who has read a row sees whether it was one
+ * flow's all the time. Only the fields of the last two cache lines' second half change while a flow
+ * lives; `state` changes by atomic operations.
  */
 #ifndef TOPOLB_FLOW_TABLE_H
 #define TOPOLB_FLOW_TABLE_H
 
 #include "layout.h"
 
-#define TOPOLB_FLOW_WAYS 16
-/* Slots of its first line that a new flow leaves to others, if its other line is emptier. */
-#define TOPOLB_FLOW_RESERVED_WAYS 6
-/* The last slot of a line of flow_replies: whether a key of this line stands in its other one. */
-#define TOPOLB_FLOW_REPLY_WAYS (TOPOLB_FLOW_WAYS - 1)
-
-enum {
-	TOPOLB_FLOW_SLOT_FREE = 0,
-	TOPOLB_FLOW_SLOT_TAKEN = 1, /* a row that is being written; tags are greater */
-};
+/* Slots of a line; the word after them is the mark that a key of this line stands in its other. */
+#define TOPOLB_FLOW_WAYS 15
+#define TOPOLB_FLOW_SLOT_FREE 0
 
 struct topolb_flow_line {
 	__u32 slots[TOPOLB_FLOW_WAYS];
+	__u32 is_overflowed;
 };
 TOPOLB_ASSERT(sizeof(struct topolb_flow_line) == 64);
 
+#define TOPOLB_FLOW_ROWS_PER_WORD 64
+#define TOPOLB_FLOW_ROW_WORDS 8
+#define TOPOLB_FLOW_ROWS_PER_LINE (TOPOLB_FLOW_ROW_WORDS * TOPOLB_FLOW_ROWS_PER_WORD)
+
+/* flow_rows: array: which of so many rows are taken. */
+struct topolb_flow_rows {
+	__u64 taken[TOPOLB_FLOW_ROW_WORDS];
+};
+TOPOLB_ASSERT(sizeof(struct topolb_flow_rows) == 64);
+
+/* flow_cursors: per-CPU array with one row: where this CPU goes on. */
+struct topolb_flow_cursor {
+	__u32 row_line;	 /* of flow_rows: where it looks for a free row, counted from its own first
+			  */
+	__u32 full_tick; /* jiffies when it found none, or 0 */
+	__u32 hand;	 /* the first row that it judges when one is to be evicted; likewise */
+	__u32 pad;
+};
+
 /* flow_facts: array with one row: what the programs have as constants; written once. */
 struct topolb_flow_facts {
-	__u64 seed; /* of the hash: from outside nobody can aim at a line */
-	__u32 lines;
-	__u32 reply_lines;
-	__u32 id_bits; /* of a slot of flow_replies; the rest is the tag */
+	__u64 seed;	 /* of the hash: from outside nobody can aim at a line */
+	__u32 row_lines; /* of flow_rows */
+	__u32 lines;	 /* of flow_index */
+	__u32 id_bits;	 /* of a slot; the rest is the tag */
 	__u32 pad;
 };
 TOPOLB_ASSERT(sizeof(struct topolb_flow_facts) == 24);
@@ -83,6 +98,13 @@ static inline __u64 topolb_flow_hash(const struct topolb_address *source,
 	return topolb_flow_mix(hash, 0);
 }
 
+/* The seed for the keys of replies: so a key of either kind that looks like one of the other has
+ * other lines. */
+static inline __u64 topolb_flow_reply_seed(__u64 seed)
+{
+	return ~seed;
+}
+
 static inline __u64 topolb_flow_key_hash(const struct topolb_flow_key *key, __u64 seed)
 {
 	return topolb_flow_hash(&key->source, &key->destination, key->source_port_be,
@@ -94,34 +116,40 @@ static inline __u32 topolb_flow_line_of(__u32 hash, __u32 lines)
 	return (__u32)(((__u64)hash * lines) >> 32);
 }
 
-static inline struct topolb_flow_place topolb_flow_place_of(__u64 hash, __u32 lines)
+/* A slot holds as many bits of the hash as fit beside an id. */
+static inline struct topolb_flow_place topolb_flow_place_of(__u64 hash, __u32 lines, __u32 id_bits)
 {
 	__u32 low = (__u32)hash, high = (__u32)(hash >> 32);
 	/* Neither line tells anything of the tag: who share a line seldom share that, too. */
 	struct topolb_flow_place place = {{topolb_flow_line_of(low, lines),
 					   topolb_flow_line_of((low + high) * 0x9e3779b1U, lines)},
-					  high | 2};
+					  high >> id_bits};
 
-	return place;
-}
-
-/* The same for a key of replies. A slot holds as many bits of the tag as fit beside an id. */
-static inline struct topolb_flow_place topolb_flow_reply_place_of(__u64 hash, __u32 lines,
-								  __u32 id_bits)
-{
-	struct topolb_flow_place place = topolb_flow_place_of(hash, lines);
-
-	place.tag &= (1U << (32 - id_bits)) - 1;
 	if (!place.tag) /* that of a free slot */
 		place.tag = 1;
 	return place;
 }
 
-/* The slot of flow_replies that names a row: never 0, as ids count from 1 in it. */
-static inline __u32 topolb_flow_reply_slot(__u32 tag, __u32 flow_id, __u32 id_bits)
+/* The slot that names a row: never 0, as ids count from 1 in it. */
+static inline __u32 topolb_flow_slot(__u32 tag, __u32 flow_id, __u32 id_bits)
 {
 	return (tag << id_bits) | (flow_id + 1);
 }
+
+static inline __u32 topolb_flow_id_in(__u32 slot, __u32 id_bits)
+{
+	return (slot & ((1U << id_bits) - 1)) - 1;
+}
+
+/* The word of a row that the generation is the upper half of: for compare-and-swap, of which there
+ * is none for 16 bits. All of our machines have the lower half first. */
+#define TOPOLB_FLOW_GENERATION_SHIFT 16
+static inline __u32 *topolb_flow_generation_word(struct topolb_flow *flow)
+{
+	return (__u32 *)(void *)&flow->protocol;
+}
+TOPOLB_ASSERT_OFFSET(topolb_flow, protocol, 60);
+TOPOLB_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 
 /* Time in units of 134 ms, in 32 bits for 18 years. */
 static inline __u32 topolb_flow_time(__u64 monotonic_ns)

@@ -392,6 +392,7 @@ struct topolb_flow {
 };
 TOPOLB_ASSERT(sizeof(struct topolb_flow) == 128);
 TOPOLB_ASSERT_OFFSET(topolb_flow, state, 56);
+TOPOLB_ASSERT_OFFSET(topolb_flow, generation, 62);
 TOPOLB_ASSERT_OFFSET(topolb_flow, hops, 64);
 TOPOLB_ASSERT_OFFSET(topolb_flow, touched, 112);
 

@@ -9,7 +9,7 @@
 
 /* The layout of layout.h. An agent that finds pins of another version builds
  * the new state beside the old one and switches the programs by link update. */
-#define TOPOLB_LAYOUT_VERSION 5
+#define TOPOLB_LAYOUT_VERSION 6
 
 /* design.md 3.2: at most 16 topology keys. Each can appear twice in the kernel:
  * once with its ready, once with its serving-terminating backends. */
@@ -66,6 +66,9 @@
 
 /* When there is no room, an established connection makes it only if it was idle for so long. */
 #define TOPOLB_FLOW_EVICTABLE_S 600
+
+/* Flows among which one is chosen to make room. A power of two. */
+#define TOPOLB_FLOWS_JUDGED 32
 
 /* Answers (TCP RST, ICMP errors) that one CPU sends. */
 #define TOPOLB_REPLIES_PER_SECOND 1000

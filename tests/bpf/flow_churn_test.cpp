@@ -92,7 +92,7 @@ TEST(FlowChurn, NoFlowIsLostOrLeftOrMistaken) {
                              << models[0].size() + models[1].size() << " live";
 
   EXPECT_EQ(path.flows().count(), models[0].size() + models[1].size());
-  EXPECT_EQ(path.flows().reply_count(), path.flows().count());
+  EXPECT_EQ(path.flows().slot_count(), 2 * path.flows().count());
   EXPECT_EQ(path.event(TOPOLB_EVENT_FLOW_OPENED), 2 * size.opened);
   for (const auto event :
        {TOPOLB_EVENT_FLOW_REFUSED, TOPOLB_EVENT_FLOW_WITHOUT_PORT, TOPOLB_EVENT_FLOW_EVICTED,
@@ -105,7 +105,7 @@ TEST(FlowChurn, NoFlowIsLostOrLeftOrMistaken) {
   }
   collector.wait();
   EXPECT_EQ(path.flows().count(), 0U);
-  EXPECT_EQ(path.flows().reply_count(), 0U);
+  EXPECT_EQ(path.flows().slot_count(), 0U);
 }
 
 // A SYN flood fills the table, answered by the backends: what is established stays, and who comes

@@ -39,10 +39,10 @@ class OwnTable {
     struct {
       std::size_t row;
       std::uint32_t rows;
-    } size{sizeof(topolb_flow), facts_.lines * TOPOLB_FLOW_WAYS};
+    } size{sizeof(topolb_flow), facts_.row_lines * TOPOLB_FLOW_ROWS_PER_LINE};
     if (name == "flow_facts") size = {sizeof(topolb_flow_facts), 1};
     if (name == "flow_index") size = {sizeof(topolb_flow_line), facts_.lines};
-    if (name == "flow_replies") size = {sizeof(topolb_flow_line), facts_.reply_lines};
+    if (name == "flow_rows") size = {sizeof(topolb_flow_rows), facts_.row_lines};
     bpf_map_create_opts options{};
     options.sz = sizeof(options);
     options.map_flags = BPF_F_MMAPABLE;
@@ -99,7 +99,7 @@ TEST_P(FlowTableRoom, IsThatOfItsSize) {
       ASSERT_TRUE(table->insert(flow_of(number))) << number << " of seed " << seed;
     }
     EXPECT_EQ(table->count(), GetParam());
-    EXPECT_EQ(table->reply_count(), GetParam());
+    EXPECT_EQ(table->slot_count(), 2 * GetParam());
   }
 }
 
@@ -128,7 +128,7 @@ TEST(FlowTable, IsCarriedOverWhole) {
     EXPECT_EQ(contents_of(*to), contents_of(*from)) << "into " << room;
     to->for_each([&](std::uint32_t id, const topolb_flow& flow) { to->remove(id, flow); });
     EXPECT_EQ(to->count(), 0U);
-    EXPECT_EQ(to->reply_count(), 0U);
+    EXPECT_EQ(to->slot_count(), 0U);
   }
 }
 
@@ -144,7 +144,7 @@ TEST(FlowTable, TakesNoKeyTwice) {
   EXPECT_FALSE(table->insert(other_client)) << "the same packets of the backend";
   other_client.source_port_be ^= 1;
   EXPECT_TRUE(table->insert(other_client));
-  EXPECT_EQ(table->reply_count(), 2U);
+  EXPECT_EQ(table->slot_count(), 4U);
 }
 
 TEST(FlowTable, RemovesTheFlowThatWasMeant) {
@@ -195,7 +195,7 @@ TEST(FlowCollector, RemovesWhatIsOverAndNothingElse) {
       [&](std::uint32_t, const topolb_flow& flow) { left.insert(flow.client_port_be); });
   EXPECT_EQ(left, stay);
   EXPECT_EQ(collector.flows(), stay.size());
-  EXPECT_EQ(table->reply_count(), stay.size());
+  EXPECT_EQ(table->slot_count(), 2 * stay.size());
 }
 
 TEST(FlowCollector, FreesWhatAKilledAgentLeft) {
@@ -204,14 +204,13 @@ TEST(FlowCollector, FreesWhatAKilledAgentLeft) {
   std::uint32_t id = 0;
   table->for_each([&](std::uint32_t found, const topolb_flow&) { id = found; });
   table->row(id).generation |= 1;
-  table->slot(id) = TOPOLB_FLOW_SLOT_TAKEN;
   FlowCollector collector(*table);
   collect(collector, dataplane::flow_time_now());
   EXPECT_EQ(table->count(), 1U) << "it may be written just now";
   collect(collector, dataplane::flow_time_now());
   EXPECT_EQ(table->count(), 0U);
   collect(collector, dataplane::flow_time_now());
-  EXPECT_EQ(table->reply_count(), 0U);
+  EXPECT_EQ(table->slot_count(), 0U);
 }
 
 }  // namespace

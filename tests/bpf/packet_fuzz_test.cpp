@@ -254,7 +254,7 @@ TEST_F(PacketFuzz, EveryPacketIsLeftAloneOrTranslatedWhole) {
     collector.tick(dataplane::flow_time_now());
   }
   EXPECT_EQ(path_.flows().count(), 0U);
-  EXPECT_EQ(path_.flows().reply_count(), 0U);
+  EXPECT_EQ(path_.flows().slot_count(), 0U);
 }
 
 }  // namespace

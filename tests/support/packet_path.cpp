@@ -78,12 +78,12 @@ PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes, bo
   lb_tc* skeleton = object_->skeleton;
   if (skeleton == nullptr) fail("open lb_tc");
   const auto facts = dataplane::flow_facts_for(flows, 0x5eed);
-  bpf_map__set_max_entries(skeleton->maps.flows, facts.lines * TOPOLB_FLOW_WAYS);
+  bpf_map__set_max_entries(skeleton->maps.flows, facts.row_lines * TOPOLB_FLOW_ROWS_PER_LINE);
+  bpf_map__set_max_entries(skeleton->maps.flow_rows, facts.row_lines);
   bpf_map__set_max_entries(skeleton->maps.flow_index, facts.lines);
-  bpf_map__set_max_entries(skeleton->maps.flow_replies, facts.reply_lines);
   skeleton->rodata->flow_seed = facts.seed;
+  skeleton->rodata->flow_row_lines = facts.row_lines;
   skeleton->rodata->flow_lines = facts.lines;
-  skeleton->rodata->flow_reply_lines = facts.reply_lines;
   skeleton->rodata->flow_id_bits = facts.id_bits;
   skeleton->rodata->is_dsr_on = dsr ? 1 : 0;
   for (const auto& [name, entries] : dataplane::entries_by_map(sizes)) {

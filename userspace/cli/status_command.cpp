@@ -22,7 +22,7 @@ std::optional<FlowPressure> read_pressure(const KernelSnapshot& kernel,
                                                        kernel.maps.settings[0]);
   const auto map = dataplane::open_pinned(dataplane::pin_of_map(pin_path, "packet_events"));
   if (!table || !map) return std::nullopt;
-  FlowPressure pressure{.flows = table->count(), .room = table->room()};
+  FlowPressure pressure{.flows = table->count(), .room = table->capacity()};
   const auto events = dataplane::read_packet_events(map->get());
   if (!events || events->size() < TOPOLB_EVENT_COUNT) return pressure;
   pressure.opened = (*events)[TOPOLB_EVENT_FLOW_OPENED].count;

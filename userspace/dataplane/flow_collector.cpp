@@ -24,18 +24,17 @@ Slice slice_of(std::uint32_t total, std::uint32_t index) {
 
 FlowCollector::FlowCollector(FlowTable& table) : table_(table) {
   for (std::uint32_t index = 0; index < kSlices; ++index) {
-    const auto lines = slice_of(table.facts().lines, index);
-    flows_[index] = table.count(lines.first, lines.count);
+    const auto rows = slice_of(table.capacity(), index);
+    flows_[index] = table.count(rows.first, rows.count);
   }
 }
 
 std::uint32_t FlowCollector::tick(std::uint32_t now) {
   const auto index = next_++ % kSlices;
-  const auto lines = slice_of(table_.facts().lines, index);
+  const auto rows = slice_of(table_.capacity(), index);
   std::uint32_t kept = 0;
   std::uint32_t removed = 0;
-  const auto end = (lines.first + lines.count) * TOPOLB_FLOW_WAYS;
-  for (auto id = lines.first * TOPOLB_FLOW_WAYS; id < end; ++id) {
+  for (auto id = rows.first; id < rows.first + rows.count; ++id) {
     const auto flow = table_.read(id);
     if (!flow) continue;
     const bool over = is_idle_too_long(*flow, now) && table_.remove(id, *flow);
@@ -43,10 +42,10 @@ std::uint32_t FlowCollector::tick(std::uint32_t now) {
   }
   flows_[index] = kept;
 
-  const auto replies = slice_of(table_.facts().reply_lines, index);
-  table_.sweep_replies(replies.first, replies.count);
+  const auto lines = slice_of(table_.facts().lines, index);
+  table_.sweep_slots(lines.first, lines.count);
 
-  auto taken = table_.taken(lines.first, lines.count);
+  auto taken = table_.taken(rows.first, rows.count);
   std::vector<std::pair<std::uint32_t, std::uint16_t>> still;
   std::set_intersection(taken.begin(), taken.end(), taken_[index].begin(), taken_[index].end(),
                         std::back_inserter(still));

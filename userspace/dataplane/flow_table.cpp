@@ -14,29 +14,25 @@ namespace topolb::dataplane {
 namespace {
 
 constexpr std::uint32_t kFree = TOPOLB_FLOW_SLOT_FREE;
-constexpr std::uint32_t kTaken = TOPOLB_FLOW_SLOT_TAKEN;
 
-// Programs and this process change slots at the same time.
-std::uint32_t load(const std::uint32_t& word) {
-  return std::atomic_ref(const_cast<std::uint32_t&>(word)).load(std::memory_order_acquire);
-}
-
-void store(std::uint32_t& word, std::uint32_t value) {
-  std::atomic_ref(word).store(value, std::memory_order_release);
+// Programs and this process change words at the same time.
+template <typename Word>
+Word load(const Word& word) {
+  return std::atomic_ref(const_cast<Word&>(word)).load(std::memory_order_acquire);
 }
 
 bool exchange_if(std::uint32_t& word, std::uint32_t expected, std::uint32_t value) {
   return std::atomic_ref(word).compare_exchange_strong(expected, value);
 }
 
-std::uint16_t load_generation(const topolb_flow& flow) {
-  return std::atomic_ref(const_cast<std::uint16_t&>(flow.generation))
-      .load(std::memory_order_acquire);
-}
+std::uint16_t load_generation(const topolb_flow& flow) { return load(flow.generation); }
 
 void store_generation(topolb_flow& flow, std::uint16_t generation) {
   std::atomic_ref(flow.generation).store(generation, std::memory_order_seq_cst);
 }
+
+// 0: that of a row that was never used.
+bool is_live(std::uint16_t generation) { return generation != 0 && (generation & 1) == 0; }
 
 bool same_client_key(const topolb_flow& a, const topolb_flow& b) {
   return std::memcmp(&a.client, &b.client, sizeof(a.client)) == 0 &&
@@ -60,12 +56,14 @@ Result<void> open_array(MappedArray<Row>& array, const std::string& name,
 }  // namespace
 
 topolb_flow_facts flow_facts_for(std::uint32_t flows, std::uint64_t seed) {
-  const std::uint64_t rows = flows + std::uint64_t{flows} * 3 / 8;
-  const auto lines = static_cast<std::uint32_t>((rows + TOPOLB_FLOW_WAYS - 1) / TOPOLB_FLOW_WAYS);
+  constexpr std::uint64_t kRows = TOPOLB_FLOW_ROWS_PER_LINE;
+  const auto row_lines = static_cast<std::uint32_t>((flows + kRows - 1) / kRows);
+  const auto rows = row_lines * kRows;
+  // Two slots for each row; five of fifteen are taken when all rows are.
   return {.seed = seed,
-          .lines = lines,
-          .reply_lines = lines * 2 + lines / 4 + 1,  // less than half full at most
-          .id_bits = static_cast<std::uint32_t>(std::bit_width(lines * TOPOLB_FLOW_WAYS)),
+          .row_lines = row_lines,
+          .lines = static_cast<std::uint32_t>(rows * 2 / 5 + 1),
+          .id_bits = static_cast<std::uint32_t>(std::bit_width(rows)),
           .pad = 0};
 }
 
@@ -75,11 +73,11 @@ Result<FlowTable> FlowTable::open(const std::function<Result<UniqueFd>(const std
   table.settings_ = &settings;
   auto outcome = open_array(table.facts_, "flow_facts", open, access);
   if (outcome) outcome = open_array(table.flows_, "flows", open, access);
+  if (outcome) outcome = open_array(table.rows_, "flow_rows", open, access);
   if (outcome) outcome = open_array(table.index_, "flow_index", open, access);
-  if (outcome) outcome = open_array(table.replies_, "flow_replies", open, access);
   if (!outcome) return outcome.error();
   const auto& facts = table.facts();
-  if (facts.lines != table.index_.capacity() || facts.reply_lines != table.replies_.capacity() ||
+  if (facts.lines != table.index_.capacity() || facts.row_lines != table.rows_.capacity() ||
       table.capacity() != table.flows_.capacity()) {
     return make_error("the maps of the flow table do not fit together");
   }
@@ -93,34 +91,36 @@ Result<FlowTable> FlowTable::open_pinned(const std::string& pin_path, Access acc
       access, settings);
 }
 
-std::uint32_t FlowTable::load_slot(std::uint32_t flow_id) const {
-  return load(index_[flow_id / TOPOLB_FLOW_WAYS].slots[flow_id % TOPOLB_FLOW_WAYS]);
+__u64& FlowTable::taken_word(std::uint32_t flow_id) {
+  return rows_[flow_id / TOPOLB_FLOW_ROWS_PER_LINE]
+      .taken[flow_id / TOPOLB_FLOW_ROWS_PER_WORD % TOPOLB_FLOW_ROW_WORDS];
 }
 
-std::uint32_t FlowTable::count(std::uint32_t first_line, std::uint32_t lines) const {
+bool FlowTable::is_taken(std::uint32_t flow_id) const {
+  const auto& word = const_cast<FlowTable*>(this)->taken_word(flow_id);
+  return (load(word) >> flow_id % TOPOLB_FLOW_ROWS_PER_WORD & 1) != 0;
+}
+
+std::uint32_t FlowTable::count(std::uint32_t first_row, std::uint32_t rows) const {
   std::uint32_t used = 0;
-  for (const auto& line : index_.rows().subspan(first_line, lines)) {
+  for (auto id = first_row; id < first_row + rows; ++id) used += is_taken(id) ? 1 : 0;
+  return used;
+}
+
+std::uint32_t FlowTable::slot_count() const {
+  std::uint32_t used = 0;
+  for (const auto& line : index_.rows()) {
     for (const auto& slot : line.slots) used += load(slot) == kFree ? 0 : 1;
   }
   return used;
 }
 
-std::uint32_t FlowTable::reply_count() const {
-  std::uint32_t used = 0;
-  for (const auto& line : replies_.rows()) {
-    for (std::size_t way = 0; way < TOPOLB_FLOW_REPLY_WAYS; ++way) {
-      used += load(line.slots[way]) == kFree ? 0 : 1;
-    }
-  }
-  return used;
-}
-
 std::optional<topolb_flow> FlowTable::read(std::uint32_t flow_id) const {
-  if (load_slot(flow_id) <= kTaken) return std::nullopt;
   const auto generation = load_generation(flows_[flow_id]);
+  if (!is_live(generation) || !is_taken(flow_id)) return std::nullopt;
   const topolb_flow flow = flows_[flow_id];
   std::atomic_thread_fence(std::memory_order_acquire);
-  if ((generation & 1) != 0 || load_generation(flows_[flow_id]) != generation) return std::nullopt;
+  if (load_generation(flows_[flow_id]) != generation) return std::nullopt;
   return flow;
 }
 
@@ -146,153 +146,149 @@ bool FlowTable::has_same_reply(const topolb_flow& a, const topolb_flow& b) const
          a.protocol == b.protocol;
 }
 
-topolb_flow_place FlowTable::clients_place(const topolb_flow& flow) const {
-  return topolb_flow_place_of(topolb_flow_hash(&flow.client, &flow.frontend, flow.client_port_be,
-                                               flow.frontend_port_be, flow.protocol, facts().seed),
-                              facts().lines);
+std::uint64_t FlowTable::clients_hash(const topolb_flow& flow) const {
+  return topolb_flow_hash(&flow.client, &flow.frontend, flow.client_port_be, flow.frontend_port_be,
+                          flow.protocol, facts().seed);
 }
 
-topolb_flow_place FlowTable::reply_place(const topolb_flow& flow) const {
-  return topolb_flow_reply_place_of(
-      topolb_flow_hash(&flow.backend, &address_seen_by_backend(flow), flow.backend_port_be,
-                       flow.source_port_be, flow.protocol, facts().seed),
-      facts().reply_lines, facts().id_bits);
+std::uint64_t FlowTable::reply_hash(const topolb_flow& flow) const {
+  return topolb_flow_hash(&flow.backend, &address_seen_by_backend(flow), flow.backend_port_be,
+                          flow.source_port_be, flow.protocol, topolb_flow_reply_seed(facts().seed));
 }
 
-void FlowTable::drop_reply(const topolb_flow& flow, std::uint32_t flow_id) {
-  const auto place = reply_place(flow);
-  const auto wanted = topolb_flow_reply_slot(place.tag, flow_id, facts().id_bits);
+topolb_flow_place FlowTable::place_of(std::uint64_t hash) const {
+  return topolb_flow_place_of(hash, facts().lines, facts().id_bits);
+}
+
+void FlowTable::drop_slot(std::uint64_t hash, std::uint32_t flow_id) {
+  const auto place = place_of(hash);
+  const auto wanted = topolb_flow_slot(place.tag, flow_id, facts().id_bits);
   for (const auto line : place.lines) {
-    for (std::size_t way = 0; way < TOPOLB_FLOW_REPLY_WAYS; ++way) {
-      (void)exchange_if(replies_[line].slots[way], wanted, kFree);
-    }
+    for (auto& slot : index_[line].slots) (void)exchange_if(slot, wanted, kFree);
   }
+}
+
+void FlowTable::drop_slots(const topolb_flow& flow, std::uint32_t flow_id) {
+  drop_slot(clients_hash(flow), flow_id);
+  drop_slot(reply_hash(flow), flow_id);
+}
+
+void FlowTable::free_row(std::uint32_t flow_id) {
+  std::atomic_ref(taken_word(flow_id))
+      .fetch_and(~(__u64{1} << flow_id % TOPOLB_FLOW_ROWS_PER_WORD));
 }
 
 bool FlowTable::remove(std::uint32_t flow_id, const topolb_flow& flow) {
-  const auto tag = load_slot(flow_id);
-  if (tag <= kTaken || load_generation(flows_[flow_id]) != flow.generation) return false;
-  if (!exchange_if(slot(flow_id), tag, kTaken)) return false;
-  if (load_generation(flows_[flow_id]) != flow.generation) {  // one with the same key came since
-    store(slot(flow_id), tag);
+  auto& word = *topolb_flow_generation_word(&flows_[flow_id]);
+  const auto before = load(word);
+  if (before >> TOPOLB_FLOW_GENERATION_SHIFT != flow.generation || !is_live(flow.generation) ||
+      !exchange_if(word, before, before | 1U << TOPOLB_FLOW_GENERATION_SHIFT)) {
     return false;
   }
-  store_generation(flows_[flow_id], flow.generation | 1);
-  drop_reply(flow, flow_id);
-  store(slot(flow_id), kFree);
+  drop_slots(flow, flow_id);
+  free_row(flow_id);
   return true;
 }
 
-bool FlowTable::has_client_key(const topolb_flow_place& place, const topolb_flow& flow) const {
-  for (const auto line : place.lines) {
-    for (std::uint32_t way = 0; way < TOPOLB_FLOW_WAYS; ++way) {
-      const auto id = line * TOPOLB_FLOW_WAYS + way;
-      if (load_slot(id) != place.tag) continue;
-      const auto other = read(id);
-      if (other && same_client_key(*other, flow)) return true;
+std::optional<std::uint32_t> FlowTable::take_row() {
+  for (std::uint32_t step = 0; step < facts().row_lines; ++step) {
+    const auto first = next_line_ * TOPOLB_FLOW_ROWS_PER_LINE;
+    for (auto id = first; id < first + TOPOLB_FLOW_ROWS_PER_LINE; ++id) {
+      const auto bit = __u64{1} << id % TOPOLB_FLOW_ROWS_PER_WORD;
+      if (!is_taken(id) && (std::atomic_ref(taken_word(id)).fetch_or(bit) & bit) == 0) return id;
     }
-  }
-  return false;
-}
-
-std::optional<std::uint32_t> FlowTable::take_row(const topolb_flow_place& place) {
-  const auto rows_free = [&](std::uint32_t line) { return TOPOLB_FLOW_WAYS - count(line, 1); };
-  std::array lines{place.lines[0], place.lines[1]};
-  const auto first_free = rows_free(lines[0]);
-  if (first_free <= TOPOLB_FLOW_RESERVED_WAYS && rows_free(lines[1]) > first_free) {
-    std::swap(lines[0], lines[1]);
-  }
-  for (const auto line : lines) {
-    for (std::uint32_t way = 0; way < TOPOLB_FLOW_WAYS; ++way) {
-      const auto id = line * TOPOLB_FLOW_WAYS + way;
-      if (exchange_if(slot(id), kFree, kTaken)) return id;
-    }
+    next_line_ = (next_line_ + 1) % facts().row_lines;
   }
   return std::nullopt;
 }
 
-bool FlowTable::add_reply(const topolb_flow& flow, std::uint32_t flow_id) {
-  const auto place = reply_place(flow);
-  const auto wanted = topolb_flow_reply_slot(place.tag, flow_id, facts().id_bits);
+// A program looks at the first slot with the tag in each line, and at the second line only if the
+// first has its mark.
+bool FlowTable::add_slot(std::uint64_t hash, std::uint32_t flow_id, const SameKey& has_same_key) {
+  const auto place = place_of(hash);
   std::array<bool, 2> has_tag{};
   for (std::size_t choice = 0; choice < 2; ++choice) {
-    for (std::size_t way = 0; way < TOPOLB_FLOW_REPLY_WAYS; ++way) {
-      const auto slot = load(replies_[place.lines[choice]].slots[way]);
-      if (slot >> facts().id_bits != place.tag) continue;
+    for (const auto& slot : index_[place.lines[choice]].slots) {
+      const auto value = load(slot);
+      if (value == kFree || value >> facts().id_bits != place.tag) continue;
       has_tag[choice] = true;
-      const auto other = (slot & ((1U << facts().id_bits) - 1)) - 1;
-      if (other < capacity() && has_same_reply(flows_[other], flow)) return false;
+      const auto other = topolb_flow_id_in(value, facts().id_bits);
+      if (other < capacity() && has_same_key(flows_[other])) return false;
     }
   }
-  // A program looks at the first slot with the tag in each line.
+  const auto wanted = topolb_flow_slot(place.tag, flow_id, facts().id_bits);
   for (std::size_t choice = 0; choice < 2; ++choice) {
-    auto& line = replies_[place.lines[choice]];
-    for (std::size_t way = 0; way < TOPOLB_FLOW_REPLY_WAYS && !has_tag[choice]; ++way) {
-      if (exchange_if(line.slots[way], kFree, wanted)) return true;
+    auto& line = index_[place.lines[choice]];
+    for (auto& slot : line.slots) {
+      if (!has_tag[choice] && exchange_if(slot, kFree, wanted)) return true;
     }
-    store(line.slots[TOPOLB_FLOW_REPLY_WAYS], 1);
+    std::atomic_ref(line.is_overflowed).store(1);
   }
   return false;
 }
 
 bool FlowTable::insert(const topolb_flow& flow) {
-  const auto place = clients_place(flow);
-  if (has_client_key(place, flow)) return false;
-  const auto id = take_row(place);
+  const auto id = take_row();
   if (!id) return false;
   topolb_flow& row = flows_[*id];
-  const auto generation = static_cast<std::uint16_t>(load_generation(row) | 1);
+  auto generation = static_cast<std::uint16_t>(load_generation(row) | 1);
   auto written = flow;
   written.generation = generation;
   row = written;
-  // A direct flow has no replies here.
-  if ((flow.state & TOPOLB_FLOW_DIRECT) == 0 && !add_reply(flow, *id)) {
-    store(slot(*id), kFree);
+  const bool is_new =
+      add_slot(clients_hash(flow), *id,
+               [&](const topolb_flow& other) { return same_client_key(other, flow); }) &&
+      // A direct flow has no replies here.
+      ((flow.state & TOPOLB_FLOW_DIRECT) != 0 ||
+       add_slot(reply_hash(flow), *id,
+                [&](const topolb_flow& other) { return has_same_reply(other, flow); }));
+  if (!is_new) {
+    drop_slots(flow, *id);
+    free_row(*id);
     return false;
   }
-  store_generation(row, static_cast<std::uint16_t>(generation + 1));
-  store(slot(*id), place.tag);
+  if (++generation == 0) generation = 2;
+  store_generation(row, generation);
   return true;
 }
 
-void FlowTable::sweep_replies(std::uint32_t first, std::uint32_t count) {
-  const std::uint32_t ids = (1U << facts().id_bits) - 1;
-  for (auto line = first; line < std::min(first + count, facts().reply_lines); ++line) {
-    for (std::size_t way = 0; way < TOPOLB_FLOW_REPLY_WAYS; ++way) {
-      auto& slot = replies_[line].slots[way];
+bool FlowTable::may_stand_in(std::uint32_t line, std::uint32_t slot) const {
+  const auto id = topolb_flow_id_in(slot, facts().id_bits);
+  if (id >= capacity()) return false;
+  const auto flow = read(id);
+  if (!flow) return is_taken(id);  // it comes or goes
+  for (const auto hash : {clients_hash(*flow), reply_hash(*flow)}) {
+    const auto place = place_of(hash);
+    if ((place.lines[0] == line || place.lines[1] == line) &&
+        slot == topolb_flow_slot(place.tag, id, facts().id_bits)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void FlowTable::sweep_slots(std::uint32_t first, std::uint32_t count) {
+  for (auto line = first; line < std::min(first + count, facts().lines); ++line) {
+    for (auto& slot : index_[line].slots) {
       const auto value = load(slot);
-      if (value == kFree) continue;
-      const auto id = (value & ids) - 1;
-      if (id < capacity()) {
-        if (load_slot(id) == kTaken) continue;  // it comes or goes
-        if (const auto flow = read(id)) {
-          const auto place = reply_place(*flow);
-          const bool here = place.lines[0] == line || place.lines[1] == line;
-          if (here && value == topolb_flow_reply_slot(place.tag, id, facts().id_bits)) continue;
-        } else if (load_slot(id) != kFree) {
-          continue;
-        }
-      }
-      (void)exchange_if(slot, value, kFree);
+      if (value != kFree && !may_stand_in(line, value)) (void)exchange_if(slot, value, kFree);
     }
   }
 }
 
-std::vector<std::pair<std::uint32_t, std::uint16_t>> FlowTable::taken(std::uint32_t first_line,
+std::vector<std::pair<std::uint32_t, std::uint16_t>> FlowTable::taken(std::uint32_t first_row,
                                                                       std::uint32_t count) const {
   std::vector<std::pair<std::uint32_t, std::uint16_t>> rows;
-  const auto end = std::min(first_line + count, facts().lines) * TOPOLB_FLOW_WAYS;
-  for (auto id = first_line * TOPOLB_FLOW_WAYS; id < end; ++id) {
-    if (load_slot(id) == kTaken) rows.emplace_back(id, load_generation(flows_[id]));
+  for (auto id = first_row; id < std::min(first_row + count, capacity()); ++id) {
+    const auto generation = load_generation(flows_[id]);
+    if (is_taken(id) && !is_live(generation)) rows.emplace_back(id, generation);
   }
   return rows;
 }
 
 void FlowTable::free_taken(const std::vector<std::pair<std::uint32_t, std::uint16_t>>& rows) {
   for (const auto& [id, generation] : rows) {
-    if (load_generation(flows_[id]) != generation) continue;
-    store_generation(flows_[id], generation | 1);
-    (void)exchange_if(slot(id), kTaken, kFree);
+    if (is_taken(id) && load_generation(flows_[id]) == generation) free_row(id);
   }
 }
 

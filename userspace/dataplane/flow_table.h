@@ -16,14 +16,13 @@
 
 namespace topolb::dataplane {
 
-/// How large the maps of a table are that has room for `flows`: three eighths more rows. With a
-/// quarter more, one new flow in 100,000 finds both its lines full when that many come and go.
+/// How large the maps of a table are that has room for `flows`.
 topolb_flow_facts flow_facts_for(std::uint32_t flows, std::uint64_t seed);
 
 /// Not thread-safe against itself; any number of them may be open.
 class FlowTable {
  public:
-  /// Opens "flows", "flow_index", "flow_replies", "flow_facts". `settings` holds the addresses that
+  /// Opens "flows", "flow_rows", "flow_index", "flow_facts". `settings` holds the addresses that
   /// masqueraded flows have; it must outlive the table.
   static Result<FlowTable> open(const std::function<Result<UniqueFd>(const std::string&)>& open,
                                 Access access, const topolb_settings& settings);
@@ -32,17 +31,16 @@ class FlowTable {
                                        const topolb_settings& settings);
 
   [[nodiscard]] const topolb_flow_facts& facts() const { return facts_[0]; }
-  /// Rows.
-  [[nodiscard]] std::uint32_t capacity() const { return facts().lines * TOPOLB_FLOW_WAYS; }
-  /// Flows that there is room for: as flow_facts_for() was asked, or a few more.
-  [[nodiscard]] std::uint32_t room() const {
-    return static_cast<std::uint32_t>((std::uint64_t{capacity()} * 8 + 10) / 11);
+  /// Rows: flows that there is room for, as flow_facts_for() was asked, or a few more.
+  [[nodiscard]] std::uint32_t capacity() const {
+    return facts().row_lines * TOPOLB_FLOW_ROWS_PER_LINE;
   }
-  /// Rows that are not free, of `lines` lines.
-  [[nodiscard]] std::uint32_t count(std::uint32_t first_line, std::uint32_t lines) const;
-  [[nodiscard]] std::uint32_t count() const { return count(0, facts().lines); }
-  /// Slots of flow_replies that are not free: as many as there are flows, when all is at rest.
-  [[nodiscard]] std::uint32_t reply_count() const;
+  /// Rows that are not free, of some.
+  [[nodiscard]] std::uint32_t count(std::uint32_t first_row, std::uint32_t rows) const;
+  [[nodiscard]] std::uint32_t count() const { return count(0, capacity()); }
+  /// Slots of the index that are not free: two for each flow, one for a direct one, when all is at
+  /// rest.
+  [[nodiscard]] std::uint32_t slot_count() const;
   /// A copy of the flow in a row as it was at one moment; none: the row is free or being written.
   [[nodiscard]] std::optional<topolb_flow> read(std::uint32_t flow_id) const;
   /// Every flow. One that comes or goes meanwhile may be left out.
@@ -53,41 +51,44 @@ class FlowTable {
 
   /// Removes the flow that was read as `flow`. False: it is gone already, or is another one now.
   bool remove(std::uint32_t flow_id, const topolb_flow& flow);
-  /// Adds a flow of another table. False: its key is here, or there is no room.
+  /// Adds a flow of another table. False: a key of it is here, or there is no room.
   bool insert(const topolb_flow& flow);
 
   /// A row in place, for tests.
   topolb_flow& row(std::uint32_t flow_id) { return flows_[flow_id]; }
-  std::uint32_t& slot(std::uint32_t flow_id) {
-    return index_[flow_id / TOPOLB_FLOW_WAYS].slots[flow_id % TOPOLB_FLOW_WAYS];
-  }
 
-  /// Clears slots of replies [first, first + count) of flow_replies that belong to no flow (the
-  /// node's address has changed since).
-  void sweep_replies(std::uint32_t first, std::uint32_t count);
+  /// Clears slots of lines [first, first + count) of the index that belong to no flow: an agent was
+  /// killed meanwhile, or the node's address has changed.
+  void sweep_slots(std::uint32_t first, std::uint32_t count);
   /// Rows that somebody has taken and not given back, as (id, generation). Programs need no
   /// microsecond for that: an agent was killed meanwhile.
   [[nodiscard]] std::vector<std::pair<std::uint32_t, std::uint16_t>> taken(
-      std::uint32_t first_line, std::uint32_t count) const;
+      std::uint32_t first_row, std::uint32_t count) const;
   /// Frees such rows, after a grace period, if they are still what they were.
   void free_taken(const std::vector<std::pair<std::uint32_t, std::uint16_t>>& rows);
 
  private:
   FlowTable() = default;
-  [[nodiscard]] std::uint32_t load_slot(std::uint32_t flow_id) const;
-  [[nodiscard]] topolb_flow_place clients_place(const topolb_flow& flow) const;
-  [[nodiscard]] topolb_flow_place reply_place(const topolb_flow& flow) const;
+  [[nodiscard]] __u64& taken_word(std::uint32_t flow_id);
+  [[nodiscard]] bool is_taken(std::uint32_t flow_id) const;
+  [[nodiscard]] std::uint64_t clients_hash(const topolb_flow& flow) const;
+  [[nodiscard]] std::uint64_t reply_hash(const topolb_flow& flow) const;
+  [[nodiscard]] topolb_flow_place place_of(std::uint64_t hash) const;
   [[nodiscard]] bool has_same_reply(const topolb_flow& a, const topolb_flow& b) const;
-  [[nodiscard]] bool has_client_key(const topolb_flow_place& place, const topolb_flow& flow) const;
-  std::optional<std::uint32_t> take_row(const topolb_flow_place& place);
-  bool add_reply(const topolb_flow& flow, std::uint32_t flow_id);
-  void drop_reply(const topolb_flow& flow, std::uint32_t flow_id);
+  [[nodiscard]] bool may_stand_in(std::uint32_t line, std::uint32_t slot) const;
+  std::optional<std::uint32_t> take_row();
+  void free_row(std::uint32_t flow_id);
+  using SameKey = std::function<bool(const topolb_flow& other)>;
+  bool add_slot(std::uint64_t hash, std::uint32_t flow_id, const SameKey& has_same_key);
+  void drop_slot(std::uint64_t hash, std::uint32_t flow_id);
+  void drop_slots(const topolb_flow& flow, std::uint32_t flow_id);
 
   MappedArray<topolb_flow> flows_;
+  MappedArray<topolb_flow_rows> rows_;
   MappedArray<topolb_flow_line> index_;
-  MappedArray<topolb_flow_line> replies_;
   MappedArray<topolb_flow_facts> facts_;
   const topolb_settings* settings_ = nullptr;
+  std::uint32_t next_line_ = 0;  // of rows_, to look for a free row in
 };
 
 /// CLOCK_MONOTONIC as topolb_flow_time().

@@ -77,13 +77,13 @@ void TcPath::collect() {
   collector_->tick(now);
   // Short of room: all of it at once.
   for (std::uint32_t more = 1; more < FlowCollector::kSlices; ++more) {
-    if (collector_->flows() < flows_->room() / 4 * 3) return;
+    if (collector_->flows() < flows_->capacity() / 4 * 3) return;
     collector_->tick(now);
   }
 }
 
 std::optional<std::uint32_t> TcPath::wanted_flows() const {
-  const auto room = flows_->room();
+  const auto room = flows_->capacity();
   if (room >= most_flows_ || flows_->count() < room / 4) return std::nullopt;
   return std::min(room * 4, most_flows_);
 }

@@ -41,7 +41,7 @@ class TcPath {
   /// Room that the flow table ought to have, as load() is to be told: more than it has, when that
   /// is allowed and a quarter of it is used.
   [[nodiscard]] std::optional<std::uint32_t> wanted_flows() const;
-  [[nodiscard]] std::uint32_t room_for_flows() const { return flows_->room(); }
+  [[nodiscard]] std::uint32_t room_for_flows() const { return flows_->capacity(); }
   /// Flows now, about, and how many there may be.
   [[nodiscard]] MapFill flow_fill() const;
 

@@ -48,7 +48,7 @@ std::uint64_t random_seed() {
 }
 
 const std::vector<std::string>& flow_table_maps() {
-  static const std::vector<std::string> names{"flow_facts", "flow_index", "flow_replies", "flows"};
+  static const std::vector<std::string> names{"flow_facts", "flow_index", "flow_rows", "flows"};
   return names;
 }
 
@@ -61,9 +61,9 @@ std::string pin_of_workers(const std::string& pin_path, std::uint32_t map_id) {
 }
 
 void set_sizes(lb_tc& skeleton, const topolb_flow_facts& facts, std::uint32_t fragments) {
-  bpf_map__set_max_entries(skeleton.maps.flows, facts.lines * TOPOLB_FLOW_WAYS);
+  bpf_map__set_max_entries(skeleton.maps.flows, facts.row_lines * TOPOLB_FLOW_ROWS_PER_LINE);
+  bpf_map__set_max_entries(skeleton.maps.flow_rows, facts.row_lines);
   bpf_map__set_max_entries(skeleton.maps.flow_index, facts.lines);
-  bpf_map__set_max_entries(skeleton.maps.flow_replies, facts.reply_lines);
   bpf_map__set_max_entries(skeleton.maps.fragments, fragments);
 }
 
@@ -94,8 +94,8 @@ Result<topolb_flow_facts> choose_flow_table(lb_tc& skeleton, const std::string& 
                                             const TcSizes& sizes) {
   const auto fresh = flow_facts_for(std::min(sizes.flows, sizes.most_flows), random_seed());
   const auto pinned = pinned_facts(pin_path);
-  const auto most = std::max(flow_facts_for(sizes.most_flows, 0).lines, fresh.lines);
-  if (pinned && pinned->lines >= fresh.lines && pinned->lines <= most) {
+  const auto most = std::max(flow_facts_for(sizes.most_flows, 0).row_lines, fresh.row_lines);
+  if (pinned && pinned->row_lines >= fresh.row_lines && pinned->row_lines <= most) {
     set_sizes(skeleton, *pinned, sizes.fragments);
     const auto pins = fitting_pins(skeleton.obj, pin_path, flow_table_maps());
     for (const auto& [name, fd] : pins) {
@@ -109,8 +109,8 @@ Result<topolb_flow_facts> choose_flow_table(lb_tc& skeleton, const std::string& 
 
 Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts, bool dsr) {
   skeleton.rodata->flow_seed = facts.seed;
+  skeleton.rodata->flow_row_lines = facts.row_lines;
   skeleton.rodata->flow_lines = facts.lines;
-  skeleton.rodata->flow_reply_lines = facts.reply_lines;
   skeleton.rodata->flow_id_bits = facts.id_bits;
   skeleton.rodata->frontend_lines = frontends_for(bpf_map__max_entries(skeleton.maps.frontends));
   skeleton.rodata->counters_per_cpu =
@@ -138,9 +138,9 @@ TcPrograms& TcPrograms::operator=(TcPrograms&&) noexcept = default;
 TcPrograms::~TcPrograms() = default;
 
 const std::vector<std::string>& TcPrograms::own_map_names() {
-  static const std::vector<std::string> names{"flow_facts",    "flow_index", "flow_replies",
-                                              "flows",         "fragments",  "packet_events",
-                                              "reply_budgets", "routes"};
+  static const std::vector<std::string> names{"flow_cursors",  "flow_facts",    "flow_index",
+                                              "flow_rows",     "flows",         "fragments",
+                                              "packet_events", "reply_budgets", "routes"};
   return names;
 }
 

@@ -40,7 +40,7 @@ class FlowList : public ::testing::Test {
     const topolb_settings settings{};
     const auto table = dataplane::FlowTable::open_pinned(cluster_.pin_path(1),
                                                          dataplane::Access::ReadOnly, settings);
-    return table ? table->room() : 0;
+    return table ? table->capacity() : 0;
   }
 
   AgentCluster cluster_;
