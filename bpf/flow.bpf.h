@@ -296,7 +296,9 @@ static __always_inline int connect_reply(struct topolb_flow *flow, __u32 flow_id
 		     !topolb_add_slot(replys, flow_id, 1, config)))
 			return 0;
 	}
-	/* Also: one client port that dials two frontends with one backend is two flows. */
+	/* Also: one client port that dials two frontends with one backend is two flows. Another port
+	 * each time: the backend may still know the flow before. */
+	hash = topolb_flow_mix(hash, (__u64)flow->generation << 32 | flow_id);
 	return topolb_claim_port(flow, flow_id, hash, config);
 }
 
