@@ -25,7 +25,9 @@ Slice slice_of(std::uint32_t total, std::uint32_t index) {
 FlowCollector::FlowCollector(FlowTable& table) : table_(table) {
   for (std::uint32_t index = 0; index < kSlices; ++index) {
     const auto rows = slice_of(table.capacity(), index);
-    flows_[index] = table.count(rows.first, rows.count);
+    for (std::uint32_t row = 0; row < rows.count; ++row) {
+      flows_[index] += table.is_taken(rows.first + row) ? 1 : 0;
+    }
   }
 }
 

@@ -101,10 +101,12 @@ bool FlowTable::is_taken(std::uint32_t flow_id) const {
   return (load(word) >> flow_id % TOPOLB_FLOW_ROWS_PER_WORD & 1) != 0;
 }
 
-std::uint32_t FlowTable::count(std::uint32_t first_row, std::uint32_t rows) const {
-  std::uint32_t used = 0;
-  for (auto id = first_row; id < first_row + rows; ++id) used += is_taken(id) ? 1 : 0;
-  return used;
+std::uint32_t FlowTable::count() const {
+  int used = 0;
+  for (const auto& line : rows_.rows()) {
+    for (const auto& word : line.taken) used += std::popcount(load(word));
+  }
+  return static_cast<std::uint32_t>(used);
 }
 
 std::uint32_t FlowTable::slot_count() const {

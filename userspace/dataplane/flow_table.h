@@ -35,12 +35,12 @@ class FlowTable {
   [[nodiscard]] std::uint32_t capacity() const {
     return facts().row_lines * TOPOLB_FLOW_ROWS_PER_LINE;
   }
-  /// Rows that are not free, of some.
-  [[nodiscard]] std::uint32_t count(std::uint32_t first_row, std::uint32_t rows) const;
-  [[nodiscard]] std::uint32_t count() const { return count(0, capacity()); }
+  /// Rows that are not free.
+  [[nodiscard]] std::uint32_t count() const;
   /// Slots of the index that are not free: two for each flow, one for a direct one, when all is at
   /// rest.
   [[nodiscard]] std::uint32_t slot_count() const;
+  [[nodiscard]] bool is_taken(std::uint32_t flow_id) const;
   /// A copy of the flow in a row as it was at one moment; none: the row is free or being written.
   [[nodiscard]] std::optional<topolb_flow> read(std::uint32_t flow_id) const;
   /// Every flow. One that comes or goes meanwhile may be left out.
@@ -70,7 +70,6 @@ class FlowTable {
  private:
   FlowTable() = default;
   [[nodiscard]] __u64& taken_word(std::uint32_t flow_id);
-  [[nodiscard]] bool is_taken(std::uint32_t flow_id) const;
   [[nodiscard]] std::uint64_t clients_hash(const topolb_flow& flow) const;
   [[nodiscard]] std::uint64_t reply_hash(const topolb_flow& flow) const;
   [[nodiscard]] topolb_flow_place place_of(std::uint64_t hash) const;
