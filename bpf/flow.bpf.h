@@ -250,7 +250,7 @@ __noinline int topolb_claim_port(struct topolb_flow *flow, __u32 flow_id, __u64 
 		__u32 port = first + (__u32)(((hash >> 32) * ports) >> 32);
 
 		flow->source_port_be = bpf_htons((__u16)port);
-		if (!topolb_add_slot(reply_hash(flow, config), flow_id, 1, config))
+		if (!topolb_add_slot(reply_hash(flow, config), flow_id, KEY_OF_CHOICE, config))
 			return 0;
 		hash = topolb_flow_mix(hash, probe + 1);
 	}
@@ -291,13 +291,13 @@ static __always_inline int connect_reply(struct topolb_flow *flow, __u32 flow_id
 		return 0;
 	if (!(flow->state & TOPOLB_FLOW_MASQUERADED)) {
 		replys = reply_hash(flow, config);
-		if (!topolb_add_slot(replys, flow_id, 1, config) ||
+		if (!topolb_add_slot(replys, flow_id, KEY_OF_REPLY, config) ||
 		    (topolb_replace_reply(replys, flow_id, config) &&
-		     !topolb_add_slot(replys, flow_id, 1, config)))
+		     !topolb_add_slot(replys, flow_id, KEY_OF_REPLY, config)))
 			return 0;
 	}
-	/* Also: one client port that dials two frontends with one backend is two flows. Another port
-	 * each time: the backend may still know the flow before. */
+	/* Also: one client port that dials two frontends with one backend is two flows. Another
+	 * port each time: the backend may still know the flow before. */
 	hash = topolb_flow_mix(hash, (__u64)flow->generation << 32 | flow_id);
 	return topolb_claim_port(flow, flow_id, hash, config);
 }
@@ -353,7 +353,7 @@ __noinline int topolb_insert_flow(const struct packet *packet, const struct topo
 	flow->generation++;
 	if (!flow->generation) /* that of a row that was never used */
 		flow->generation = 2;
-	if (!topolb_add_slot(hash, flow_id, 0, config))
+	if (!topolb_add_slot(hash, flow_id, KEY_OF_CLIENT, config))
 		return 0;
 	remove_flow(flow_id, flow->generation, config);
 	return -1;

@@ -481,12 +481,19 @@ static __noinline int has_same_key(__u32 flow_id, __u32 other_id, int is_reply,
 	return is_reply ? has_same_reply(flow, other, config) : has_same_clients_key(flow, other);
 }
 
+enum {
+	KEY_OF_CLIENT,
+	KEY_OF_REPLY,
+	KEY_OF_CHOICE, /* of a reply; any other port does as well */
+};
+
 /*
  * Makes a flow found by the key that has the hash. -1: another flow has the key, or, once in ten
- * million times, both lines are full or have the tag. Where two CPUs add the same key, each looks
- * after it has, and who finds another takes its own back.
+ * million times, both lines are full or have the tag; a KEY_OF_CHOICE is not added if the first
+ * line has the tag. Where two CPUs add the same key, each looks after it has, and who finds another
+ * takes its own back.
  */
-__noinline int topolb_add_slot(__u64 hash, __u32 flow_id, int is_reply,
+__noinline int topolb_add_slot(__u64 hash, __u32 flow_id, int kind,
 			       const struct topolb_settings *config)
 {
 	struct topolb_flow_place place = place_of(hash);
@@ -495,7 +502,8 @@ __noinline int topolb_add_slot(__u64 hash, __u32 flow_id, int is_reply,
 	if (!config)
 		return -1;
 	other = find_slot_in(place.lines[0], place.tag);
-	if (other && has_same_key(flow_id, id_in(other), is_reply, config))
+	if (other && (kind == KEY_OF_CHOICE ||
+		      has_same_key(flow_id, id_in(other), kind == KEY_OF_REPLY, config)))
 		return -1;
 	if (!other && put_slot(place.lines[0], slot)) {
 		if (!is_tag_twice(place.lines[0], slot) &&

@@ -86,7 +86,9 @@ static __always_inline struct topolb_route *remembered_route(const struct topolb
 {
 	const __u32 *words = (const __u32 *)backend;
 	__u32 hash = (words[1] ^ words[2] ^ words[3] * 0x9e3779b1U) * 0x85ebca6bU;
-	__u32 row = hash >> 16 & (TOPOLB_ROUTES - 1);
+	/* The upper bits: addresses of a subnet differ in the last byte, which is the upper one
+	 * here. */
+	__u32 row = (__u32)(((__u64)hash * TOPOLB_ROUTES) >> 32);
 
 	return bpf_map_lookup_elem(&routes, &row);
 }

@@ -74,6 +74,22 @@ class TcForward : public ::testing::Test {
     return build(spec);
   }
 
+  static constexpr int kBackendsOfSubnet = 32;
+  /// Each by a Service of its own.
+  void dial_backends_of_subnet(const std::string& client, const std::string& services,
+                               const std::string& backends, const std::string& port) {
+    std::vector<core::ServicePortPlan> plan;
+    for (int i = 1; i <= kBackendsOfSubnet; ++i) {
+      const auto end = std::to_string(i) + port;
+      plan.push_back(service("web" + std::to_string(i), services + end, Protocol::TCP,
+                             traffic({{"", {backends + end}}})));
+    }
+    path_.publish(plan);
+    for (int i = 1; i <= kBackendsOfSubnet; ++i) {
+      path_.run(Hook::Ingress, packet(client + ":4000", services + std::to_string(i) + port));
+    }
+  }
+
   PacketPath path_;
   Case case_{kIPv4, Protocol::TCP};
 };
@@ -266,6 +282,18 @@ TEST_F(TcForward, EachFlowHasAPortOfItsOwn) {
     EXPECT_EQ(refused, 2);
     EXPECT_EQ(path_.event(TOPOLB_EVENT_FLOW_WITHOUT_PORT), before + 2);
   });
+}
+
+// Backends of one subnet, whose addresses differ in the last bits only, are not to push each other
+// out of what is remembered.
+TEST_F(TcForward, RoutesOfASubnetsBackendsAreRemembered) {
+  dial_backends_of_subnet(kIPv4.client, "10.96.0.", "10.1.255.", ":80");
+  EXPECT_GE(path_.remembered_routes(), kBackendsOfSubnet * 3 / 4);
+}
+
+TEST_F(TcForward, RoutesOfAnIPv6SubnetsBackendsAreRemembered) {
+  dial_backends_of_subnet(kIPv6.client, "[fd00:96::", "[fd00:1::", "]:80");
+  EXPECT_GE(path_.remembered_routes(), kBackendsOfSubnet * 3 / 4);
 }
 
 TEST_F(TcForward, OneClientPortToTwoFrontends) {

@@ -201,6 +201,17 @@ std::uint64_t PacketPath::event(std::uint32_t id) const {
   return sum;
 }
 
+int PacketPath::remembered_routes() const {
+  std::vector<topolb_route> per_cpu(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  const int routes = bpf_map__fd(object_->skeleton->maps.routes);
+  int remembered = 0;
+  for (std::uint32_t row = 0; row < TOPOLB_ROUTES; ++row) {
+    if (bpf_map_lookup_elem(routes, &row, per_cpu.data()) != 0) fail("read routes");
+    for (const auto& route : per_cpu) remembered += route.hop.interface_index == 0 ? 0 : 1;
+  }
+  return remembered;
+}
+
 void PacketPath::age_flows(std::uint64_t seconds) {
   flows_->for_each([&](std::uint32_t id, const topolb_flow&) {
     auto& flow = flows_->row(id);

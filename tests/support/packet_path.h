@@ -63,6 +63,8 @@ class PacketPath {
   dataplane::KernelMaps& maps() { return *maps_; }
   dataplane::FlowTable& flows() { return *flows_; }
   [[nodiscard]] std::uint64_t event(std::uint32_t id) const;
+  /// Routes to backends that the CPUs remember, all together.
+  [[nodiscard]] int remembered_routes() const;
   /// Makes every flow idle for so much longer.
   void age_flows(std::uint64_t seconds);
 
