@@ -106,7 +106,7 @@ TEST_P(FlowTableRoom, IsThatOfItsSize) {
 // Else a table would be replaced by one of its own size, again and again.
 TEST(FlowTable, OfAnySizeHasTheRoomThatWasAskedFor) {
   for (std::uint32_t flows = 1; flows <= 256; ++flows) {
-    EXPECT_GE(OwnTable(flows, 1)->room(), flows);
+    EXPECT_GE(OwnTable(flows, 1)->capacity(), flows);
   }
 }
 
