@@ -34,7 +34,7 @@ wrapper_source(const struct packet *packet, const struct topolb_settings *config
 	if (is_node_port(packet->key.destination_port_be, config) &&
 	    is_nodes_own(&packet->key.destination))
 		return &packet->key.destination;
-	return packet->is_ipv4 ? &config->masquerade_ipv4 : &config->masquerade_ipv6;
+	return masquerade_address(node_masquerade(packet->is_ipv4, config), config);
 }
 
 /* What does not fit is to be cut into segments, which will be told their lengths. */

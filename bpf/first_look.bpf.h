@@ -9,6 +9,7 @@
 #ifndef TOPOLB_FIRST_LOOK_BPF_H
 #define TOPOLB_FIRST_LOOK_BPF_H
 
+#include "masquerade.bpf.h"
 #include "parse.bpf.h"
 
 enum { LOOK_NOT_OURS, LOOK_CLOSER, LOOK_PORTS };
@@ -17,7 +18,7 @@ enum { LOOK_NOT_OURS, LOOK_CLOSER, LOOK_PORTS };
 struct look {
 	__u16 source_port;
 	__u16 destination_port;
-	int is_to_node; /* to the address that masqueraded packets come from */
+	int may_be_to_node; /* to an address that masqueraded packets come from */
 };
 
 static __always_inline int look_at_ports(__u8 protocol, __u8 icmp, const __be16 *ports,
@@ -41,7 +42,7 @@ static __always_inline int look_at_ipv4(const struct iphdr *ip, const void *end,
 	if ((const void *)(ports + 2) > end || ip->version != 4 || ip->ihl != 5 ||
 	    ip->frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET | IPV4_MORE_FRAGMENTS))
 		return LOOK_CLOSER;
-	look->is_to_node = ip->daddr == ipv4_of(&config->masquerade_ipv4);
+	look->may_be_to_node = may_be_masquerade(((const __u8 *)&ip->daddr)[3], config);
 	return look_at_ports(ip->protocol, IPPROTO_ICMP, ports, look);
 }
 
@@ -52,8 +53,7 @@ static __always_inline int look_at_ipv6(const struct ipv6hdr *ip, const void *en
 
 	if ((const void *)(ports + 2) > end || ip->version != 6 || is_extension_header(ip->nexthdr))
 		return LOOK_CLOSER;
-	look->is_to_node =
-		same_address((const struct topolb_address *)&ip->daddr, &config->masquerade_ipv6);
+	look->may_be_to_node = may_be_masquerade(((const __u8 *)&ip->daddr)[15], config);
 	return look_at_ports(ip->nexthdr, IPPROTO_ICMPV6, ports, look);
 }
 
@@ -85,7 +85,7 @@ static __always_inline int may_be_for_us(const struct look *look,
 	__u16 port = look->destination_port;
 
 	return may_have_port(&config->frontend_ports, port) ||
-	       (look->is_to_node && port >= config->masquerade_port_min &&
+	       (look->may_be_to_node && port >= config->masquerade_port_min &&
 		port <= config->masquerade_port_max);
 }
 

@@ -181,8 +181,8 @@ static __always_inline int meet_flow(struct __sk_buff *ctx, const struct packet 
 				     const struct topolb_settings *config, struct step *step)
 {
 	struct topolb_flow *flow = found->flow;
-	__u16 ticks = (__u16)bpf_jiffies64() - flow->touched_tick;
-	__u32 state = flow->state & ~(TOPOLB_FLOW_MASQUERADED | TOPOLB_FLOW_DIRECT);
+	__u32 ticks = (__u32)bpf_jiffies64() - flow->touched_tick;
+	__u32 state = flow->state & TOPOLB_FLOW_SEEN;
 	int result = FLOW_USABLE;
 
 	/* Open, replied to or not; a reply is news to a flow without one. */
@@ -322,14 +322,14 @@ static __always_inline void write_row(struct topolb_flow *flow, const struct pac
 	flow->frontend_port_be = packet->key.destination_port_be;
 	flow->backend_port_be = choice->backend.port_be;
 	flow->source_port_be = packet->key.source_port_be;
-	flow->state = next_state(packet, kind, 0);
+	flow->state = next_state(packet, kind | choice->topology_key_id << TOPOLB_FLOW_KEY_SHIFT, 0);
 	flow->protocol = packet->key.protocol;
+	flow->masquerade = choice->masquerade;
 	flow->hops[TOPOLB_TO_BACKEND].interface_index = 0;
 	flow->hops[TOPOLB_TO_CLIENT].interface_index = 0;
 	flow->touched = now;
 	flow->created = now;
 	flow->backend_id = choice->backend_id;
-	flow->topology_key_id = choice->topology_key_id;
 	flow->touched_tick = bpf_jiffies64();
 }
 

@@ -11,6 +11,7 @@
 #include "lb_address.bpf.h"
 #include "lb_maps.bpf.h"
 #include "lb_select.bpf.h"
+#include "masquerade.bpf.h"
 #include "maps/flow_table.h"
 
 #define READ_ONCE(field) (*(const volatile typeof(field) *)&(field))
@@ -51,7 +52,7 @@ address_seen_by_backend(const struct topolb_flow *flow, const struct topolb_sett
 {
 	if (!(flow->state & TOPOLB_FLOW_MASQUERADED))
 		return &flow->client;
-	return is_ipv4(&flow->client) ? &config->masquerade_ipv4 : &config->masquerade_ipv6;
+	return masquerade_address(flow->masquerade, config);
 }
 
 static __always_inline int is_replys_key(const struct topolb_flow *flow,

@@ -24,7 +24,7 @@ struct topolb_choice {
 	__u32 backend_id;
 	__u32 slot;
 	__u32 topology_key_id; /* out: of the tier */
-	__u32 pad;
+	__u32 masquerade;      /* per-packet path: row of the address that the backend sees */
 	struct topolb_backend backend;
 };
 

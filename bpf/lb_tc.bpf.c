@@ -109,14 +109,6 @@ static __always_inline __u32 kind_of_flow(const struct packet *packet,
 	return TOPOLB_FLOW_MASQUERADED;
 }
 
-/* Whether there is an address to masquerade with. */
-static __always_inline int has_address(int is_ipv4, const struct topolb_settings *config)
-{
-	const struct topolb_address none = {};
-
-	return !same_address(is_ipv4 ? &config->masquerade_ipv4 : &config->masquerade_ipv6, &none);
-}
-
 /*
  * A flow for the first packet of one, and its id. Else NO_FLOW, and *action is FLOW_REFUSED if the
  * client is to be told, or the TC_ACT_* of the packet.
@@ -147,7 +139,8 @@ __noinline __u32 topolb_open_flow(const struct packet *packet,
 	if (verdict != TOPOLB_VERDICT_FORWARD)
 		return NO_FLOW;
 	kind = kind_of_flow(packet, &choice.backend, is_from_pod);
-	if (kind && !has_address(packet->is_ipv4, config)) {
+	choice.masquerade = kind ? node_masquerade(packet->is_ipv4, config) : 0;
+	if (kind && !choice.masquerade) {
 		count_event(TOPOLB_EVENT_FLOW_WITHOUT_PORT);
 		return NO_FLOW;
 	}
@@ -231,8 +224,7 @@ static __always_inline int may_be_reply(const struct packet *packet,
 	__u16 port = bpf_ntohs(packet->key.destination_port_be);
 
 	return port >= config->masquerade_port_min && port <= config->masquerade_port_max &&
-	       same_address(&packet->key.destination,
-			    packet->is_ipv4 ? &config->masquerade_ipv4 : &config->masquerade_ipv6);
+	       may_be_masquerade(packet->key.destination.bytes[15], config);
 }
 
 /* A packet that may be to a frontend; a flow goes on without its frontend. Returns a TC_ACT_*. */

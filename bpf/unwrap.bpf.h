@@ -286,10 +286,12 @@ __noinline int topolb_take_back(const struct packet *outer, const struct packet 
 {
 	struct topolb_settings *config = read_settings();
 	struct found_flow found;
+	__u32 masquerade;
 
 	if (!is_dsr_on || !outer || !inner || !choice || !config ||
 	    !is_nodes_own(&outer->key.destination))
 		return NOT_OURS;
+	masquerade = node_masquerade(inner->is_ipv4, config);
 	found = find_clients_flow(&inner->key);
 	if (!found.flow || !same_address(&found.flow->backend, &outer->key.source))
 		return NOT_OURS;
@@ -298,9 +300,15 @@ __noinline int topolb_take_back(const struct packet *outer, const struct packet 
 	choice->backend.address = found.flow->backend;
 	choice->backend.port_be = found.flow->backend_port_be;
 	choice->backend_id = found.flow->backend_id;
-	choice->topology_key_id = found.flow->topology_key_id;
-	if (!remove_flow(found.id, found.generation, config) ||
-	    begin_flow(inner, choice, TOPOLB_FLOW_MASQUERADED, config) == NO_FLOW)
+	choice->topology_key_id = topolb_flow_key_id(found.flow);
+	choice->masquerade = masquerade;
+	if (!remove_flow(found.id, found.generation, config))
+		return TC_ACT_SHOT;
+	if (!masquerade) {
+		count_event(TOPOLB_EVENT_FLOW_WITHOUT_PORT);
+		return TC_ACT_SHOT;
+	}
+	if (begin_flow(inner, choice, TOPOLB_FLOW_MASQUERADED, config) == NO_FLOW)
 		return TC_ACT_SHOT;
 	return UNWRAPPED;
 }
@@ -326,12 +334,12 @@ static __noinline int has_wrapped_flow(struct __sk_buff *ctx, const struct packe
 {
 	struct found_flow found = find_clients_flow(&inner->key);
 	struct topolb_flow *flow = found.flow;
-	__u16 ticks;
+	__u32 ticks;
 
 	if (!flow || flow->state & (TOPOLB_FLOW_MASQUERADED | TOPOLB_FLOW_DIRECT) ||
 	    !same_address(&flow->backend, &outer->key.destination))
 		return 0;
-	ticks = (__u16)bpf_jiffies64() - flow->touched_tick;
+	ticks = (__u32)bpf_jiffies64() - flow->touched_tick;
 	if ((ticks < TOPOLB_FLOW_TOUCH_TICKS && !(inner->tcp_flags & TCP_SYN)) ||
 	    topolb_follow_flow(ctx, inner, found.id, 0) != FLOW_OVER)
 		return 1;

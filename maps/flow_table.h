@@ -61,7 +61,7 @@ struct topolb_flow_facts {
 	__u32 row_lines; /* of flow_rows */
 	__u32 lines;	 /* of flow_index */
 	__u32 id_bits;	 /* of a slot; the rest is the tag */
-	__u32 pad;
+	__u32 layout_version;
 };
 TOPOLB_ASSERT(sizeof(struct topolb_flow_facts) == 24);
 

@@ -271,21 +271,38 @@ struct topolb_settings {
 	 * silent about for longest; 0: objects come from files. */
 	__u64 heard_ns;
 	char node_name[256];
-	/* Per-packet path: the node's own addresses that packets to remote backends get as their
-	 * source; unspecified: none of that family. */
-	struct topolb_address masquerade_ipv4;
-	struct topolb_address masquerade_ipv6;
-	/* Host order, inclusive. Neither NodePorts nor the node's ephemeral ports. */
+	/* Per-packet path, host order, inclusive. Neither NodePorts nor the node's ephemeral
+	 * ports. */
 	__u16 masquerade_port_min;
 	__u16 masquerade_port_max;
 	__u32 packet_flags; /* TOPOLB_PACKETS_* */
 	__u64 frontend_seed;
+	__u64 masquerade_bits; /* topolb_masquerade_bit() of all masquerades */
 	/* Per-packet path: of every row of frontends, of backends and of flows. */
 	struct topolb_port_set frontend_ports;
 	struct topolb_port_set backend_ports;
+	/* Addresses of the node that packets to remote backends get as their source. A row stays
+	 * what it is as long as there may be a flow of it; unspecified: free. Row 0 is never
+	 * used. */
+	struct topolb_address masquerades[TOPOLB_MASQUERADES];
+	/* The row that new flows take, by TOPOLB_IPV4 and TOPOLB_IPV6; 0: there is none. */
+	__u8 node_masquerades[2];
+	__u8 pad[6];
 };
-TOPOLB_ASSERT(sizeof(struct topolb_settings) == 728);
-TOPOLB_ASSERT_OFFSET(topolb_settings, masquerade_ipv4, 296);
+TOPOLB_ASSERT(sizeof(struct topolb_settings) == 1736);
+TOPOLB_ASSERT_OFFSET(topolb_settings, frontend_ports, 320);
+TOPOLB_ASSERT_OFFSET(topolb_settings, masquerades, 704);
+
+enum {
+	TOPOLB_IPV4 = 0,
+	TOPOLB_IPV6 = 1,
+};
+
+/* Tells most addresses that are no masquerade, by the last byte. */
+static inline __u64 topolb_masquerade_bit(__u8 last_byte)
+{
+	return 1ULL << (last_byte & 63);
+}
 
 enum {
 	/* TCP flows whose backend is gone go on to where it was, instead of being reset. */
@@ -340,8 +357,8 @@ struct topolb_flow_key {
 TOPOLB_ASSERT(sizeof(struct topolb_flow_key) == 40);
 TOPOLB_ASSERT_OFFSET(topolb_flow_key, protocol, 36);
 
-enum { /* topolb_flow.state: what it is, and what was seen in either direction */
-       TOPOLB_FLOW_MASQUERADED = 1 << 0, /* the backend sees the node's address */
+enum { /* topolb_flow.state, the low half: what it is, and what was seen in either direction */
+       TOPOLB_FLOW_MASQUERADED = 1 << 0, /* the backend sees an address of the node */
        /* The backend's node answers the client (--dsr): replies are not seen here. */
        TOPOLB_FLOW_DIRECT = 1 << 1,
        TOPOLB_FLOW_REPLIED = 1 << 8, /* TCP: and the client has acknowledged it */
@@ -351,6 +368,7 @@ enum { /* topolb_flow.state: what it is, and what was seen in either direction *
        TOPOLB_FLOW_CLIENT_FIN_ACKED = 1 << 12, /* the backend has acknowledged it */
        TOPOLB_FLOW_BACKEND_FIN_ACKED = 1 << 13,
        TOPOLB_FLOW_ANSWERED = 1 << 14, /* TCP: replied to, not acknowledged yet */
+       TOPOLB_FLOW_SEEN = 0xff00,
        TOPOLB_FLOW_CLOSED = TOPOLB_FLOW_CLIENT_FIN | TOPOLB_FLOW_BACKEND_FIN,
        TOPOLB_FLOW_ALL_ACKED = TOPOLB_FLOW_CLIENT_FIN_ACKED | TOPOLB_FLOW_BACKEND_FIN_ACKED
 };
@@ -369,6 +387,8 @@ enum {
 	TOPOLB_TO_CLIENT = 1,
 };
 
+#define TOPOLB_FLOW_KEY_SHIFT 16
+
 /* flows: array of the per-packet path (flow_table.h), one row per flow, two cache lines. */
 struct topolb_flow {
 	struct topolb_address client;
@@ -378,23 +398,28 @@ struct topolb_flow {
 	__be16 frontend_port_be;
 	__be16 backend_port_be;
 	__be16 source_port_be; /* of the client, as the backend sees it */
-	__u32 state;	       /* TOPOLB_FLOW_* */
+	__u32 state;	       /* TOPOLB_FLOW_*; the high half: id of the chosen tier's key */
 	__u8 protocol;
-	__u8 pad;
+	__u8 masquerade;  /* row of settings.masquerades, if it is masqueraded */
 	__u16 generation; /* odd: the row is being written, or free */
 	/* Of masqueraded flows; found anew at each touch. */
 	struct topolb_hop hops[2]; /* by TOPOLB_TO_* */
 	__u32 touched;		   /* topolb_flow_time() of a packet; up to 2.5 s late */
 	__u32 created;		   /* topolb_flow_time() */
 	__u32 backend_id;
-	__u16 topology_key_id; /* of the tier chosen */
-	__u16 touched_tick;    /* jiffies at `touched` */
+	__u32 touched_tick; /* jiffies at `touched` */
 };
 TOPOLB_ASSERT(sizeof(struct topolb_flow) == 128);
 TOPOLB_ASSERT_OFFSET(topolb_flow, state, 56);
 TOPOLB_ASSERT_OFFSET(topolb_flow, generation, 62);
 TOPOLB_ASSERT_OFFSET(topolb_flow, hops, 64);
 TOPOLB_ASSERT_OFFSET(topolb_flow, touched, 112);
+
+/* The topology key of the tier that was chosen; 0: the Service has no keys. */
+static inline __u16 topolb_flow_key_id(const struct topolb_flow *flow)
+{
+	return (__u16)(flow->state >> TOPOLB_FLOW_KEY_SHIFT);
+}
 
 /* routes: per-CPU array: where packets to an address went last; a cache. */
 struct topolb_route {

@@ -46,6 +46,9 @@
 /* Per-packet path: ports tried before a new flow that needs one of its own is refused. */
 #define TOPOLB_PORT_PROBES 32
 
+/* Addresses of the node that flows may be masqueraded with at a time. A power of two. */
+#define TOPOLB_MASQUERADES 64
+
 /* Routes that each CPU remembers. A power of two. */
 #define TOPOLB_ROUTES 256
 

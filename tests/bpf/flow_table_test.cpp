@@ -13,6 +13,7 @@
 
 #include "dataplane/flow_collector.h"
 #include "dataplane/kernel_state.h"
+#include "dataplane/masquerades.h"
 
 namespace topolb::test {
 namespace {
@@ -24,13 +25,19 @@ using dataplane::FlowTable;
 class OwnTable {
  public:
   OwnTable(std::uint32_t room, std::uint64_t seed) : facts_(dataplane::flow_facts_for(room, seed)) {
-    settings_->masquerade_ipv4 = dataplane::to_wire(*IpAddress::parse("192.0.2.10"));
-    settings_->masquerade_ipv6 = dataplane::to_wire(*IpAddress::parse("2001:db8::10"));
+    masquerade_with("192.0.2.10", "2001:db8::10");
     auto table = FlowTable::open([&](const std::string& name) { return make_map(name); },
                                  dataplane::Access::ReadWrite, *settings_);
     if (!table) throw std::runtime_error(table.error().message());
     table_.emplace(std::move(*table));
   }
+  /// Flows have these addresses from now on.
+  void masquerade_with(const char* ipv4, const char* ipv6) {
+    const auto chosen =
+        dataplane::choose_masquerades(*settings_, {IpAddress::parse(ipv4), IpAddress::parse(ipv6)});
+    if (!chosen) throw std::runtime_error(chosen.error().message());
+  }
+  topolb_settings& settings() { return *settings_; }
   FlowTable* operator->() { return &*table_; }
   FlowTable& operator*() { return *table_; }
 
@@ -75,8 +82,19 @@ topolb_flow flow_of(std::uint32_t number) {
   flow.backend_port_be = 8080;
   flow.protocol = number % 2 == 0 ? 6 : 17;
   flow.state = TOPOLB_FLOW_REPLIED;
-  if (number % 5 != 0) flow.state |= TOPOLB_FLOW_MASQUERADED;
+  if (number % 5 != 0) {
+    flow.state |= TOPOLB_FLOW_MASQUERADED;
+    flow.masquerade = ipv6 ? 2 : 1;  // as OwnTable has them at first
+  }
   flow.touched = flow.created = dataplane::flow_time_now();
+  return flow;
+}
+
+/// The same, masqueraded as new flows are.
+topolb_flow masqueraded(topolb_flow flow, const topolb_settings& settings) {
+  const auto family = dataplane::from_wire(flow.client).family();
+  flow.state |= TOPOLB_FLOW_MASQUERADED;
+  flow.masquerade = settings.node_masquerades[family == Family::IPv4 ? TOPOLB_IPV4 : TOPOLB_IPV6];
   return flow;
 }
 
@@ -158,6 +176,75 @@ TEST(FlowTable, RemovesTheFlowThatWasMeant) {
   ASSERT_TRUE(table->insert(flow_of(1)));
   EXPECT_FALSE(table->remove(*id, *first)) << "another one, which looks the same";
   EXPECT_EQ(table->count(), 1U);
+}
+
+TEST(FlowTable, FlowsKeepTheAddressTheyBeganWith) {
+  OwnTable table(1024, 1);
+  for (const std::uint32_t number : {1U, 3U}) {
+    ASSERT_TRUE(table->insert(masqueraded(flow_of(number), table.settings())));
+  }
+  table.masquerade_with("192.0.2.20", "2001:db8::20");
+  for (const std::uint32_t number : {1U, 3U}) {
+    auto flow = masqueraded(flow_of(number), table.settings());
+    flow.client_port_be ^= 0x100;
+    EXPECT_TRUE(table->insert(flow)) << "the same reply, but to another address";
+  }
+  std::multiset<std::string> seen;
+  table->for_each([&](std::uint32_t id, const topolb_flow& flow) {
+    seen.insert(dataplane::from_wire(table->address_seen_by_backend(flow)).to_string());
+    EXPECT_TRUE(table->remove(id, flow));
+  });
+  EXPECT_EQ(seen, (std::multiset<std::string>{"192.0.2.10", "192.0.2.20", "2001:db8::10",
+                                              "2001:db8::20"}));
+  EXPECT_EQ(table->reply_count(), 0U);
+}
+
+TEST(FlowTable, RowsOfAddressesAreFreeOnceTheNodeHasLostThem) {
+  OwnTable table(1024, 1);
+  const dataplane::NodeAddresses node{{*IpAddress::parse("192.0.2.20"), 1},
+                                      {*IpAddress::parse("2001:db8::10"), 1},
+                                      {*IpAddress::parse("2001:db8::20"), 1}};
+  for (const std::uint32_t number : {1U, 3U}) {
+    ASSERT_TRUE(table->insert(masqueraded(flow_of(number), table.settings())));
+  }
+  ASSERT_TRUE(table->insert(flow_of(5))) << "a flow that is not masqueraded";
+  dataplane::release_lost_masquerades(table.settings(), {}, *table);
+  EXPECT_EQ(table->count(), 3U) << "new flows get them";
+
+  table.masquerade_with("192.0.2.20", "2001:db8::20");
+  dataplane::release_lost_masquerades(table.settings(), node, *table);
+  std::multiset<std::string> clients;
+  table->for_each([&](std::uint32_t, const topolb_flow& flow) {
+    clients.insert(dataplane::from_wire(table->address_seen_by_backend(flow)).to_string());
+  });
+  EXPECT_EQ(clients, (std::multiset<std::string>{"198.51.0.0", "2001:db8::10"}));
+  const auto lost_row = table.settings().masquerades[1];
+  EXPECT_EQ(dataplane::from_wire(lost_row).to_string(), "192.0.2.10") << "while it had flows";
+  dataplane::release_lost_masquerades(table.settings(), node, *table);
+  table.masquerade_with("192.0.2.30", "2001:db8::10");
+  EXPECT_EQ(dataplane::from_wire(table.settings().masquerades[1]).to_string(), "192.0.2.30");
+}
+
+TEST(FlowTable, HasRoomForSoManyAddresses) {
+  OwnTable table(1, 1);
+  const auto address = [](int number) {
+    return IpAddress::parse("192.0.2." + std::to_string(number));
+  };
+  const auto choose = [&](int number) {
+    return dataplane::choose_masquerades(table.settings(), {address(number), std::nullopt});
+  };
+  dataplane::NodeAddresses node;
+  for (int number = 100; number < 100 + TOPOLB_MASQUERADES - 3; ++number) {
+    EXPECT_TRUE(choose(number)) << number;
+    node[*address(number)] = 1;
+  }
+  EXPECT_FALSE(choose(99));
+  EXPECT_EQ(dataplane::from_wire(dataplane::chosen_masquerade(table.settings(), Family::IPv4))
+                .to_string(),
+            "192.0.2.160");
+  node.erase(*address(120));
+  dataplane::release_lost_masquerades(table.settings(), node, *table);
+  EXPECT_TRUE(choose(99));
 }
 
 /// All slices once.

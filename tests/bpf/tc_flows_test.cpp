@@ -249,6 +249,45 @@ TEST_F(TcFlows, UnusableBackendKeepsItsFlowsAndGetsNoNew) {
   }
 }
 
+// kube-proxy's conntrack keeps what masquerade chose, too.
+TEST_F(TcFlows, FlowsKeepTheNodesAddressThatTheyBeganWith) {
+  publish(kBackends);
+  const auto of_node = [](const PacketView& view) { return view.source.substr(0, 10); };
+  const auto request = connect();
+  const auto datagram = send(0, Protocol::UDP).view();
+  path_.masquerade_with("192.0.2.99", "2001:db8::99");
+  for (const auto& [before, protocol] :
+       {std::pair{request, Protocol::TCP}, std::pair{datagram, Protocol::UDP}}) {
+    EXPECT_EQ(of_node(before), "192.0.2.10");
+    EXPECT_EQ(send(kAck, protocol).view().source, before.source);
+    const auto reply = answer(before, kAck, protocol);
+    ASSERT_EQ(reply.action, kRedirect);
+    EXPECT_EQ(reply.view().destination, kClient);
+    const auto next = send(kSyn, protocol, "198.51.100.8:1").view();
+    EXPECT_EQ(of_node(next), "192.0.2.99");
+    EXPECT_EQ(answer(next, kSyn | kAck, protocol).view().destination, "198.51.100.8:1");
+  }
+  path_.masquerade_with("192.0.2.10", "2001:db8::10");
+  EXPECT_EQ(answer(request, kAck).view().destination, kClient);
+  path_.flows().for_each(
+      [&](std::uint32_t id, const topolb_flow& flow) { path_.flows().remove(id, flow); });
+  EXPECT_EQ(path_.flows().reply_count(), 0U);
+}
+
+// A tick is a number that the kernel counts up: only part of it came back after 262 s.
+TEST_F(TcFlows, APacketOnceInSixteenBitsOfTicksKeepsAFlowAlive) {
+  publish(kBackends);
+  const auto request = connect();
+  path_.flows().for_each([&](std::uint32_t id, const topolb_flow&) {
+    auto& flow = path_.flows().row(id);
+    flow.touched -= topolb_flow_time(262'000'000'000);
+    flow.touched_tick -= 0x10000;
+  });
+  answer(request, kAck);
+  path_.flows().for_each(
+      [&](std::uint32_t, const topolb_flow& flow) { EXPECT_GE(flow.touched, flow.created); });
+}
+
 TEST_F(TcFlows, AffinityOfTheClientsAddress) {
   publish(kBackends, 10800);
   const auto first = send(kSyn).view().destination;

@@ -14,6 +14,7 @@
 
 #include "core/cluster_state.h"
 #include "dataplane/kernel_state.h"
+#include "dataplane/masquerades.h"
 #include "lb_tc.skel.h"
 #include "support/sockets.h"
 
@@ -102,8 +103,7 @@ PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes, bo
       require(dataplane::FlowTable::open(open, dataplane::Access::ReadWrite, maps_->settings[0])));
   maps_->initialize();
   publisher_.emplace(*maps_);
-  settings().masquerade_ipv4 = wire("192.0.2.10");
-  settings().masquerade_ipv6 = wire("2001:db8::10");
+  masquerade_with("192.0.2.10", "2001:db8::10");
   settings().masquerade_port_min = 10000;
   settings().masquerade_port_max = 29999;
   for (const char* address : {"192.0.2.10", "2001:db8::10"}) {
@@ -114,6 +114,11 @@ PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes, bo
 }
 
 PacketPath::~PacketPath() = default;
+
+void PacketPath::masquerade_with(const std::string& ipv4, const std::string& ipv6) {
+  if (!dataplane::choose_masquerades(settings(), {IpAddress::parse(ipv4), IpAddress::parse(ipv6)}))
+    fail("choose masquerades");
+}
 
 void PacketPath::publish(std::vector<core::ServicePortPlan> plan,
                          const std::vector<std::string>& local) {

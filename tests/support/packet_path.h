@@ -59,6 +59,8 @@ class PacketPath {
   static double time(int program, const Bytes& frame, int repeat);
   [[nodiscard]] int program(Hook hook) const;
 
+  /// New flows to remote backends come from these; 192.0.2.10 and 2001:db8::10 at first.
+  void masquerade_with(const std::string& ipv4, const std::string& ipv6);
   topolb_settings& settings() { return maps_->settings[0]; }
   dataplane::KernelMaps& maps() { return *maps_; }
   dataplane::FlowTable& flows() { return *flows_; }

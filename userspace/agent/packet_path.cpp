@@ -51,7 +51,7 @@ Result<PacketPath> PacketPath::open(const PacketOptions& options, const std::str
 }
 
 void PacketPath::read_addresses() {
-  const auto found = dataplane::read_node_addresses();
+  auto found = dataplane::read_node_addresses();
   if (!found) {
     spdlog::error("{}", found.error().message());  // the known ones stay
     return;
@@ -70,6 +70,7 @@ void PacketPath::read_addresses() {
     primary_ = primary;
     devices_changed_ = true;  // the default ones are of these addresses
   }
+  node_addresses_ = std::move(*found);
 }
 
 void PacketPath::write_settings() {
@@ -202,7 +203,8 @@ void PacketPath::beat() {
   path_->collect();
   if (failed || devices_changed_) attach();
   if (++beats_ % kRepairEveryBeats != 0) return;
-  if (const auto errors = path_->repair(); !errors.empty()) tell(kNotAttached, errors);
+  if (const auto errors = path_->repair(); !errors.empty()) return tell(kNotAttached, errors);
+  if (!failed) path_->end_flows_of_lost_addresses(node_addresses_);
 }
 
 void PacketPath::tell(const char* reason, const std::vector<Error>& errors) {

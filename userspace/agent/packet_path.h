@@ -77,6 +77,7 @@ class PacketPath {
   dataplane::Datapath& datapath_;
   dataplane::NodeAddressMonitor addresses_;
   dataplane::TcDeviceMonitor devices_;
+  dataplane::NodeAddresses node_addresses_;
   dataplane::PrimaryAddresses primary_;
   std::vector<IpAddress> node_port_listeners_;
   // The verifier takes its time: it reads the programs while the first state is being published.

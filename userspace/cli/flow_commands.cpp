@@ -55,7 +55,7 @@ std::vector<FlowView> read_flows(const KernelSnapshot& kernel, const FlowTable& 
   table.for_each([&](std::uint32_t, const topolb_flow& flow) {
     const auto protocol = static_cast<Protocol>(flow.protocol);
     const auto frontend = socket_of(flow.frontend, flow.frontend_port_be);
-    const auto tier = keys.find(flow.topology_key_id);
+    const auto tier = keys.find(topolb_flow_key_id(&flow));
     flows.push_back({.service = service_of(frontends, protocol, frontend),
                      .protocol = protocol,
                      .frontend = frontend,

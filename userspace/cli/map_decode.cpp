@@ -15,6 +15,7 @@
 #include "cli/plan_view.h"
 #include "cli/text.h"
 #include "dataplane/frontend_table.h"
+#include "dataplane/masquerades.h"
 #include "dataplane/peer_table.h"
 #include "dataplane/source_ranges.h"
 
@@ -186,7 +187,8 @@ Records decode_settings(const KernelSnapshot& kernel) {
                              : RecordCell(heard_ns, time_text(heard_ns / kNanosecondsPerSecond)),
                std::uint64_t{settings.node_netns_cookie},
                range_cell(settings.node_port_min, settings.node_port_max),
-               address_or_null(settings.masquerade_ipv4), address_or_null(settings.masquerade_ipv6),
+               address_or_null(dataplane::chosen_masquerade(settings, Family::IPv4)),
+               address_or_null(dataplane::chosen_masquerade(settings, Family::IPv6)),
                range_cell(settings.masquerade_port_min, settings.masquerade_port_max),
                settings.packet_flags});
   return records;

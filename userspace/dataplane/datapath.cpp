@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "dataplane/frontend_table.h"
+#include "dataplane/masquerades.h"
 #include "dataplane/peer_table.h"
 #include "dataplane/pins.h"
 #include "dataplane/socket_hooks.h"
@@ -157,7 +158,12 @@ Result<void> Datapath::open_maps() {
   if (!maps) return maps.error();
   maps_ = std::make_unique<KernelMaps>(std::move(*maps));
 
-  if (!took_over_) maps_->initialize();
+  if (!took_over_) {
+    maps_->initialize();
+    // Flows may be carried over, too: they name its rows.
+    const auto before = KernelMaps::open_pinned(options_.pin_path, Access::ReadOnly);
+    if (before) copy_masquerades(before->settings[0], maps_->settings[0]);
+  }
   topolb_settings& settings = maps_->settings[0];
   settings.node_netns_cookie = own_netns_cookie();
   std::memset(settings.node_name, 0, sizeof(settings.node_name));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/flow_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -64,7 +66,7 @@ topolb_flow_facts flow_facts_for(std::uint32_t flows, std::uint64_t seed) {
           .row_lines = row_lines,
           .lines = static_cast<std::uint32_t>(rows * 2 / 5 + 1),
           .id_bits = static_cast<std::uint32_t>(std::bit_width(rows)),
-          .pad = 0};
+          .layout_version = TOPOLB_LAYOUT_VERSION};
 }
 
 Result<FlowTable> FlowTable::open(const std::function<Result<UniqueFd>(const std::string&)>& open,
@@ -77,6 +79,10 @@ Result<FlowTable> FlowTable::open(const std::function<Result<UniqueFd>(const std
   if (outcome) outcome = open_array(table.index_, "flow_index", open, access);
   if (!outcome) return outcome.error();
   const auto& facts = table.facts();
+  if (facts.layout_version != TOPOLB_LAYOUT_VERSION) {
+    return make_error(fmt::format("the flow table has layout version {}, this program knows {}",
+                                  facts.layout_version, TOPOLB_LAYOUT_VERSION));
+  }
   if (facts.lines != table.index_.capacity() || facts.row_lines != table.rows_.capacity() ||
       table.capacity() != table.flows_.capacity()) {
     return make_error("the maps of the flow table do not fit together");
@@ -135,8 +141,7 @@ void FlowTable::for_each(
 
 const topolb_address& FlowTable::address_seen_by_backend(const topolb_flow& flow) const {
   if ((flow.state & TOPOLB_FLOW_MASQUERADED) == 0) return flow.client;
-  return from_wire(flow.client).family() == Family::IPv4 ? settings_->masquerade_ipv4
-                                                         : settings_->masquerade_ipv6;
+  return settings_->masquerades[flow.masquerade % TOPOLB_MASQUERADES];
 }
 
 bool FlowTable::has_same_reply(const topolb_flow& a, const topolb_flow& b) const {

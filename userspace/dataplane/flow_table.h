@@ -58,7 +58,7 @@ class FlowTable {
   topolb_flow& row(std::uint32_t flow_id) { return flows_[flow_id]; }
 
   /// Clears slots of lines [first, first + count) of the index that belong to no flow: an agent was
-  /// killed meanwhile, or the node's address has changed.
+  /// killed while it removed one.
   void sweep_slots(std::uint32_t first, std::uint32_t count);
   /// Rows that somebody has taken and not given back, as (id, generation). Programs need no
   /// microsecond for that: an agent was killed meanwhile.

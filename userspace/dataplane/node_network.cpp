@@ -11,6 +11,7 @@
 #include <map>
 
 #include "dataplane/kernel_state.h"
+#include "dataplane/masquerades.h"
 
 namespace topolb::dataplane {
 namespace {
@@ -72,10 +73,6 @@ std::optional<IpAddress> primary_address(const NodeAddresses& addresses,
   const auto source = source_of_packets_to(world);
   if (source && addresses.contains(*source)) return source;
   return first_not_on_loopback(addresses, family);
-}
-
-topolb_address wire_or_unspecified(const std::optional<IpAddress>& address) {
-  return to_wire(address.value_or(IpAddress()));
 }
 
 }  // namespace
@@ -169,10 +166,8 @@ Result<void> write_node_network(KernelMaps& maps, const NodeAddresses& addresses
   for (const auto& [address, value] : present) {
     if (!addresses.contains(address)) (void)maps.node_addresses.erase(to_wire(address));
   }
-  topolb_settings& settings = maps.settings[0];
-  settings.masquerade_ipv4 = wire_or_unspecified(primary.ipv4);
-  settings.masquerade_ipv6 = wire_or_unspecified(primary.ipv6);
-  return outcome;
+  auto chosen = choose_masquerades(maps.settings[0], primary);
+  return outcome ? chosen : outcome;
 }
 
 }  // namespace topolb::dataplane

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "dataplane/grace_period.h"
+#include "dataplane/masquerades.h"
 #include "dataplane/pins.h"
 
 namespace topolb::dataplane {
@@ -80,6 +81,10 @@ void TcPath::collect() {
     if (collector_->flows() < flows_->capacity() / 4 * 3) return;
     collector_->tick(now);
   }
+}
+
+void TcPath::end_flows_of_lost_addresses(const NodeAddresses& addresses) {
+  if (!replaced_) release_lost_masquerades(*settings_, addresses, *flows_);
 }
 
 std::optional<std::uint32_t> TcPath::wanted_flows() const {

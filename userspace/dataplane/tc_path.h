@@ -11,6 +11,7 @@
 
 #include "dataplane/datapath.h"
 #include "dataplane/flow_collector.h"
+#include "dataplane/node_addresses.h"
 #include "dataplane/publisher.h"
 #include "dataplane/tc_devices.h"
 #include "dataplane/tc_programs.h"
@@ -38,6 +39,9 @@ class TcPath {
 
   /// Tidies the flow table up, a bounded slice; once a second.
   void collect();
+  /// Ends flows that come from an address which the node has not any more; now and then, and not
+  /// while an attach() has failed.
+  void end_flows_of_lost_addresses(const NodeAddresses& addresses);
   /// Room that the flow table ought to have, as load() is to be told: more than it has, when that
   /// is allowed and a quarter of it is used.
   [[nodiscard]] std::optional<std::uint32_t> wanted_flows() const;

@@ -86,6 +86,7 @@ std::optional<topolb_flow_facts> pinned_facts(const std::string& pin_path) {
   topolb_flow_facts facts{};
   const std::uint32_t row = 0;
   if (!pinned || bpf_map_lookup_elem(pinned->get(), &row, &facts) != 0) return std::nullopt;
+  if (facts.layout_version != TOPOLB_LAYOUT_VERSION) return std::nullopt;
   return facts;
 }
 

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "dataplane/kernel_state.h"
+#include "dataplane/masquerades.h"
 #include "dataplane/pins.h"
 #include "support/plans.h"
 
@@ -105,13 +106,14 @@ void TcTopology::start(std::vector<core::ServicePortPlan> plan,
   publisher_->take_over(plan);
   require(datapath_->attach());
   auto& settings = maps().settings[0];
-  settings.masquerade_ipv4 = dataplane::to_wire(*IpAddress::parse("192.0.2.10"));
-  settings.masquerade_ipv6 = dataplane::to_wire(*IpAddress::parse("2001:db8::10"));
+  const auto ipv4 = *IpAddress::parse("192.0.2.10"), ipv6 = *IpAddress::parse("2001:db8::10");
+  require(dataplane::choose_masquerades(settings, {ipv4, ipv6}));
   settings.masquerade_port_min = 10000;
   settings.masquerade_port_max = 29999;
-  for (const auto& address : {settings.masquerade_ipv4, settings.masquerade_ipv6}) {
-    require(maps().node_addresses.put(
-        address, {.interface_index = 1, .flags = TOPOLB_NODE_ADDRESS_NODE_PORTS}));
+  for (const auto& address : {ipv4, ipv6}) {
+    require(
+        maps().node_addresses.put(dataplane::to_wire(address),
+                                  {.interface_index = 1, .flags = TOPOLB_NODE_ADDRESS_NODE_PORTS}));
   }
   attach(method);
 }

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The addresses that masqueraded packets come from: rows of settings.masquerades, which the agent
+ * writes (docs/decisions/0048). A flow keeps its row, so it keeps its address.
+ */
+#ifndef TOPOLB_MASQUERADE_BPF_H
+#define TOPOLB_MASQUERADE_BPF_H
+
+#include "maps/layout.h"
+
+/* Whether an address with such a last byte may be one of them. */
+static __always_inline int may_be_masquerade(__u8 last_byte, const struct topolb_settings *config)
+{
+	return (config->masquerade_bits & topolb_masquerade_bit(last_byte)) != 0;
+}
+
+static __always_inline const struct topolb_address *
+masquerade_address(__u32 row, const struct topolb_settings *config)
+{
+	return &config->masquerades[row % TOPOLB_MASQUERADES];
+}
+
+/* The row of the node's address; 0: it has none of that family. */
+static __always_inline __u32 node_masquerade(int is_ipv4, const struct topolb_settings *config)
+{
+	return config->node_masquerades[is_ipv4 ? TOPOLB_IPV4 : TOPOLB_IPV6];
+}
+
+#endif
