@@ -113,14 +113,15 @@ static __always_inline __u32 kind_of_flow(const struct packet *packet,
  * A flow for the first packet of one, and its id. Else NO_FLOW, and *action is FLOW_REFUSED if the
  * client is to be told, or the TC_ACT_* of the packet.
  */
-__noinline __u32 topolb_open_flow(const struct packet *packet,
-				  const struct topolb_frontend_row *target, int is_from_pod,
+__noinline __u32 topolb_open_flow(struct __sk_buff *ctx, const struct packet *packet,
+				  const struct topolb_frontend_row *target,
 				  const struct topolb_settings *config, int *action)
 {
 	if (!packet || !target || !config || !action)
 		return NO_FLOW;
 
 	struct topolb_choice choice = {};
+	int is_from_pod = ctx->cb[0] != 0;
 	__u32 verdict, kind;
 
 	if (!may_begin(packet)) {
@@ -139,7 +140,9 @@ __noinline __u32 topolb_open_flow(const struct packet *packet,
 	if (verdict != TOPOLB_VERDICT_FORWARD)
 		return NO_FLOW;
 	kind = kind_of_flow(packet, &choice.backend, is_from_pod);
-	choice.masquerade = kind ? node_masquerade(packet->is_ipv4, config) : 0;
+	if (kind)
+		choice.masquerade =
+			topolb_masquerade_to(ctx, packet, &choice.backend.address, config);
 	if (kind && !choice.masquerade) {
 		count_event(TOPOLB_EVENT_FLOW_WITHOUT_PORT);
 		return NO_FLOW;
@@ -243,7 +246,7 @@ static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
 	target = find_frontend(packet, config);
 	if (!target)
 		return TC_ACT_UNSPEC;
-	flow_id = topolb_open_flow(packet, target, ctx->cb[0] != 0, config, &refusal);
+	flow_id = topolb_open_flow(ctx, packet, target, config, &refusal);
 	if (flow_id == NO_FLOW)
 		return refusal == FLOW_REFUSED ? refuse(ctx, packet) : refusal;
 	return serve_first(ctx, packet, flow_id, config);

@@ -26,4 +26,20 @@ static __always_inline __u32 node_masquerade(int is_ipv4, const struct topolb_se
 	return config->node_masquerades[is_ipv4 ? TOPOLB_IPV4 : TOPOLB_IPV6];
 }
 
+/* The same for packets that leave by a device. */
+static __always_inline __u32 device_masquerade(__u32 interface_index, int is_ipv4,
+					       const struct topolb_settings *config)
+{
+	for (int i = 0; i < TOPOLB_MASQUERADE_DEVICES; i++) {
+		const struct topolb_masquerade_device *device = &config->masquerade_devices[i];
+		__u32 row = device->rows[is_ipv4 ? TOPOLB_IPV4 : TOPOLB_IPV6];
+
+		if (i >= config->masquerade_device_count)
+			break;
+		if (device->interface_index == interface_index && row)
+			return row;
+	}
+	return node_masquerade(is_ipv4, config);
+}
+
 #endif

@@ -101,6 +101,45 @@ static __always_inline int is_fresh(const struct topolb_route *route,
 	       same_address(&route->destination, destination);
 }
 
+/*
+ * The row of the address that a new flow to a backend comes from; 0: there is none. As kube-proxy's
+ * MASQUERADE: the address of the device by which it leaves, if it has one. Most nodes have one
+ * device, and no question.
+ */
+__noinline __u32 topolb_masquerade_to(struct __sk_buff *ctx, const struct packet *packet,
+				      const struct topolb_address *backend,
+				      const struct topolb_settings *config)
+{
+	struct topolb_route *route;
+	__u32 row, interface_index;
+
+	if (!packet || !backend || !config)
+		return 0;
+	row = node_masquerade(packet->is_ipv4, config);
+	if (!row || !config->masquerade_device_count)
+		return row;
+	route = remembered_route(backend);
+	if (route && is_fresh(route, backend)) {
+		interface_index = route->hop.interface_index;
+	} else {
+		struct bpf_fib_lookup lookup = {
+			.l4_protocol = packet->key.protocol,
+			.ifindex = ctx->ifindex,
+			.tot_len = 1,
+		};
+		struct topolb_flow_key to = {.source = *masquerade_address(row, config),
+					     .destination = *backend};
+		long result;
+
+		fill_addresses(&lookup, &to);
+		result = bpf_fib_lookup(ctx, &lookup, sizeof(lookup), 0);
+		if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
+			return row;
+		interface_index = lookup.ifindex;
+	}
+	return device_masquerade(interface_index, packet->is_ipv4, config);
+}
+
 /* Finds the next hop of a flow's packets, and keeps it with the flow. -1: there is none. */
 __noinline int topolb_find_route(struct __sk_buff *ctx, const struct step *step)
 {

@@ -281,17 +281,15 @@ static __always_inline int hand_back(struct __sk_buff *ctx, const struct packet 
 
 /* A wrapper of this node's that is handed back: its flow goes on masqueraded. Returns UNWRAPPED,
  * NOT_OURS, or a TC_ACT_*. */
-__noinline int topolb_take_back(const struct packet *outer, const struct packet *inner,
-				struct topolb_choice *choice)
+__noinline int topolb_take_back(struct __sk_buff *ctx, const struct packet *outer,
+				const struct packet *inner, struct topolb_choice *choice)
 {
 	struct topolb_settings *config = read_settings();
 	struct found_flow found;
-	__u32 masquerade;
 
 	if (!is_dsr_on || !outer || !inner || !choice || !config ||
 	    !is_nodes_own(&outer->key.destination))
 		return NOT_OURS;
-	masquerade = node_masquerade(inner->is_ipv4, config);
 	found = find_clients_flow(&inner->key);
 	if (!found.flow || !same_address(&found.flow->backend, &outer->key.source))
 		return NOT_OURS;
@@ -301,10 +299,10 @@ __noinline int topolb_take_back(const struct packet *outer, const struct packet 
 	choice->backend.port_be = found.flow->backend_port_be;
 	choice->backend_id = found.flow->backend_id;
 	choice->topology_key_id = topolb_flow_key_id(found.flow);
-	choice->masquerade = masquerade;
 	if (!remove_flow(found.id, found.generation, config))
 		return TC_ACT_SHOT;
-	if (!masquerade) {
+	choice->masquerade = topolb_masquerade_to(ctx, inner, &choice->backend.address, config);
+	if (!choice->masquerade) {
 		count_event(TOPOLB_EVENT_FLOW_WITHOUT_PORT);
 		return TC_ACT_SHOT;
 	}
@@ -360,7 +358,7 @@ static __always_inline int judge_wrapper(struct __sk_buff *ctx, const struct pac
 	if (kind != PARSE_TRANSPORT || (inner->fragment && fill_fragment_ports(inner)))
 		return NOT_OURS;
 	if (outer->ttl <= HANDED_BACK_TTL)
-		return topolb_take_back(outer, inner, &unwrapping->choice);
+		return topolb_take_back(ctx, outer, inner, &unwrapping->choice);
 	if (has_wrapped_flow(ctx, outer, inner, config))
 		return UNWRAPPED;
 	return topolb_open_wrapped(ctx, outer, inner, &unwrapping->choice);

@@ -259,6 +259,14 @@ static inline void topolb_add_port(struct topolb_port_set *set, __u16 port)
 	__sync_fetch_and_or(&set->words[bit / 64], 1ULL << bit % 64);
 }
 
+/* A device whose packets are masqueraded with addresses of its own. */
+struct topolb_masquerade_device {
+	__u32 interface_index;
+	__u8 rows[2]; /* as settings.node_masquerades; 0: it has none of that family */
+	__u8 pad[2];
+} __attribute__((aligned(8))); /* the agent writes it at once */
+TOPOLB_ASSERT(sizeof(struct topolb_masquerade_device) == 8);
+
 /* settings: array with one row, written by the agent. */
 struct topolb_settings {
 	__u32 layout_version;
@@ -285,11 +293,14 @@ struct topolb_settings {
 	 * what it is as long as there may be a flow of it; unspecified: free. Row 0 is never
 	 * used. */
 	struct topolb_address masquerades[TOPOLB_MASQUERADES];
-	/* The row that new flows take, by TOPOLB_IPV4 and TOPOLB_IPV6; 0: there is none. */
+	/* The row that new flows take, by TOPOLB_IPV4 and TOPOLB_IPV6, if the device by which they
+	 * leave says nothing else; 0: there is none. */
 	__u8 node_masquerades[2];
-	__u8 pad[6];
+	__u8 masquerade_device_count;
+	__u8 pad[5];
+	struct topolb_masquerade_device masquerade_devices[TOPOLB_MASQUERADE_DEVICES];
 };
-TOPOLB_ASSERT(sizeof(struct topolb_settings) == 1736);
+TOPOLB_ASSERT(sizeof(struct topolb_settings) == 1864);
 TOPOLB_ASSERT_OFFSET(topolb_settings, frontend_ports, 320);
 TOPOLB_ASSERT_OFFSET(topolb_settings, masquerades, 704);
 

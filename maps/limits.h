@@ -48,6 +48,8 @@
 
 /* Addresses of the node that flows may be masqueraded with at a time. A power of two. */
 #define TOPOLB_MASQUERADES 64
+/* Devices that have an address of their own for that. */
+#define TOPOLB_MASQUERADE_DEVICES 16
 
 /* Routes that each CPU remembers. A power of two. */
 #define TOPOLB_ROUTES 256

@@ -2,6 +2,7 @@
 // The way of a packet to a backend and of the reply back, both families, both protocols.
 // Sources: issue of the per-packet path; design.md 3; kube-proxy pkg/proxy/nftables (masquerading).
 #include <gtest/gtest.h>
+#include <net/if.h>
 
 #include <functional>
 #include <set>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "dataplane/kernel_state.h"
+#include "dataplane/masquerades.h"
 #include "support/packet_path.h"
 
 namespace topolb::test {
@@ -212,6 +214,36 @@ TEST_F(TcForward, RemoteBackendSeesTheNode) {
         path_.run(Hook::Ingress, packet(family().client + ":40000", family().node_port, kAck));
     EXPECT_EQ(again.view().source, request.source);
     EXPECT_EQ(path_.flows().count(), flows + 1);
+  });
+}
+
+// The backends' network is not that of the node's address.
+TEST_F(TcForward, FlowsHaveTheAddressOfTheDeviceByWhichTheyLeave) {
+  const auto device = ::if_nametoindex("cluster0");
+  const std::vector<dataplane::NodeAddress> addresses{{*IpAddress::parse("10.1.0.1"), device},
+                                                      {*IpAddress::parse("fd00:1::1"), device}};
+  const auto choose = [&](const std::vector<std::uint32_t>& devices) {
+    const auto chosen = dataplane::choose_device_masquerades(path_.settings(), devices, addresses);
+    EXPECT_TRUE(chosen);
+  };
+  for_each_case([&] {
+    publish(family().remote);
+    const std::string own = family().name == std::string("IPv4") ? "10.1.0.1:" : "[fd00:1::1]:";
+    const auto request = [&](int port, std::uint8_t flags = kSyn) {
+      const auto client = family().client + ":" + std::to_string(port);
+      return path_.run(Hook::Ingress, packet(client, family().node_port, flags)).view();
+    };
+    choose({device});
+    const auto first = request(40000);
+    EXPECT_EQ(first.source.rfind(own, 0), 0U) << first.source;
+    EXPECT_TRUE(first.checksums_right);
+    const auto back = path_.run(Hook::Ingress, packet(family().remote, first.source, kSyn | kAck));
+    ASSERT_EQ(back.action, kRedirect);
+    EXPECT_EQ(back.view().destination, family().client + ":40000");
+    EXPECT_EQ(request(40001).source.rfind(own, 0), 0U) << "by the route that is remembered";
+    choose({});
+    EXPECT_EQ(request(40000, kAck).source, first.source) << "a flow keeps its address";
+    EXPECT_EQ(request(40002).source.rfind(family().node + ":", 0), 0U);
   });
 }
 

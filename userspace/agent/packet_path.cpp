@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "dataplane/masquerades.h"
 #include "dataplane/packet_events.h"
 
 namespace topolb::agent {
@@ -71,6 +72,19 @@ void PacketPath::read_addresses() {
     devices_changed_ = true;  // the default ones are of these addresses
   }
   node_addresses_ = std::move(*found);
+  choose_device_addresses();
+}
+
+// Until the programs are attached, those of the agent before go on with its choice.
+void PacketPath::choose_device_addresses() {
+  if (!path_) return;
+  const auto addresses = dataplane::list_node_addresses();
+  if (!addresses) return;  // as before
+  if (auto chosen = dataplane::choose_device_masquerades(datapath_.maps().settings[0],
+                                                         path_->external_devices(), *addresses);
+      !chosen) {
+    spdlog::error("{}", chosen.error().message());
+  }
 }
 
 void PacketPath::write_settings() {
@@ -168,6 +182,7 @@ void PacketPath::attach() {
   next_look_ = std::chrono::steady_clock::now() + kBetweenLooks;
   const auto before = path_->device_count();
   tell(kNotAttached, path_->attach(rules()));
+  choose_device_addresses();
   if (path_->device_count() != before) {
     spdlog::info("packets of {} device{} pass the per-packet path", path_->device_count(),
                  path_->device_count() == 1 ? "" : "s");

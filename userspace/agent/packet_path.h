@@ -63,6 +63,7 @@ class PacketPath {
              dataplane::Datapath& datapath, dataplane::NodeAddressMonitor addresses,
              dataplane::TcDeviceMonitor devices);
   void read_addresses();
+  void choose_device_addresses();
   void write_settings();
   [[nodiscard]] dataplane::TcDeviceRules rules() const;
   [[nodiscard]] bool is_wanted() const;

@@ -49,7 +49,41 @@ MasqueradeRows lost_masquerades(const topolb_settings& settings, const NodeAddre
     lost[row] = !is_free_masquerade(address) && !addresses.contains(from_wire(address));
   }
   for (const auto row : settings.node_masquerades) lost[row] = false;
+  for (const auto& device : settings.masquerade_devices) {
+    for (const auto row : device.rows) lost[row] = false;
+  }
   return lost;
+}
+
+bool has_address(std::uint32_t device, const IpAddress& address,
+                 const std::vector<NodeAddress>& addresses) {
+  return std::any_of(addresses.begin(), addresses.end(), [&](const auto& at) {
+    return at.interface_index == device && at.address == address;
+  });
+}
+
+// The address that new flows by a device get; none: the node's.
+std::optional<IpAddress> device_masquerade(const topolb_settings& settings, std::uint32_t device,
+                                           Family family,
+                                           const std::vector<NodeAddress>& addresses) {
+  if (has_address(device, from_wire(chosen_masquerade(settings, family)), addresses)) {
+    return std::nullopt;
+  }
+  for (const auto& before : settings.masquerade_devices) {
+    const auto row = before.rows[index_of(family)];
+    if (before.interface_index != device || row == 0) continue;
+    const auto address = from_wire(settings.masquerades[row]);
+    if (has_address(device, address, addresses)) return address;
+  }
+  const auto first = std::find_if(addresses.begin(), addresses.end(), [&](const auto& at) {
+    return at.interface_index == device && at.address.family() == family;
+  });
+  return first == addresses.end() ? std::nullopt : std::optional(first->address);
+}
+
+Error no_row_for(const IpAddress& address) {
+  return make_error(fmt::format("no room for {} beside {} addresses that flows come from",
+                                address.to_string(), TOPOLB_MASQUERADES - 1));
 }
 
 }  // namespace
@@ -62,12 +96,37 @@ Result<void> choose_masquerades(topolb_settings& settings, const PrimaryAddresse
       std::atomic_ref(settings.node_masquerades[index_of(family)])
           .store(*row, std::memory_order_release);
     } else {
-      outcome = make_error(fmt::format("no room for {} beside {} addresses that flows come from",
-                                       address->to_string(), TOPOLB_MASQUERADES - 1));
+      outcome = no_row_for(*address);
     }
   };
   choose(Family::IPv4, node.ipv4);
   choose(Family::IPv6, node.ipv6);
+  return outcome;
+}
+
+Result<void> choose_device_masquerades(topolb_settings& settings,
+                                       const std::vector<std::uint32_t>& devices,
+                                       const std::vector<NodeAddress>& addresses) {
+  Result<void> outcome;
+  std::vector<topolb_masquerade_device> chosen;
+  for (const auto index : devices) {
+    topolb_masquerade_device device{.interface_index = index, .rows = {}, .pad = {}};
+    for (const auto family : {Family::IPv4, Family::IPv6}) {
+      const auto address = device_masquerade(settings, index, family, addresses);
+      if (!address) continue;
+      const auto row = masquerade_row(settings, *address);
+      device.rows[index_of(family)] = row.value_or(0);
+      if (!row) outcome = no_row_for(*address);
+    }
+    const bool says_something = device.rows[TOPOLB_IPV4] != 0 || device.rows[TOPOLB_IPV6] != 0;
+    if (says_something && chosen.size() < TOPOLB_MASQUERADE_DEVICES) chosen.push_back(device);
+  }
+  const auto count = static_cast<std::uint8_t>(chosen.size());
+  chosen.resize(TOPOLB_MASQUERADE_DEVICES);
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    std::atomic_ref(settings.masquerade_devices[i]).store(chosen[i], std::memory_order_release);
+  }
+  std::atomic_ref(settings.masquerade_device_count).store(count, std::memory_order_release);
   return outcome;
 }
 
@@ -79,6 +138,9 @@ void copy_masquerades(const topolb_settings& from, topolb_settings& to) {
   std::copy(std::begin(from.masquerades), std::end(from.masquerades), std::begin(to.masquerades));
   std::copy(std::begin(from.node_masquerades), std::end(from.node_masquerades),
             std::begin(to.node_masquerades));
+  std::copy(std::begin(from.masquerade_devices), std::end(from.masquerade_devices),
+            std::begin(to.masquerade_devices));
+  to.masquerade_device_count = from.masquerade_device_count;
   to.masquerade_bits = from.masquerade_bits;
 }
 

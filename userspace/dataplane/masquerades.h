@@ -4,8 +4,8 @@
 // (docs/decisions/0048). Not thread-safe; programs read meanwhile.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <vector>
 
 #include "dataplane/flow_table.h"
 #include "dataplane/node_addresses.h"
@@ -15,9 +15,16 @@
 
 namespace topolb::dataplane {
 
-/// New flows get these from now on. Error: all rows are taken by addresses that the node still has;
-/// what finds no row stays as it was.
+/// New flows get these from now on, if the device by which they leave says nothing else. Error: all
+/// rows are taken by addresses that the node still has; what finds no row stays as it was.
 Result<void> choose_masquerades(topolb_settings& settings, const PrimaryAddresses& node);
+
+/// By devices of these indices, new flows get the device's own address from now on: that which they
+/// have got until now, if it still has that, else its first one. One that has the node's own, which
+/// they get anyway, and one too many says nothing. The same error.
+Result<void> choose_device_masquerades(topolb_settings& settings,
+                                       const std::vector<std::uint32_t>& devices,
+                                       const std::vector<NodeAddress>& addresses);
 
 /// The address of the row that new flows take; unspecified: they get none.
 const topolb_address& chosen_masquerade(const topolb_settings& settings, Family family);

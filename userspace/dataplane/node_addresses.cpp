@@ -14,11 +14,11 @@
 
 namespace topolb::dataplane {
 
-Result<NodeAddresses> read_node_addresses() {
+Result<std::vector<NodeAddress>> list_node_addresses() {
   ifaddrs* first = nullptr;
   if (::getifaddrs(&first) != 0) return errno_error(errno, "list this node's addresses");
   const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(first, ::freeifaddrs);
-  NodeAddresses addresses;
+  std::vector<NodeAddress> addresses;
   for (const ifaddrs* at = first; at != nullptr; at = at->ifa_next) {
     if (at->ifa_addr == nullptr) continue;
     std::array<std::uint8_t, 16> bytes = IpAddress::unspecified(Family::IPv4).bytes();
@@ -37,8 +37,16 @@ Result<NodeAddresses> read_node_addresses() {
     } else {
       continue;
     }
-    addresses.emplace(IpAddress(bytes), ::if_nametoindex(at->ifa_name));
+    addresses.push_back({IpAddress(bytes), ::if_nametoindex(at->ifa_name)});
   }
+  return addresses;
+}
+
+Result<NodeAddresses> read_node_addresses() {
+  const auto list = list_node_addresses();
+  if (!list) return list.error();
+  NodeAddresses addresses;
+  for (const auto& [address, index] : *list) addresses.emplace(address, index);
   return addresses;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <vector>
 
 #include "util/ip.h"
 #include "util/result.h"
@@ -17,6 +18,13 @@ namespace topolb::dataplane {
 using NodeAddresses = std::map<IpAddress, std::uint32_t>;
 
 Result<NodeAddresses> read_node_addresses();
+
+struct NodeAddress {
+  IpAddress address;
+  std::uint32_t interface_index = 0;
+};
+/// The same in the kernel's order: of a device, the first of a family is what it prefers.
+Result<std::vector<NodeAddress>> list_node_addresses();
 
 /// Readable whenever addresses may have changed; then drain() and read_node_addresses().
 class NodeAddressMonitor {

@@ -159,6 +159,14 @@ std::vector<Error> TcPath::attach(const TcDeviceRules& rules) {
   return errors;
 }
 
+std::vector<std::uint32_t> TcPath::external_devices() const {
+  std::vector<std::uint32_t> devices;
+  for (const auto& [index, place] : attached_) {
+    if (!place.is_pod) devices.push_back(index);
+  }
+  return devices;
+}
+
 std::vector<Error> TcPath::repair() {
   std::map<std::uint32_t, std::size_t> found;
   for (const auto& hook : read_tc_hooks(pin_path_)) ++found[hook.device.index];

@@ -51,6 +51,8 @@ class TcPath {
 
   /// How many devices the path is on.
   [[nodiscard]] std::size_t device_count() const { return attached_.size(); }
+  /// Those of them that are no pods', by index.
+  [[nodiscard]] std::vector<std::uint32_t> external_devices() const;
   [[nodiscard]] const TcPrograms& programs() const { return programs_; }
 
  private:

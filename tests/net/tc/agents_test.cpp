@@ -192,30 +192,6 @@ TEST_F(TcAgents, FlowsStayWithATerminatingBackendUntilItIsGone) {
   EXPECT_TRUE(wait_until([&] { return client->ask(kIPv4.node1).backend == kIPv4.pod1; }));
 }
 
-// As with an overlay network or a network card of the cluster's own: replies come back there.
-TEST_F(TcAgents, OtherNodesPodsAreReachedByAnotherDevice) {
-  cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
-  start();
-  cluster_.in("node1", "ip link add cluster0 type veth peer name cluster0 netns " +
-                           cluster_.topology().netns_path("node2"));
-  cluster_.in("node2",
-              "ip link set cluster0 up; ip addr add 10.99.0.2/24 dev cluster0;"
-              "ip addr add fd00:99::2/64 dev cluster0 nodad; ip route add 192.0.2.10 via 10.99.0.1;"
-              "ip -6 route add 2001:db8::10 via fd00:99::1");
-  cluster_.in("node1",
-              "ip link set cluster0 up; ip addr add 10.99.0.1/24 dev cluster0;"
-              "ip addr add fd00:99::1/64 dev cluster0 nodad;"
-              "ip route change 10.1.2.0/24 via 10.99.0.2;"
-              "ip -6 route del fd00:1:2::/64; ip -6 route add fd00:1:2::/64 via fd00:99::2");
-  for (const auto& at : {kIPv4, kIPv6}) {
-    for (const auto protocol : {Protocol::TCP, Protocol::UDP}) {
-      auto& server = cluster_.serve("pod2", at.pod2, protocol);
-      EXPECT_TRUE(cluster_.comes_to("client", at.node1, at.pod2, protocol)) << at.node1;
-      EXPECT_EQ(host_of(server.last_client()), host_of(at.node1));
-    }
-  }
-}
-
 TEST_F(TcAgents, RestartKeepsConnectionsAndCleanupLeavesNothing) {
   cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
   cluster_.serve("pod2", kIPv4.pod2, Protocol::UDP);

@@ -42,6 +42,21 @@ class Masquerade : public ProgramsAsClients {
     expect_new_flows_from(ipv4, ipv6);
   }
 
+  /// The pods of node 2 are reached by a second network, as with an overlay or a network card of
+  /// the cluster's own.
+  void add_second_network() const {
+    cluster_.in("node1", "ip link add cluster0 type veth peer name cluster0 netns " +
+                             cluster_.topology().netns_path("node2"));
+    cluster_.in("node2",
+                "ip link set cluster0 up; ip addr add 10.99.0.2/24 dev cluster0;"
+                "ip addr add fd00:99::2/64 dev cluster0 nodad");
+    cluster_.in("node1",
+                "ip link set cluster0 up; ip addr add 10.99.0.1/24 dev cluster0;"
+                "ip addr add fd00:99::1/64 dev cluster0 nodad;"
+                "ip route change 10.1.2.0/24 via 10.99.0.2;"
+                "ip -6 route del fd00:1:2::/64; ip -6 route add fd00:1:2::/64 via fd00:99::2");
+  }
+
   void open_datagrams() {
     for (const auto& at : {std::ref(kIPv4), std::ref(kIPv6)}) {
       auto& server = cluster_.serve("pod2", at.get().pod2, Protocol::UDP);
@@ -136,6 +151,40 @@ TEST_F(Masquerade, FlowsOfAnAddressThatTheNodeHasLostEnd) {
   }
   EXPECT_EQ(connection.wait(), 1);
   EXPECT_THAT(connection.out() + connection.err(), HasSubstr("Connection reset by peer"));
+}
+
+TEST_F(Masquerade, BackendsBehindASecondNetworkSeeTheAddressThere) {
+  start();
+  add_second_network();
+  // A packet with node 1's first address is refused there, and an answer to it goes nowhere.
+  cluster_.in("node2",
+              "sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.cluster0.rp_filter=1;"
+              "ip -6 route add blackhole 2001:db8::10");
+  for (const auto& [at, own] : {std::pair{kIPv4, "10.99.0.1"}, std::pair{kIPv6, "fd00:99::1"}}) {
+    for (const auto protocol : {Protocol::TCP, Protocol::UDP}) {
+      auto& server = cluster_.serve("pod2", at.pod2, protocol);
+      EXPECT_TRUE(cluster_.comes_to("client", at.node1, at.pod2, protocol)) << at.node1;
+      EXPECT_EQ(host_of(server.last_client()), own);
+      cluster_.stop_agent(1, SIGKILL);
+      EXPECT_EQ(cluster_.dial("client", at.node1, protocol).backend, at.pod2) << "no agent";
+      cluster_.start_agent(1);
+      EXPECT_EQ(cluster_.dial("client", at.node1, protocol).backend, at.pod2) << "the next agent";
+      EXPECT_EQ(host_of(server.last_client()), own);
+    }
+  }
+}
+
+// Replies must come back by a device that the path is on.
+TEST_F(Masquerade, ADeviceWithoutThePathGivesNoAddress) {
+  start({"--devices", "eth0"});
+  add_second_network();
+  for (const auto& at : {kIPv4, kIPv6}) {
+    for (const auto protocol : {Protocol::TCP, Protocol::UDP}) {
+      auto& server = cluster_.serve("pod2", at.pod2, protocol);
+      EXPECT_TRUE(cluster_.comes_to("client", at.node1, at.pod2, protocol)) << at.node1;
+      EXPECT_EQ(host_of(server.last_client()), host_of(at.node1));
+    }
+  }
 }
 
 TEST_F(Masquerade, FlowsOfAnotherLayoutAreNotTakenOver) {
