@@ -322,7 +322,8 @@ static __always_inline void write_row(struct topolb_flow *flow, const struct pac
 	flow->frontend_port_be = packet->key.destination_port_be;
 	flow->backend_port_be = choice->backend.port_be;
 	flow->source_port_be = packet->key.source_port_be;
-	flow->state = next_state(packet, kind | choice->topology_key_id << TOPOLB_FLOW_KEY_SHIFT, 0);
+	flow->state =
+		next_state(packet, kind | choice->topology_key_id << TOPOLB_FLOW_KEY_SHIFT, 0);
 	flow->protocol = packet->key.protocol;
 	flow->masquerade = choice->masquerade;
 	flow->hops[TOPOLB_TO_BACKEND].interface_index = 0;
