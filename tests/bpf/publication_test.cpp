@@ -137,6 +137,30 @@ TEST_F(Publication, AFullMapKeepsWhatIsThereAndIsAProblem) {
   EXPECT_EQ(dataplane::read_kernel_state(maps()).services.size(), 1U);
 }
 
+// What could not be switched counts on, where it did; nobody else gets its counters.
+TEST_F(Publication, CountersStayWithTheSetsThatUseThem) {
+  const auto server = serve("10.1.0.1:80");
+  auto options = sandbox_.options();
+  options.limits.backends = 4;  // ids 1 to 3
+  const auto backends = traffic({{"", {"10.1.0.1:80"}}});
+  start({web({"10.1.0.1:80"})}, options);
+  // Three counters, and more backends than there may be.
+  const auto too_big =
+      service("web", kFrontend, Protocol::TCP,
+              traffic({{"zone", {"10.1.0.1:80", "10.1.0.2:80", "10.1.0.3:80", "10.1.0.4:80"}}}));
+  change_to({too_big});
+  ASSERT_FALSE(publisher_->problems().empty());
+  publisher_->reclaim();
+  const auto other = service("other", "10.96.0.2:80", Protocol::TCP, backends);
+  change_to({other, too_big});
+  EXPECT_EQ(dial_tcp(kFrontend).backend, "10.1.0.1:80");
+  for (const auto& kernel : dataplane::read_kernel_state(maps()).services) {
+    EXPECT_EQ(maps().counters.read(kernel.first_counter, 2)[TOPOLB_COUNTER_WITHOUT_KEY],
+              kernel.key.service.name == "web" ? 1U : 0U)
+        << kernel.key.service.name;
+  }
+}
+
 TEST_F(Publication, EqualTrafficSharesOneSet) {
   auto plan = web({"10.1.0.1:80"});
   add_frontend(plan, core::FrontendKind::ExternalIP, "198.51.100.1:80",
@@ -158,6 +182,23 @@ TEST_F(Publication, AFrontendThatMovesToAnotherServiceNeverFails) {
   EXPECT_EQ(dial_tcp(kFrontend).backend, "10.1.0.1:80");
   change_to({two});
   EXPECT_EQ(dial_tcp(kFrontend).backend, "10.1.0.2:80");
+}
+
+TEST_F(Publication, AFrontendThatMovesToAServiceWithoutRoomIsNobodys) {
+  const auto server = serve("10.1.0.2:80");
+  auto options = sandbox_.options();
+  options.limits.backends = 4;  // ids 1 to 3
+  start({service("one", kFrontend, Protocol::TCP, traffic({{"", {"10.1.0.1:80"}}}))}, options);
+  const auto two =
+      service("two", kFrontend, Protocol::TCP,
+              traffic({{"", {"10.1.0.1:80", "10.1.0.2:80", "10.1.0.3:80", "10.1.0.4:80"}}}));
+  change_to({two});
+  publisher_->reclaim();
+  // It gets the set that one had.
+  change_to(
+      {service("three", "10.96.0.3:80", Protocol::TCP, traffic({{"", {"10.1.0.2:80"}}})), two});
+  EXPECT_EQ(dial_tcp("10.96.0.3:80").backend, "10.1.0.2:80");
+  EXPECT_EQ(dial_tcp(kFrontend).backend, "");
 }
 
 }  // namespace

@@ -209,6 +209,8 @@ void Publisher::apply(const core::RemoveService& operation) {
 }
 
 Result<void> Publisher::publish(const core::ServicePortPlan& plan) {
+  const auto known = records_.find(plan.key);
+  const Record before = known == records_.end() ? Record{} : known->second;
   auto record = record_of(plan);
   if (!record) return record.error();
   // Before the sets let go of them.
@@ -225,8 +227,27 @@ Result<void> Publisher::publish(const core::ServicePortPlan& plan) {
   for (const auto backend_id : idle) writer_.backends().release(backend_id);
   if (!switched && (*record)->sets.internal == 0) {
     apply(core::RemoveService{plan.key});  // a new one that found no room
+  } else {
+    keep_counters_of_sets(**record, before, plan, switched.has_value());
   }
   return switched;
+}
+
+// The sets in the kernel, which stay if they could not be switched, count by their own numbers.
+void Publisher::keep_counters_of_sets(Record& record, const Record& before,
+                                      const core::ServicePortPlan& plan, bool switched) {
+  if (before.counter_count == 0 || before.first_counter == record.first_counter) return;
+  Record unused = before;
+  if (!switched) {
+    std::swap(unused.first_counter, record.first_counter);
+    std::swap(unused.counter_count, record.counter_count);
+    write_name(maps_.service_names, record.id,
+               {.key = plan.key,
+                .port_name = plan.port_name,
+                .first_counter = record.first_counter,
+                .counter_count = record.counter_count});
+  }
+  counter_ids_.retire(unused.first_counter, unused.counter_count);
 }
 
 // Those that have a row: only they can have flows.
@@ -242,17 +263,19 @@ std::vector<std::uint32_t> Publisher::acquire_known(const std::vector<SocketAddr
 Result<Publisher::Record*> Publisher::record_of(const core::ServicePortPlan& plan) {
   const std::uint32_t counter_count = counters_for(plan);
   const auto found = records_.find(plan.key);
-  Record record = found == records_.end() ? Record{} : found->second;
+  const Record known = found == records_.end() ? Record{} : found->second;
+  Record record = known;
   if (record.counter_count != counter_count) {
     const auto counters = allocate(counter_ids_, counter_count);
     if (!counters) return map_full("counters");
     maps_.counters.reset(*counters, counter_count);
-    if (record.counter_count > 0) counter_ids_.retire(record.first_counter, record.counter_count);
     record.first_counter = *counters;
     record.counter_count = counter_count;
   }
   if (auto named = name(record, plan); !named) {
-    if (record.id == 0) counter_ids_.retire(record.first_counter, record.counter_count);
+    if (known.counter_count != counter_count) {
+      counter_ids_.retire(record.first_counter, counter_count);
+    }
     return named.error();
   }
   Record& kept = records_[plan.key];
@@ -358,7 +381,15 @@ Result<std::uint32_t> Publisher::place_set(const Record& record, const core::Ser
 
 Result<void> Publisher::add_frontend(const core::AddFrontend& operation) {
   const auto record = records_.find(operation.service);
-  if (record == records_.end()) return map_full("services");
+  if (record == records_.end()) {
+    // Who served it before is about to go, or has another frontend now.
+    if (auto* row = frontends_.find(to_wire(operation.frontend, operation.service.protocol))) {
+      frontends_.retire(*row);
+      count_node_port(operation.frontend, -1);
+      write_node_ports();
+    }
+    return map_full("services");
+  }
   const auto wanted = row_of(operation.frontend, operation.service.protocol, record->second);
   const bool is_new = frontends_.find(key_of(wanted)) == nullptr;
   const bool has_room = frontends_.in_use() < frontends_.capacity();

@@ -97,6 +97,8 @@ class Publisher {
   Result<Record*> record_of(const core::ServicePortPlan& plan);
   Result<void> name(Record& record, const core::ServicePortPlan& plan);
   Result<void> renumber(std::uint32_t from, std::uint32_t to, const core::ServicePortPlan& plan);
+  void keep_counters_of_sets(Record& record, const Record& before,
+                             const core::ServicePortPlan& plan, bool switched);
   Result<void> switch_sets(Record& record, const core::ServicePortPlan& plan);
   Result<std::uint32_t> place_set(const Record& record, const core::ServicePortPlan& plan,
                                   const core::TrafficPlan& traffic, std::uint32_t current);
