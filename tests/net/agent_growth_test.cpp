@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
+#include <filesystem>
+
 #include "agent_fixture.h"
 #include "storm.h"
 
@@ -85,6 +87,19 @@ TEST_F(AgentGrowth, WhatTheKernelRefusesIsAProblemUntilItDoesNot) {
   EXPECT_TRUE(storm.goes_on());
   storm.stop();
   EXPECT_EQ(storm.failed(), 0);
+}
+
+TEST_F(AgentGrowth, WhatCannotBePinnedIsTriedAgainWithoutAChange) {
+  start_agent();
+  const std::filesystem::path obstacle = sandbox_.pin_path() + "/sets-new";
+  std::filesystem::create_directory(obstacle);
+  write_others(300);
+  EXPECT_TRUE(wait_until([&] { return agent().lines("MapsNotGrown").size() == 1; }));
+  EXPECT_THAT(agent().lines("the maps have more room"), testing::IsEmpty());
+  std::filesystem::remove(obstacle);
+  EXPECT_TRUE(wait_until([&] { return agent().lines("MapsNotGrown: solved").size() == 1; }));
+  EXPECT_THAT(get("/v1/problems").body, Not(HasSubstr("MapsNotGrown")));
+  EXPECT_EQ(state().services.size(), 301U) << "the pins are those of the new maps";
 }
 
 }  // namespace

@@ -128,7 +128,7 @@ void Controller::make_room() {
   if (!grown || !*grown) return;
   is_growing_ = true;
   finish_growth(publish_anew(plan));
-  spdlog::info("the maps have more room: {:.1f} ms", watch.seconds() * 1000);
+  if (!is_growing_) spdlog::info("the maps have more room: {:.1f} ms", watch.seconds() * 1000);
 }
 
 void Controller::finish_growth(const Result<void>& attached) {
@@ -222,12 +222,13 @@ void Controller::remove(const kube::ObjectId& id) {
 
 void Controller::beat(std::vector<SourceAge> ages, const PacketPath& packets,
                       std::uint64_t ended_sockets) {
+  const bool was_growing = is_growing_;
   if (is_growing_) finish_growth(datapath_.attach());
   const bool was_wrong = !node_problems_.empty();
   if (was_wrong) check_node_ports();
   const bool mended = was_wrong && node_problems_.empty();
   service_health_.listen_on(packets.node_port_listeners());
-  if (mended || packet_problems_ != packets.problems() ||
+  if (mended || was_growing || packet_problems_ != packets.problems() ||
       health_problems_ != service_health_.problems()) {
     packet_problems_ = packets.problems();
     log_problems();

@@ -214,8 +214,8 @@ void PacketPath::beat() {
   const bool failed = std::any_of(problems_.begin(), problems_.end(), [](const auto& problem) {
     return problem.reason == kNotAttached;
   });
-  if (is_outdated_) return reload();  // it failed before
   path_->collect();
+  if (is_outdated_) return reload();  // it failed before
   if (failed || devices_changed_) attach();
   if (++beats_ % kRepairEveryBeats != 0) return;
   if (const auto errors = path_->repair(); !errors.empty()) return tell(kNotAttached, errors);
