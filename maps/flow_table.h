@@ -62,8 +62,11 @@ struct topolb_flow_facts {
 	__u32 lines;	 /* of flow_index */
 	__u32 id_bits;	 /* of a slot; the rest is the tag */
 	__u32 layout_version;
+	/* The low half of frontend_seed: whose backends the ids in rows are. */
+	__u32 maps;
+	__u32 pad;
 };
-TOPOLB_ASSERT(sizeof(struct topolb_flow_facts) == 24);
+TOPOLB_ASSERT(sizeof(struct topolb_flow_facts) == 32);
 
 /* Where a key may stand. */
 struct topolb_flow_place {

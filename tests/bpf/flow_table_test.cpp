@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "dataplane/flow_collector.h"
+#include "dataplane/flow_move.h"
 #include "dataplane/kernel_state.h"
 #include "dataplane/masquerades.h"
 
@@ -140,7 +141,7 @@ TEST(FlowTable, IsCarriedOverWhole) {
     // Twice, as the agent does: before and after the programs are switched.
     for (const bool is_first : {true, false}) {
       from->for_each([&](std::uint32_t, const topolb_flow& flow) {
-        EXPECT_EQ(to->insert(flow), is_first) << "into " << room;
+        EXPECT_EQ(to->insert(flow).has_value(), is_first) << "into " << room;
       });
     }
     EXPECT_EQ(contents_of(*to), contents_of(*from)) << "into " << room;
@@ -148,6 +149,61 @@ TEST(FlowTable, IsCarriedOverWhole) {
     EXPECT_EQ(to->count(), 0U);
     EXPECT_EQ(to->slot_count(), 0U);
   }
+}
+
+std::optional<std::pair<std::uint32_t, topolb_flow>> find(const FlowTable& table,
+                                                          std::uint32_t number) {
+  std::optional<std::pair<std::uint32_t, topolb_flow>> found;
+  table.for_each([&](std::uint32_t id, const topolb_flow& flow) {
+    if (flow.client_port_be == number) found = {id, flow};
+  });
+  return found;
+}
+
+// What becomes of flows in either table while the programs are switched.
+TEST(FlowMove, NeitherLosesNorBringsBack) {
+  enum : std::uint8_t { kStays, kEnds, kGoesOn, kEndsThere, kUsedAgain, kMetThere, kComes, kFlows };
+  OwnTable from(1024, 1);
+  OwnTable to(4096, 2);
+  for (std::uint32_t number = kStays; number < kComes; ++number) from->insert(flow_of(number));
+  dataplane::FlowMove move(*from, *to, [](topolb_flow&) { return true; });
+  move.begin();
+  ASSERT_EQ(to->count(), kComes);
+
+  const auto remove = [](FlowTable& table, std::uint32_t number) {
+    const auto found = find(table, number);
+    ASSERT_TRUE(found && table.remove(found->first, found->second)) << number;
+  };
+  for (const auto number : {kEnds, kUsedAgain, kMetThere}) remove(*from, number);
+  auto again = flow_of(kUsedAgain);
+  again.backend.bytes[15] ^= 1;
+  ASSERT_TRUE(from->insert(again));
+  ASSERT_TRUE(from->insert(flow_of(kComes)));
+  auto& goes_on = from->row(find(*from, kGoesOn)->first);
+  goes_on.state |= TOPOLB_FLOW_CLIENT_FIN;
+  goes_on.hops[TOPOLB_TO_BACKEND].fin_end = 4711;
+  goes_on.touched += 5;
+  goes_on.touched_tick += 7;
+  remove(*to, kEndsThere);
+  to->row(find(*to, kMetThere)->first).touched_tick += 7;
+
+  move.finish();
+  EXPECT_TRUE(find(*to, kStays));
+  EXPECT_FALSE(find(*to, kEnds)) << "it ended before the switch";
+  EXPECT_FALSE(find(*to, kEndsThere)) << "it ended after the switch";
+  EXPECT_TRUE(find(*to, kMetThere)) << "its client goes on after the switch";
+  EXPECT_TRUE(find(*to, kComes));
+  const auto used_again = find(*to, kUsedAgain);
+  ASSERT_TRUE(used_again);
+  EXPECT_EQ(std::memcmp(&used_again->second.backend, &again.backend, sizeof(again.backend)), 0);
+  const auto went_on = find(*to, kGoesOn);
+  ASSERT_TRUE(went_on);
+  EXPECT_EQ(went_on->second.state, goes_on.state);
+  EXPECT_EQ(went_on->second.hops[TOPOLB_TO_BACKEND].fin_end, 4711);
+  EXPECT_EQ(went_on->second.touched, goes_on.touched);
+  EXPECT_EQ(went_on->second.touched_tick, goes_on.touched_tick);
+  EXPECT_EQ(to->count(), kFlows - 2U);
+  EXPECT_EQ(to->reply_count(), kFlows - 2U);
 }
 
 TEST(FlowTable, TakesNoKeyTwice) {

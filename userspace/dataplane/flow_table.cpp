@@ -66,7 +66,9 @@ topolb_flow_facts flow_facts_for(std::uint32_t flows, std::uint64_t seed) {
           .row_lines = row_lines,
           .lines = static_cast<std::uint32_t>(rows * 2 / 5 + 1),
           .id_bits = static_cast<std::uint32_t>(std::bit_width(rows)),
-          .layout_version = TOPOLB_LAYOUT_VERSION};
+          .layout_version = TOPOLB_LAYOUT_VERSION,
+          .maps = 0,
+          .pad = 0};
 }
 
 Result<FlowTable> FlowTable::open(const std::function<Result<UniqueFd>(const std::string&)>& open,
@@ -234,9 +236,9 @@ bool FlowTable::add_slot(std::uint64_t hash, std::uint32_t flow_id, const SameKe
   return false;
 }
 
-bool FlowTable::insert(const topolb_flow& flow) {
+std::optional<std::uint32_t> FlowTable::insert(const topolb_flow& flow) {
   const auto id = take_row();
-  if (!id) return false;
+  if (!id) return std::nullopt;
   topolb_flow& row = flows_[*id];
   auto generation = static_cast<std::uint16_t>(load_generation(row) | 1);
   auto written = flow;
@@ -252,11 +254,11 @@ bool FlowTable::insert(const topolb_flow& flow) {
   if (!is_new) {
     drop_slots(flow, *id);
     free_row(*id);
-    return false;
+    return std::nullopt;
   }
   if (++generation == 0) generation = 2;
   store_generation(row, generation);
-  return true;
+  return id;
 }
 
 bool FlowTable::may_stand_in(std::uint32_t line, std::uint32_t slot) const {

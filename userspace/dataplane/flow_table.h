@@ -51,10 +51,10 @@ class FlowTable {
 
   /// Removes the flow that was read as `flow`. False: it is gone already, or is another one now.
   bool remove(std::uint32_t flow_id, const topolb_flow& flow);
-  /// Adds a flow of another table. False: a key of it is here, or there is no room.
-  bool insert(const topolb_flow& flow);
+  /// Adds a flow of another table. Returns its id; none: a key of it is here, or there is no room.
+  std::optional<std::uint32_t> insert(const topolb_flow& flow);
 
-  /// A row in place, for tests.
+  /// A row in place, while others may write it.
   topolb_flow& row(std::uint32_t flow_id) { return flows_[flow_id]; }
 
   /// Clears slots of lines [first, first + count) of the index that belong to no flow: an agent was

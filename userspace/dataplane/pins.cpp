@@ -23,6 +23,7 @@
 #include "dataplane/bpf_map.h"
 #include "dataplane/socket_hooks.h"
 #include "dataplane/tc_attach.h"
+#include "dataplane/tc_programs.h"
 
 namespace topolb::dataplane {
 namespace {
@@ -95,7 +96,12 @@ std::vector<Hook> read_hooks(const std::string& pin_path) {
     }
     hooks.push_back(std::move(hook));
   }
-  for (const auto& hook : read_tc_hooks(pin_path)) {
+  const auto tc_hooks = read_tc_hooks(pin_path);
+  if (!tc_hooks.empty() && !TcPrograms::has_workers(pin_path)) {
+    // Without an agent that holds the table, packets of Services pass as they come.
+    hooks.push_back({.name = "tc-workers"});
+  }
+  for (const auto& hook : tc_hooks) {
     hooks.push_back({.name = fmt::format("tc-{}", to_string(hook.direction)),
                      .attached = true,
                      .program_id = hook.program_id,

@@ -19,7 +19,8 @@ struct Hook {
   std::string where;  // "cgroup /sys/fs/cgroup" (its id if the path is not found), "device eth0"
 };
 
-/// The socket hooks in a fixed order, attached or not, then those of the per-packet path by device.
+/// The socket hooks in a fixed order, attached or not, then those of the per-packet path by device,
+/// before them "tc-workers" if the pin of the programs that these leave packets to is gone.
 std::vector<Hook> read_hooks(const std::string& pin_path);
 
 /// Makes sure that `pin_path` is a directory of a bpffs (mounts one at /sys/fs/bpf when that is

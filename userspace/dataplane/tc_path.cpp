@@ -17,6 +17,11 @@ namespace {
 
 constexpr std::array kDirections{TcDirection::Ingress, TcDirection::Egress};
 
+// A table grows to so many times its size when it has less room than that for its flows.
+constexpr std::uint32_t kGrowth = 4;
+
+std::uint32_t room_wanted_for(std::uint32_t flows) { return flows * kGrowth; }
+
 }  // namespace
 
 TcPath::TcPath(std::string pin_path, TcPrograms programs, FlowTable flows)
@@ -28,18 +33,21 @@ TcPath::TcPath(std::string pin_path, TcPrograms programs, FlowTable flows)
 
 Result<TcPath> TcPath::load(const std::string& pin_path, Datapath& datapath,
                             const TcOptions& options) {
-  auto programs = TcPrograms::load(
-      pin_path, [&](const std::string& name) { return datapath.map(name); }, options.sizes,
-      options.dsr);
-  if (!programs) return programs.error();
+  if (auto whole = TcPrograms::finish_pins(pin_path); !whole) return whole.error();
   topolb_settings& settings = datapath.maps().settings[0];
+  auto pinned = FlowTable::open_pinned(pin_path, Access::ReadOnly, settings);
+  auto sizes = options.sizes;
+  if (pinned) sizes.flows = std::max(sizes.flows, room_wanted_for(pinned->count()));
+  auto programs = TcPrograms::load(
+      pin_path, [&](const std::string& name) { return datapath.map(name); }, sizes, options.dsr);
+  if (!programs) return programs.error();
   auto flows = programs->flow_table(settings);
   if (!flows) return flows.error();
-  auto pinned = FlowTable::open_pinned(pin_path, Access::ReadOnly, settings);
   const bool is_replaced = pinned && pinned->facts().seed != flows->facts().seed;
   TcPath path(pin_path, std::move(*programs), std::move(*flows));
   path.most_flows_ = options.sizes.most_flows;
   path.dsr_ = options.dsr;
+  path.maps_ = &datapath.maps();
   path.settings_ = &settings;
   path.flows_->for_each([&](std::uint32_t, const topolb_flow& flow) { path.add_ports_of(flow); });
   if (is_replaced) path.replaced_ = std::move(*pinned);
@@ -53,16 +61,25 @@ void TcPath::add_ports_of(const topolb_flow& flow) {
   topolb_add_port(&settings_->backend_ports, ntohs(flow.backend_port_be));
 }
 
-// While the programs are switched, one table after the other gets new flows: what is not in the new
-// one yet must not be reset.
-void TcPath::carry_flows_over(FlowTable& from) {
-  const auto now = flow_time_now();
-  from.for_each([&](std::uint32_t, const topolb_flow& flow) {
-    if (is_idle_too_long(flow, now)) return;
-    if ((flow.state & TOPOLB_FLOW_DIRECT) != 0 && !dsr_) return;
-    add_ports_of(flow);
-    (void)flows_->insert(flow);
-  });
+bool TcPath::admit(topolb_flow& flow, const BackendIds* ids) {
+  if (is_idle_too_long(flow, flow_time_now())) return false;
+  if ((flow.state & TOPOLB_FLOW_DIRECT) != 0 && !dsr_) return false;
+  add_ports_of(flow);
+  if (ids == nullptr) return true;
+  const SocketAddress backend{from_wire(flow.backend), ntohs(flow.backend_port_be)};
+  const auto id = ids->find({backend, flow.protocol});
+  flow.backend_id = id == ids->end() ? 0 : id->second;  // 0: it is gone
+  return true;
+}
+
+TcPath::BackendIds TcPath::backend_ids() const {
+  BackendIds ids;
+  const auto& rows = maps_->backends;
+  for (std::uint32_t id = 1; id < rows.capacity(); ++id) {
+    if (rows[id].state == TOPOLB_BACKEND_FREE) continue;
+    ids[{from_wire(rows[id]), rows[id].protocol}] = id;
+  }
+  return ids;
 }
 
 // Of an agent before, with --dsr: programs without it would send their packets to a backend whose
@@ -89,8 +106,9 @@ void TcPath::end_flows_of_lost_addresses(const NodeAddresses& addresses) {
 
 std::optional<std::uint32_t> TcPath::wanted_flows() const {
   const auto room = flows_->capacity();
-  if (room >= most_flows_ || flows_->count() < room / 4) return std::nullopt;
-  return std::min(room * 4, most_flows_);
+  const auto wanted = std::min(room_wanted_for(flows_->count()), most_flows_);
+  if (room >= wanted) return std::nullopt;
+  return std::min(room * kGrowth, most_flows_);
 }
 
 MapFill TcPath::flow_fill() const { return {"flows", collector_->flows(), most_flows_}; }
@@ -120,9 +138,16 @@ std::vector<Error> TcPath::attach(const TcDeviceRules& rules) {
   std::vector<Error> errors;
   if (auto pinned = programs_.pin_workers(); !pinned) return {pinned.error()};
   auto replaced = std::exchange(replaced_, std::nullopt);
+  std::optional<BackendIds> ids;
+  if (replaced && replaced->facts().maps != flows_->facts().maps) ids = backend_ids();
+  std::optional<FlowMove> move;
   if (replaced) {
+    // While the programs are switched, one table after the other gets new flows: what is not in the
+    // new one yet must not be reset.
     settings_->packet_flags |= TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS;
-    carry_flows_over(*replaced);
+    move.emplace(*replaced, *flows_,
+                 [&](topolb_flow& flow) { return admit(flow, ids ? &*ids : nullptr); });
+    move->begin();
   }
   std::map<std::uint32_t, bool> is_pod;
   for (const auto& device : wanted->external) is_pod[device.index] = false;
@@ -135,9 +160,10 @@ std::vector<Error> TcPath::attach(const TcDeviceRules& rules) {
     }
   }
   if (!inherited_.empty() && !dsr_) drop_direct_flows();
-  if (replaced) {
+  if (move) {
     wait_for_running_programs();  // the ones before
-    carry_flows_over(*replaced);
+    move->finish();
+    collector_ = std::make_unique<FlowCollector>(*flows_);  // counts them
     settings_->packet_flags &= ~std::uint32_t{TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS};
   }
   if (auto pinned = programs_.pin_maps(); !pinned) errors.push_back(pinned.error());
@@ -175,6 +201,7 @@ std::vector<Error> TcPath::repair() {
     if (found[index] != kDirections.size()) damaged.push_back(place);
   }
   std::vector<Error> errors;
+  if (auto pinned = programs_.pin_workers(); !pinned) errors.push_back(pinned.error());
   for (const auto& place : damaged) {
     attached_.erase(place.device.index);
     attach_device(place.device, place.is_pod, errors);

@@ -11,6 +11,7 @@
 
 #include "dataplane/datapath.h"
 #include "dataplane/flow_collector.h"
+#include "dataplane/flow_move.h"
 #include "dataplane/node_addresses.h"
 #include "dataplane/publisher.h"
 #include "dataplane/tc_devices.h"
@@ -34,7 +35,8 @@ class TcPath {
   /// Attaches to the devices that the rules choose now, and detaches from all others. Errors, one
   /// per device and direction that could not be attached: tried again by the next call.
   std::vector<Error> attach(const TcDeviceRules& rules);
-  /// Puts programs back that somebody has taken off their devices. The same errors.
+  /// Puts back what somebody has taken away: programs off their devices, pins of what they need.
+  /// The same errors.
   std::vector<Error> repair();
 
   /// Tidies the flow table up, a bounded slice; once a second.
@@ -63,7 +65,10 @@ class TcPath {
   };
   TcPath(std::string pin_path, TcPrograms programs, FlowTable flows);
   void add_ports_of(const topolb_flow& flow);
-  void carry_flows_over(FlowTable& from);
+  // By what maps made anew call backends; none: they are the same ones. False: not to be kept.
+  using BackendIds = std::map<std::pair<SocketAddress, std::uint8_t>, std::uint32_t>;
+  bool admit(topolb_flow& flow, const BackendIds* ids);
+  [[nodiscard]] BackendIds backend_ids() const;
   void drop_direct_flows();
   void attach_device(const TcDevice& device, bool is_pod, std::vector<Error>& errors);
 
@@ -74,6 +79,7 @@ class TcPath {
   std::unique_ptr<FlowCollector> collector_;
   std::uint32_t most_flows_ = 0;
   bool dsr_ = false;
+  const KernelMaps* maps_ = nullptr;
   topolb_settings* settings_ = nullptr;
   std::optional<FlowTable> replaced_;        // of the agent before, until the first attach()
   std::map<std::uint32_t, Place> attached_;  // by index of the device

@@ -90,13 +90,24 @@ std::optional<topolb_flow_facts> pinned_facts(const std::string& pin_path) {
   return facts;
 }
 
+/// What flow_facts says of the maps that the programs are to use.
+Result<std::uint32_t> identity_of(int settings) {
+  topolb_settings row{};
+  const std::uint32_t first = 0;
+  if (bpf_map_lookup_elem(settings, &first, &row) != 0) return errno_error(errno, "read settings");
+  return static_cast<std::uint32_t>(row.frontend_seed);
+}
+
 /// A whole table, or nothing of it. The facts of the one that is used.
 Result<topolb_flow_facts> choose_flow_table(lb_tc& skeleton, const std::string& pin_path,
                                             const TcSizes& sizes) {
-  const auto fresh = flow_facts_for(std::min(sizes.flows, sizes.most_flows), random_seed());
+  auto fresh = flow_facts_for(std::min(sizes.flows, sizes.most_flows), random_seed());
+  const auto maps = identity_of(bpf_map__fd(skeleton.maps.settings));
+  if (!maps) return maps.error();
+  fresh.maps = *maps;
   const auto pinned = pinned_facts(pin_path);
   const auto most = std::max(flow_facts_for(sizes.most_flows, 0).row_lines, fresh.row_lines);
-  if (pinned && pinned->row_lines >= fresh.row_lines && pinned->row_lines <= most) {
+  if (pinned && pinned->maps == *maps && pinned->row_lines >= fresh.row_lines && pinned->row_lines <= most) {
     set_sizes(skeleton, *pinned, sizes.fragments);
     const auto pins = fitting_pins(skeleton.obj, pin_path, flow_table_maps());
     for (const auto& [name, fd] : pins) {
@@ -159,7 +170,6 @@ Result<TcPrograms> TcPrograms::load(
     if (!fd) return fd.error();
     if (auto reused = reuse_map(skeleton->obj, name, fd->get()); !reused) return reused.error();
   }
-  if (auto whole = finish_pins(pin_path, own_map_names()); !whole) return whole.error();
   const auto facts = choose_flow_table(*skeleton, pin_path, sizes);
   if (!facts) return facts.error();
   for (const auto* name : {"fragments", "packet_events"}) {
@@ -220,6 +230,18 @@ void TcPrograms::drop_workers(const std::string& pin_path, std::uint32_t but) {
     if (name.rfind(kWorkers, 0) == 0 && entry.path() != kept) dropped.push_back(entry.path());
   }
   for (const auto& path : dropped) (void)::unlink(path.c_str());
+}
+
+bool TcPrograms::has_workers(const std::string& pin_path) {
+  std::error_code failed;
+  const std::filesystem::directory_iterator pins(link_path(pin_path, ""), failed);
+  return std::any_of(begin(pins), end(pins), [](const auto& entry) {
+    return entry.path().filename().string().rfind(kWorkers, 0) == 0;
+  });
+}
+
+Result<void> TcPrograms::finish_pins(const std::string& pin_path) {
+  return dataplane::finish_pins(pin_path, own_map_names());
 }
 
 Result<void> TcPrograms::pin_maps() {

@@ -55,6 +55,10 @@ class TcPrograms {
   /// Once no program of an agent before is attached.
   void drop_workers_before();
 
+  /// Ends what a process before left of pin_maps().
+  static Result<void> finish_pins(const std::string& pin_path);
+  /// Whether the programs that are attached have a pinned table of workers.
+  static bool has_workers(const std::string& pin_path);
   /// Unpins every table of workers but that one (its map's id; 0: none).
   static void drop_workers(const std::string& pin_path, std::uint32_t but);
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 
 #include "dataplane/tc_attach.h"
 #include "net/tc/agents_fixture.h"
@@ -190,6 +191,48 @@ TEST_F(TcAgents, FlowsStayWithATerminatingBackendUntilItIsGone) {
   EXPECT_EQ(client->ask(kIPv4.node1).backend, kIPv4.pod2) << "an open flow";
   cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 1}}));
   EXPECT_TRUE(wait_until([&] { return client->ask(kIPv4.node1).backend == kIPv4.pod1; }));
+}
+
+// Tables of workers that are pinned on node 1.
+std::vector<std::filesystem::path> worker_pins(const AgentCluster& cluster) {
+  std::vector<std::filesystem::path> pins;
+  for (const auto& pin : std::filesystem::directory_iterator(cluster.pin_path(1) + "/links")) {
+    if (pin.path().filename().string().starts_with("tc-workers-")) pins.push_back(pin.path());
+  }
+  return pins;
+}
+
+// Source: docs/decisions/0042.
+TEST_F(TcAgents, WorkersAreKeptByTheirPin) {
+  cluster_.write("web.yaml", dual_stack_text(kWeb, {{.pod = 2}}));
+  cluster_.serve("pod2", kIPv4.pod2, Protocol::TCP);
+  start();
+  const auto missing = [&] {
+    const auto status = cluster_.topolb(1, {"status"});
+    return status.out.find("tc-workers") != std::string::npos;
+  };
+  ASSERT_EQ(worker_pins(cluster_).size(), 1U);
+  EXPECT_FALSE(missing());
+  cluster_.stop_agent(1, SIGKILL);
+  EXPECT_EQ(cluster_.dial("client", kIPv4.node1, Protocol::TCP).backend, kIPv4.pod2)
+      << "the kernel goes on";
+  EXPECT_FALSE(missing());
+
+  std::filesystem::remove(worker_pins(cluster_).front());
+  EXPECT_TRUE(wait_until([&] {  // the kernel takes its time
+    return cluster_.dial("client", kIPv4.node1, Protocol::TCP).backend.empty();
+  })) << "nobody holds the workers";
+  EXPECT_TRUE(missing()) << "and status says so";
+
+  cluster_.start_agent(1);
+  ASSERT_EQ(worker_pins(cluster_).size(), 1U);
+  EXPECT_EQ(cluster_.dial("client", kIPv4.node1, Protocol::TCP).backend, kIPv4.pod2);
+  std::filesystem::remove(worker_pins(cluster_).front());
+  EXPECT_TRUE(missing());
+  EXPECT_EQ(cluster_.dial("client", kIPv4.node1, Protocol::TCP).backend, kIPv4.pod2)
+      << "the agent holds them";
+  EXPECT_TRUE(wait_until([&] { return !worker_pins(cluster_).empty(); })) << "and pins them again";
+  EXPECT_FALSE(missing());
 }
 
 TEST_F(TcAgents, RestartKeepsConnectionsAndCleanupLeavesNothing) {

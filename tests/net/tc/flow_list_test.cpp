@@ -101,6 +101,30 @@ TEST_F(FlowList, IsCarriedOverToATableOfAnotherSize) {
   }
 }
 
+// Backends have other ids there.
+TEST_F(FlowList, IsCarriedOverToMapsMadeAnew) {
+  cluster_.serve("pod2", kPod, Protocol::UDP);
+  cluster_.write("another.yaml", dual_stack_text({.name = "another",
+                                                  .cluster_ips = "10.96.0.2, \"fd00:96::2\"",
+                                                  .spec = "type: NodePort",
+                                                  .node_port = 30081},
+                                                 {{.pod = 1}}));
+  ASSERT_TRUE(wait_until([&] { return read({"service", "list"}).size("/services") == 8; }));
+  std::unique_ptr<UdpClient> client;
+  cluster_.topology().inside("client", [&] { client = std::make_unique<UdpClient>(Family::IPv4); });
+  ASSERT_EQ(client->ask(kNodePort).backend, kPod);
+  const auto source = read({"flow", "list"}).text("/flows/0/source");
+  for (const char* most : {"100", "90"}) {
+    cluster_.stop_agent(1, SIGTERM);
+    cluster_.start_agent(1, {"--max-backends", most});
+    ASSERT_TRUE(cluster_.agent(1).lines("took over").empty());
+    ASSERT_EQ(client->ask(kNodePort).backend, kPod);
+    const auto list = read({"flow", "list"});
+    ASSERT_EQ(list.size("/flows"), 1U);
+    EXPECT_EQ(list.text("/flows/0/source"), source) << "the same flow";
+  }
+}
+
 // Connections are made without end while the table is replaced, and what is there stays.
 TEST_F(FlowList, GrowsUnderItsClients) {
   cluster_.serve("pod2", kPod, Protocol::UDP);
@@ -134,10 +158,7 @@ TEST_F(FlowList, GrowsUnderItsClients) {
   EXPECT_EQ(read({"status"}).number("/flows/refused"), 0);
 }
 
-TEST_F(FlowList, OfAFullTable) {
-  auto maps =
-      dataplane::KernelMaps::open_pinned(cluster_.pin_path(1), dataplane::Access::ReadWrite);
-  ASSERT_TRUE(maps) << maps.error().message();
+topolb_flow established_flow() {
   topolb_flow flow{};
   flow.client = dataplane::to_wire(*IpAddress::parse("198.51.100.7"));
   flow.frontend = dataplane::to_wire(*IpAddress::parse("192.0.2.10"));
@@ -145,6 +166,36 @@ TEST_F(FlowList, OfAFullTable) {
   flow.protocol = 6;
   flow.state = TOPOLB_FLOW_REPLIED;
   flow.touched = flow.created = dataplane::flow_time_now();
+  return flow;
+}
+
+// With fewer than it has room for, but more than a table begins with.
+TEST_F(FlowList, IsCarriedOverWholeWhereALowerLimitSuffices) {
+  const topolb_settings settings{};
+  auto flow = established_flow();
+  std::uint32_t flows = 0;
+  for (const std::uint32_t end : {1000U, 3000U}) {
+    const auto before = room();
+    auto table = dataplane::FlowTable::open_pinned(cluster_.pin_path(1),
+                                                   dataplane::Access::ReadWrite, settings);
+    ASSERT_TRUE(table) << table.error().message();
+    for (; flows < end; ++flows) {
+      flow.client_port_be = flow.source_port_be = static_cast<std::uint16_t>(flows);
+      ASSERT_TRUE(table->insert(flow)) << flows;
+    }
+    ASSERT_TRUE(wait_until([&] { return room() > before; })) << before;
+  }
+  cluster_.stop_agent(1, SIGTERM);
+  cluster_.start_agent(1, {"--max-flows", "10000"});
+  EXPECT_LT(room(), 10'010U);
+  EXPECT_EQ(read({"flow", "list"}).size("/flows"), flows);
+}
+
+TEST_F(FlowList, OfAFullTable) {
+  auto maps =
+      dataplane::KernelMaps::open_pinned(cluster_.pin_path(1), dataplane::Access::ReadWrite);
+  ASSERT_TRUE(maps) << maps.error().message();
+  auto flow = established_flow();
   std::uint32_t flows = 0;
   std::uint32_t port = 0;
   for (bool is_full = false; !is_full;) {
