@@ -89,6 +89,26 @@ TEST_F(AgentGrowth, WhatTheKernelRefusesIsAProblemUntilItDoesNot) {
   EXPECT_EQ(storm.failed(), 0);
 }
 
+// At any moment between the change that needs room and the end of growing; then the next agent
+// grows.
+TEST_F(AgentGrowth, KilledWhileItGrows) {
+  start_agent();
+  Storm storm(kWeb);
+  int others = 100;
+  for (const int milliseconds : {40, 80, 120, 160, 200, 250, 300, 350}) {
+    others = others * 8 / 5;
+    write_others(others);
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+    EXPECT_EQ(stop_agent(SIGKILL), -SIGKILL);
+    ASSERT_TRUE(storm.goes_on());
+    start_agent();
+    EXPECT_EQ(dial_tcp(frontend(others - 1)).backend, kOne) << others;
+    EXPECT_EQ(state().services.size(), static_cast<std::size_t>(others) + 1);
+  }
+  storm.stop();
+  EXPECT_EQ(storm.failed(), 0);
+}
+
 TEST_F(AgentGrowth, WhatCannotBePinnedIsTriedAgainWithoutAChange) {
   start_agent();
   const std::filesystem::path obstacle = sandbox_.pin_path() + "/sets-new";

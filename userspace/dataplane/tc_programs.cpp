@@ -91,7 +91,7 @@ std::optional<topolb_flow_facts> pinned_facts(const std::string& pin_path) {
 }
 
 /// What flow_facts says of the maps that the programs are to use.
-Result<std::uint32_t> identity_of(int settings) {
+Result<std::uint32_t> maps_named_by(int settings) {
   topolb_settings row{};
   const std::uint32_t first = 0;
   if (bpf_map_lookup_elem(settings, &first, &row) != 0) return errno_error(errno, "read settings");
@@ -102,7 +102,7 @@ Result<std::uint32_t> identity_of(int settings) {
 Result<topolb_flow_facts> choose_flow_table(lb_tc& skeleton, const std::string& pin_path,
                                             const TcSizes& sizes) {
   auto fresh = flow_facts_for(std::min(sizes.flows, sizes.most_flows), random_seed());
-  const auto maps = identity_of(bpf_map__fd(skeleton.maps.settings));
+  const auto maps = maps_named_by(bpf_map__fd(skeleton.maps.settings));
   if (!maps) return maps.error();
   fresh.maps = *maps;
   const auto pinned = pinned_facts(pin_path);
