@@ -32,7 +32,7 @@ class FlowMove {
     std::uint16_t from_generation;
     std::uint16_t generation;
     // As copied.
-    std::uint16_t touched_tick;
+    std::uint32_t touched_tick;
     std::array<std::uint16_t, 2> fin_ends;
     std::uint32_t touched;
     std::uint32_t state;
