@@ -85,24 +85,45 @@ __noinline __u32 topolb_choose(const struct packet *packet,
 	return verdict;
 }
 
+/* Whether a backend is beyond the device that the packet came by, as pods of one bridge are on the
+ * bridge's own: it would answer the client without passing here. */
+__noinline int topolb_is_beyond(struct __sk_buff *ctx, const struct topolb_flow_key *key,
+				const struct topolb_address *backend)
+{
+	struct topolb_flow_key to = {};
+	struct bpf_fib_lookup lookup = {.ifindex = ctx->ifindex};
+	long result;
+
+	if (!key || !backend)
+		return 0;
+	to.source = key->source;
+	to.destination = *backend;
+	fill_addresses(&lookup, &to);
+	result = bpf_fib_lookup(ctx, &lookup, sizeof(lookup), 0);
+	return (result == BPF_FIB_LKUP_RET_SUCCESS || result == BPF_FIB_LKUP_RET_NO_NEIGH) &&
+	       lookup.ifindex == ctx->ifindex;
+}
+
 /*
  * Who sees the client's address: every backend on this node; every backend of a pod, as
- * pods reach each other without translation; but never the client itself (hairpin), which
- * would take its own address for a forgery.
+ * pods reach each other without translation, if its answers pass here; but never the client itself
+ * (hairpin), which would take its own address for a forgery.
  */
-static __always_inline int must_masquerade(const struct packet *packet,
+static __always_inline int must_masquerade(struct __sk_buff *ctx, const struct packet *packet,
 					   const struct topolb_backend *backend, int is_from_pod)
 {
 	if (same_address(&packet->key.source, &backend->address))
 		return 1;
-	return !is_from_pod && !(backend->flags & TOPOLB_BACKEND_LOCAL);
+	if (is_from_pod)
+		return topolb_is_beyond(ctx, &packet->key, &backend->address);
+	return !(backend->flags & TOPOLB_BACKEND_LOCAL);
 }
 
 /* What a new flow is: TOPOLB_FLOW_MASQUERADED, _DIRECT or 0. */
-static __always_inline __u32 kind_of_flow(const struct packet *packet,
+static __always_inline __u32 kind_of_flow(struct __sk_buff *ctx, const struct packet *packet,
 					  const struct topolb_backend *backend, int is_from_pod)
 {
-	if (!must_masquerade(packet, backend, is_from_pod))
+	if (!must_masquerade(ctx, packet, backend, is_from_pod))
 		return 0;
 	if (is_dsr_on && !is_from_pod && !same_address(&packet->key.source, &backend->address))
 		return TOPOLB_FLOW_DIRECT;
@@ -139,7 +160,7 @@ __noinline __u32 topolb_open_flow(struct __sk_buff *ctx, const struct packet *pa
 		count_event(TOPOLB_EVENT_DROPPED);
 	if (verdict != TOPOLB_VERDICT_FORWARD)
 		return NO_FLOW;
-	kind = kind_of_flow(packet, &choice.backend, is_from_pod);
+	kind = kind_of_flow(ctx, packet, &choice.backend, is_from_pod);
 	if (kind)
 		choice.masquerade =
 			topolb_masquerade_to(ctx, packet, &choice.backend.address, config);
@@ -238,7 +259,7 @@ static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
 	int action, refusal = TC_ACT_SHOT;
 	__u32 flow_id;
 
-	if (ctx->pkt_type == PACKET_OTHERHOST)
+	if (is_for_another(ctx))
 		return TC_ACT_UNSPEC;
 	action = serve_client(ctx, packet, config);
 	if (action != NO_FLOW_YET)

@@ -44,12 +44,20 @@ static __always_inline int may_reply(void)
 	return 1;
 }
 
+/* Whether a packet at ingress is for another machine. At the port of a bridge, what a pod sends to
+ * the node has the bridge's address. */
+static __always_inline int is_for_another(const struct __sk_buff *ctx)
+{
+	return ctx->pkt_type == PACKET_OTHERHOST && !ctx->cb[0];
+}
+
 /* Nobody answers to these. Source: RFC 1122, 3.2.2; RFC 4443, 2.4 (e). */
 static __always_inline int is_answerable(const struct __sk_buff *ctx, const struct packet *packet)
 {
 	__u32 first = *(const __u32 *)&packet->key.source;
 
-	if (ctx->pkt_type != PACKET_HOST || packet->fragment == FRAGMENT_LATER)
+	if ((ctx->pkt_type != PACKET_HOST && ctx->pkt_type != PACKET_OTHERHOST) ||
+	    is_for_another(ctx) || packet->fragment == FRAGMENT_LATER)
 		return 0;
 	if (!packet->is_ipv4)
 		return (first & bpf_htonl(0xff000000)) != bpf_htonl(0xff000000) &&
