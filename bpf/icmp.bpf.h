@@ -13,16 +13,17 @@
 
 #define ICMP_CHECKSUM_OFFSET 2
 
-/* The embedded packet: its addresses, ports and where they are. @pre *inner is zero. */
-static __noinline int parse_embedded(struct __sk_buff *ctx, const struct packet *outer,
-				     struct packet *inner)
+/* The packet that an ICMP error has at an offset: its addresses, ports and where they are. -1: it
+ * is cut off before, or of no interest. @pre *inner is zero. */
+static __noinline int parse_quotation(struct __sk_buff *ctx, const struct packet *outer,
+				      __u32 offset, struct packet *inner)
 {
 	union {
 		struct iphdr ipv4;
 		struct ipv6hdr ipv6;
 	} header;
 
-	inner->l3_offset = outer->l4_offset + ICMP_HEADER_LENGTH;
+	inner->l3_offset = offset;
 	inner->is_ipv4 = outer->is_ipv4;
 	if (outer->is_ipv4) {
 		if (bpf_skb_load_bytes(ctx, inner->l3_offset, &header, sizeof(header.ipv4)) ||
@@ -50,6 +51,13 @@ static __noinline int parse_embedded(struct __sk_buff *ctx, const struct packet 
 	    inner->l4_offset + EMBEDDED_TRANSPORT_LENGTH > outer->l3_offset + outer->l3_length)
 		return -1;
 	return bpf_skb_load_bytes(ctx, inner->l4_offset, &inner->key.source_port_be, 4);
+}
+
+/* The embedded packet. */
+static __always_inline int parse_embedded(struct __sk_buff *ctx, const struct packet *outer,
+					  struct packet *inner)
+{
+	return parse_quotation(ctx, outer, outer->l4_offset + ICMP_HEADER_LENGTH, inner);
 }
 
 /*

@@ -23,6 +23,7 @@
 #include "first_look.bpf.h"
 #include "icmp.bpf.h"
 #include "unwrap.bpf.h"
+#include "wrapper_error.bpf.h"
 
 #define FLOW_REFUSED -3 /* beside TC_ACT_* */
 
@@ -308,8 +309,13 @@ int topolb_serve_ingress(struct __sk_buff *ctx)
 	}
 	if (kind == PARSE_OTHER)
 		return TC_ACT_UNSPEC;
-	if (kind == PARSE_ICMP_ERROR)
-		return topolb_translate_icmp_error(ctx, &packet, 0);
+	if (kind == PARSE_ICMP_ERROR) {
+		int action = NOT_OURS;
+
+		if (is_dsr_on && !ctx->cb[0] && !packet.is_unwrapped)
+			action = topolb_meet_wrapper_error(ctx, &packet);
+		return action == NOT_OURS ? topolb_translate_icmp_error(ctx, &packet, 0) : action;
+	}
 	if (packet.is_unwrapped)
 		return serve_unwrapped(ctx, &packet, config);
 	if (packet.fragment && fill_fragment_ports(&packet))

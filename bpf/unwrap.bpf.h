@@ -279,19 +279,19 @@ static __always_inline int hand_back(struct __sk_buff *ctx, const struct packet 
 	return failed ? TC_ACT_SHOT : bpf_redirect_neigh(ctx->ifindex, NULL, 0, 0);
 }
 
-/* A wrapper of this node's that is handed back: its flow goes on masqueraded. Returns UNWRAPPED,
- * NOT_OURS, or a TC_ACT_*. */
-__noinline int topolb_take_back(struct __sk_buff *ctx, const struct packet *outer,
-				const struct packet *inner, struct topolb_choice *choice)
+/* A flow whose wrappers its backend's node does not take out goes on masqueraded. Returns
+ * UNWRAPPED, NOT_OURS (there is none), or a TC_ACT_*. */
+__noinline int topolb_masquerade_flow(struct __sk_buff *ctx, const struct packet *packet,
+				      const struct topolb_address *backend,
+				      struct topolb_choice *choice)
 {
 	struct topolb_settings *config = read_settings();
 	struct found_flow found;
 
-	if (!is_dsr_on || !outer || !inner || !choice || !config ||
-	    !is_nodes_own(&outer->key.destination))
+	if (!is_dsr_on || !packet || !backend || !choice || !config)
 		return NOT_OURS;
-	found = find_clients_flow(&inner->key);
-	if (!found.flow || !same_address(&found.flow->backend, &outer->key.source))
+	found = find_clients_flow(&packet->key);
+	if (!found.flow || !same_address(&found.flow->backend, backend))
 		return NOT_OURS;
 	if (!is_direct(found.flow->state))
 		return UNWRAPPED; /* another packet of it was faster */
@@ -301,7 +301,7 @@ __noinline int topolb_take_back(struct __sk_buff *ctx, const struct packet *oute
 	choice->topology_key_id = topolb_flow_key_id(found.flow);
 	if (!remove_flow(found.id, found.generation, config))
 		return TC_ACT_SHOT;
-	choice->masquerade = topolb_masquerade_to(ctx, inner, &choice->backend.address, config);
+	choice->masquerade = topolb_masquerade_to(ctx, packet, &choice->backend.address, config);
 	if (!choice->masquerade) {
 		count_event(TOPOLB_EVENT_FLOW_WITHOUT_PORT);
 		return TC_ACT_SHOT;
@@ -311,7 +311,7 @@ __noinline int topolb_take_back(struct __sk_buff *ctx, const struct packet *oute
 	return UNWRAPPED;
 }
 
-/* The same for an ICMP error to the frontend: whether it is about a flow of the backend's. */
+/* For an ICMP error to the frontend, in a wrapper: whether it is about a flow of the backend's. */
 __noinline int topolb_is_about_backend(struct __sk_buff *ctx, const struct packet *outer,
 				       const struct packet *error)
 {
@@ -358,7 +358,10 @@ static __always_inline int judge_wrapper(struct __sk_buff *ctx, const struct pac
 	if (kind != PARSE_TRANSPORT || (inner->fragment && fill_fragment_ports(inner)))
 		return NOT_OURS;
 	if (outer->ttl <= HANDED_BACK_TTL)
-		return topolb_take_back(ctx, outer, inner, &unwrapping->choice);
+		return is_nodes_own(&outer->key.destination)
+			       ? topolb_masquerade_flow(ctx, inner, &outer->key.source,
+							&unwrapping->choice)
+			       : NOT_OURS;
 	if (has_wrapped_flow(ctx, outer, inner, config))
 		return UNWRAPPED;
 	return topolb_open_wrapped(ctx, outer, inner, &unwrapping->choice);

@@ -502,6 +502,7 @@ enum {
 	TOPOLB_EVENT_FAILED,		 /* a packet that could not be rewritten */
 	TOPOLB_EVENT_FLOW_WITHOUT_PORT,	 /* refused: no source port or address to masquerade with */
 	TOPOLB_EVENT_DIRECT_HANDED_BACK, /* --dsr: this node can't answer the client itself */
+	TOPOLB_EVENT_DIRECT_REFUSED,	 /* --dsr: the backend's node knows no wrapped packets */
 	TOPOLB_EVENT_COUNT,
 };
 

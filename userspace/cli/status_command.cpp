@@ -29,6 +29,7 @@ std::optional<FlowPressure> read_pressure(const KernelSnapshot& kernel,
   pressure.evicted = (*events)[TOPOLB_EVENT_FLOW_EVICTED].count;
   pressure.refused = (*events)[TOPOLB_EVENT_FLOW_REFUSED].count;
   pressure.without_port = (*events)[TOPOLB_EVENT_FLOW_WITHOUT_PORT].count;
+  pressure.direct_refused = (*events)[TOPOLB_EVENT_DIRECT_REFUSED].count;
   return pressure;
 }
 

@@ -34,14 +34,19 @@ std::string flows_text(const FlowPressure& pressure) {
   add(pressure.evicted, "made room for others");
   add(pressure.refused, "refused: the table was full");
   add(pressure.without_port, "refused: no source port was free");
+  add(pressure.direct_refused, "masqueraded: a backend's node is without --dsr");
   return text;
 }
 
 Json flows_json(const std::optional<FlowPressure>& pressure) {
   if (!pressure) return {};
-  return Json::Object{{"entries", pressure->flows},   {"max_entries", pressure->room},
-                      {"opened", pressure->opened},   {"evicted", pressure->evicted},
-                      {"refused", pressure->refused}, {"without_port", pressure->without_port}};
+  return Json::Object{{"entries", pressure->flows},
+                      {"max_entries", pressure->room},
+                      {"opened", pressure->opened},
+                      {"evicted", pressure->evicted},
+                      {"refused", pressure->refused},
+                      {"without_port", pressure->without_port},
+                      {"direct_refused", pressure->direct_refused}};
 }
 
 Records hook_records(const std::vector<dataplane::Hook>& hooks) {

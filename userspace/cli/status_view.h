@@ -18,9 +18,10 @@ struct FlowPressure {
   std::uint32_t flows = 0;
   std::uint32_t room = 0;
   std::uint64_t opened = 0;
-  std::uint64_t evicted = 0;       // unanswered or long idle: made room for others
-  std::uint64_t refused = 0;       // for want of room
-  std::uint64_t without_port = 0;  // refused for want of a source port
+  std::uint64_t evicted = 0;         // unanswered or long idle: made room for others
+  std::uint64_t refused = 0;         // for want of room
+  std::uint64_t without_port = 0;    // refused for want of a source port
+  std::uint64_t direct_refused = 0;  // --dsr: packets that a backend's node did not know
 };
 
 struct StatusView {

@@ -15,9 +15,10 @@ namespace {
 
 // By TOPOLB_EVENT_*.
 constexpr std::array<const char*, TOPOLB_EVENT_COUNT> kNames{
-    "flow_opened",  "flow_closed",       "flow_refused",      "flow_evicted",  "unknown_flow",
-    "backend_gone", "dropped",           "replied",           "reply_limited", "no_route",
-    "failed",       "flow_without_port", "direct_handed_back"};
+    "flow_opened",        "flow_closed",   "flow_refused", "flow_evicted",
+    "unknown_flow",       "backend_gone",  "dropped",      "replied",
+    "reply_limited",      "no_route",      "failed",       "flow_without_port",
+    "direct_handed_back", "direct_refused"};
 
 }  // namespace
 

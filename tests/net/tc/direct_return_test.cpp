@@ -71,6 +71,45 @@ TEST_F(DirectReturn, ALinkBeforeTheClientThatTakesLess) {
   }
 }
 
+// It tells node 1, which tells the client about its own packets.
+TEST_F(DirectReturn, ARouterBetweenTheNodesThatTakesLess) {
+  start({"--dsr"});
+  serve_iperf();
+  cluster_.in("node1",
+              "ip route replace 10.1.2.0/24 via 192.0.2.1;"
+              "ip -6 route replace fd00:1:2::/64 via 2001:db8::1");
+  cluster_.in("router",
+              "sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.br0.send_redirects=0;"
+              "ip route add 10.1.2.0/24 via 192.0.2.11 mtu 1400;"
+              "ip -6 route add fd00:1:2::/64 via 2001:db8::11 mtu 1400");
+  for (const auto& at : {kIPv4, kIPv6}) {
+    EXPECT_GT(iperf(at.node1, {}), 16'000'000) << at.node1;
+    EXPECT_THAT(run_in("client", {"ip", "route", "get", host_of(at.node1)}).out,
+                HasSubstr(at.client == kIPv4.client ? "mtu 1380" : "mtu 1360"));
+  }
+}
+
+// Pods of node 2 refuse what node 1 has wrapped: their flows are masqueraded, and counted.
+TEST_F(DirectReturn, ANodeWithoutTheFlag) {
+  cluster_.start_agent(1, {"--dsr"});
+  cluster_.start_agent(2);
+  started_ = {1, 2};
+  for (const auto& at : {kIPv4, kIPv6}) {
+    SCOPED_TRACE(at.node1);
+    auto& server = cluster_.serve("pod2", at.pod2, Protocol::TCP);
+    EXPECT_EQ(cluster_.dial("client", at.node1, Protocol::TCP).backend, at.pod2)
+        << "at the second try";
+    EXPECT_EQ(host_of(server.last_client()), host_of(at.node1));
+    cluster_.serve("pod2", at.pod2, Protocol::UDP);
+    std::unique_ptr<UdpClient> client;
+    cluster_.topology().inside("client", [&] {
+      client = std::make_unique<UdpClient>(at.client == kIPv4.client ? Family::IPv4 : Family::IPv6);
+    });
+    EXPECT_TRUE(wait_until([&] { return client->ask(at.node1).backend == at.pod2; }));
+  }
+  EXPECT_THAT(cluster_.topolb(1, {"status"}).out, HasSubstr("node is without --dsr"));
+}
+
 TEST_F(DirectReturn, ConnectionsGoOnWithTheNextAgents) {
   start({"--dsr"});
   close_way_back_by_node1();

@@ -123,14 +123,17 @@ TEST(Status, TellsOfPressureOnTheFlowTable) {
   status.flows->evicted = 4000;
   status.flows->refused = 12;
   status.flows->without_port = 1;
+  status.flows->direct_refused = 3;
   EXPECT_EQ(flows_line(),
             "Flows    65000 of 65536 (99 %); 4000 made room for others; 12 refused: the table\n"
-            "         was full; 1 refused: no source port was free");
+            "         was full; 1 refused: no source port was free; 3 masqueraded: a backend's\n"
+            "         node is without --dsr");
   std::ostringstream json;
   print_status_json(json, status);
-  EXPECT_NE(json.str().find(R"("flows": {"entries": 65000, "max_entries": 65536, "opened": 70000, )"
-                            R"("evicted": 4000, "refused": 12, "without_port": 1})"),
-            std::string::npos)
+  EXPECT_NE(
+      json.str().find(R"("flows": {"entries": 65000, "max_entries": 65536, "opened": 70000, )"
+                      R"("evicted": 4000, "refused": 12, "without_port": 1, "direct_refused": 3})"),
+      std::string::npos)
       << json.str();
 }
 
