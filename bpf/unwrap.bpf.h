@@ -306,7 +306,7 @@ __noinline int topolb_masquerade_flow(struct __sk_buff *ctx, const struct packet
 		count_event(TOPOLB_EVENT_FLOW_WITHOUT_PORT);
 		return TC_ACT_SHOT;
 	}
-	if (begin_flow(inner, choice, TOPOLB_FLOW_MASQUERADED, config) == NO_FLOW)
+	if (begin_flow(packet, choice, TOPOLB_FLOW_MASQUERADED, config) == NO_FLOW)
 		return TC_ACT_SHOT;
 	return UNWRAPPED;
 }
