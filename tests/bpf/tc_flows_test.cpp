@@ -271,7 +271,7 @@ TEST_F(TcFlows, FlowsKeepTheNodesAddressThatTheyBeganWith) {
   EXPECT_EQ(answer(request, kAck).view().destination, kClient);
   path_.flows().for_each(
       [&](std::uint32_t id, const topolb_flow& flow) { path_.flows().remove(id, flow); });
-  EXPECT_EQ(path_.flows().reply_count(), 0U);
+  EXPECT_EQ(path_.flows().slot_count(), 0U);
 }
 
 // A tick is a number that the kernel counts up: only part of it came back after 262 s.
