@@ -13,6 +13,7 @@
 
 #include "maps/flow_table.h"
 #include "maps/layout.h"
+#include "maps/packet_events.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -133,7 +133,8 @@ __noinline __u32 topolb_masquerade_to(struct __sk_buff *ctx, const struct packet
 
 		fill_addresses(&lookup, &to);
 		result = bpf_fib_lookup(ctx, &lookup, sizeof(lookup), 0);
-		interface_index = lookup.ifindex; /* the verifier wants it read before the branches */
+		interface_index =
+			lookup.ifindex; /* the verifier wants it read before the branches */
 		if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
 			return row;
 	}

@@ -15,6 +15,7 @@
 #include "dataplane/kernel_maps.h"
 #include "dataplane/publisher.h"
 #include "maps/layout.h"
+#include "maps/packet_events.h"
 #include "support/packet.h"
 #include "support/plans.h"
 #include "support/sandbox.h"

@@ -8,7 +8,7 @@
 #include <numeric>
 
 #include "dataplane/bpf_map.h"
-#include "maps/layout.h"
+#include "maps/packet_events.h"
 
 namespace topolb::dataplane {
 namespace {

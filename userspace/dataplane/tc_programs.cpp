@@ -107,7 +107,8 @@ Result<topolb_flow_facts> choose_flow_table(lb_tc& skeleton, const std::string& 
   fresh.maps = *maps;
   const auto pinned = pinned_facts(pin_path);
   const auto most = std::max(flow_facts_for(sizes.most_flows, 0).row_lines, fresh.row_lines);
-  if (pinned && pinned->maps == *maps && pinned->row_lines >= fresh.row_lines && pinned->row_lines <= most) {
+  if (pinned && pinned->maps == *maps && pinned->row_lines >= fresh.row_lines &&
+      pinned->row_lines <= most) {
     set_sizes(skeleton, *pinned, sizes.fragments);
     const auto pins = fitting_pins(skeleton.obj, pin_path, flow_table_maps());
     for (const auto& [name, fd] : pins) {

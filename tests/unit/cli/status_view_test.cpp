@@ -126,8 +126,8 @@ TEST(Status, TellsOfPressureOnTheFlowTable) {
   status.flows->direct_refused = 3;
   EXPECT_EQ(flows_line(),
             "Flows    65000 of 65536 (99 %); 4000 made room for others; 12 refused: the table\n"
-            "         was full; 1 refused: no source port was free; 3 masqueraded: a backend's\n"
-            "         node is without --dsr");
+            "         was full; 1 refused: no source port was free; 3 masqueraded: a\n"
+            "         backend's node is without --dsr");
   std::ostringstream json;
   print_status_json(json, status);
   EXPECT_NE(
