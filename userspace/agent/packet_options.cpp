@@ -91,7 +91,7 @@ void add_packet_flags(CLI::App& app, PacketOptions& options, PacketTexts& texts)
        "veth* (default: none)");
   list("--node-ip", texts.node_ips, "ADDRESS[,ADDRESS]",
        "the node's address of each family, which packets to other nodes' pods get as their source "
-       "(default: that of the node's own packets to the world)");
+       "where the device has no other (default: that of the node's own packets to the world)");
   list("--nodeport-addresses", texts.node_port_addresses, "primary|RANGE[,RANGE]",
        "where NodePorts answer from outside: the node's address of each family (primary, the "
        "default), or its addresses in ranges, as 192.0.2.0/24");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which address flows get by which device. Source: kube-proxy's MASQUERADE
-// (iptables-extensions(8)); docs/decisions/0047.
+// (iptables-extensions(8)); docs/decisions/0048.
 #include "dataplane/masquerades.h"
 
 #include <gtest/gtest.h>
