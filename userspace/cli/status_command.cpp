@@ -10,7 +10,6 @@
 #include "dataplane/flow_table.h"
 #include "dataplane/packet_events.h"
 #include "dataplane/pins.h"
-#include "maps/packet_events.h"
 
 namespace topolb::cli {
 namespace {

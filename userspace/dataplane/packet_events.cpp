@@ -8,7 +8,6 @@
 #include <numeric>
 
 #include "dataplane/bpf_map.h"
-#include "maps/packet_events.h"
 
 namespace topolb::dataplane {
 namespace {

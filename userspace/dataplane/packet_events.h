@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "maps/packet_events.h"
 #include "util/result.h"
 #include "util/unique_fd.h"
 
