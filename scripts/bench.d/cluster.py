@@ -35,7 +35,8 @@ def dotted(number: int) -> str:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Services have numbers: `hot` is the one that is always dialled, `udp` the one of UDP.
+    """Services have numbers: `hot` is the one that is always dialled, `udp` the same of UDP, as every
+    fifth is: those that share chains are of one protocol.
     `tiers` 0: no topology keys; else so many, of which only the last has backends.
     `local`: the backends of `hot` and `udp` are on this node."""
 
@@ -59,7 +60,10 @@ class Cluster:
         return range(self.services + 1)
 
     def protocol(self, service: int) -> str:
-        return "UDP" if service == self.udp else "TCP"
+        return "UDP" if service % 5 == self.udp % 5 else "TCP"
+
+    def of(self, protocol: str) -> list[int]:
+        return [number for number in self.numbers if self.protocol(number) == protocol]
 
     def is_local(self, service: int) -> bool:
         return self.local and service in (self.hot, self.udp)

@@ -3,7 +3,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Callable, Iterator
+from typing import Callable, Iterable, Iterator
 
 from cluster import BACKEND_CIDR, PORT, TARGET_PORT, Cluster
 from kube_proxy import RealKubeProxy
@@ -17,7 +17,9 @@ BACKENDS = 10
 API_ADDRESS = "10.65.0.1"  # of the API server that a real kube-proxy asks
 TCP = ("tcp-connect", "tcp-connect-close", "tcp-request", "tcp-ping-pong", "tcp-bulk")
 UDP = ("udp-send", "udp-request", "udp-request-new")
-RANDOM = ("tcp-connect", "tcp-request")
+# By the target that they dial.
+RANDOM = {"random": ("tcp-connect", "tcp-request"), "random-udp": ("udp-send", "udp-request")}
+THREADED = {"hot": "tcp-connect", "udp": "udp-send"}
 THREADS = 8
 CONFIGS = ("nftables", "iptables", "topolb")
 
@@ -85,20 +87,22 @@ def service_targets(cluster: Cluster) -> dict[str, list[str]]:
         return f"{cluster.address(number)}:{PORT}"
 
     return {"hot": [frontend(cluster.hot)], "udp": [frontend(cluster.udp)],
-            "random": [frontend(number) for number in cluster.numbers if number != cluster.udp]}
+            "random": [frontend(number) for number in cluster.of("TCP")],
+            "random-udp": [frontend(number) for number in cluster.of("UDP")]}
 
 
 def backend_targets(clusters: list[Cluster]) -> dict[str, list[str]]:
     """What a direct connection dials in place of the Services."""
-    def backends(cluster: Cluster, numbers: range) -> list[str]:
+    def backends(cluster: Cluster, numbers: Iterable[int]) -> list[str]:
         return [f"{address}:{TARGET_PORT}" for number in numbers
                 for address in cluster.endpoints(number)]
 
     one = clusters[0]
-    targets = {"hot": backends(one, range(one.hot, one.hot + 1))}
+    targets = {"hot": backends(one, [one.hot])}
     targets["udp"] = targets["hot"]
     for cluster in clusters[1:]:
-        targets[f"random-{cluster.services}"] = backends(cluster, cluster.numbers)
+        targets[f"random-{cluster.services}"] = backends(cluster, cluster.of("TCP"))
+        targets[f"random-udp-{cluster.services}"] = backends(cluster, cluster.of("UDP"))
     return targets
 
 
@@ -115,13 +119,18 @@ def turns_of(subject: Subject, network: Network, node: Node) -> list[Turn]:
              for workload in (TCP if subject.every else TCP[:1])]
     if subject.every:
         turns += [Turn(client, workload, "udp", hot) for workload in UDP]
-        threads = network.client(node, targets, pinned=False)
-        turns.append(Turn(threads, "tcp-connect", "hot",
-                          {**hot, "threads": THREADS}, THREADS))
+        turns += threaded_turns(network, node, targets, hot)
     if cluster.services > 1:
-        turns += [Turn(client, workload, "random", {**name, "heat": "random"})
-                  for workload in RANDOM]
+        turns += [Turn(client, workload, target, {**name, "heat": "random"})
+                  for target, workloads in RANDOM.items() for workload in workloads]
     return turns
+
+
+def threaded_turns(network: Network, node: Node, targets: dict[str, list[str]],
+                   name: dict) -> list[Turn]:
+    client = network.client(node, targets, pinned=False)
+    return [Turn(client, workload, target, {**name, "threads": THREADS}, THREADS)
+            for target, workload in THREADED.items()]
 
 
 def direct_turns(config: str, network: Network, node: Node, clusters: list[Cluster]) -> list[Turn]:
@@ -131,12 +140,11 @@ def direct_turns(config: str, network: Network, node: Node, clusters: list[Clust
     hot = {**name, "heat": "hot"}
     client = network.client(node, targets)
     turns = [Turn(client, workload, "hot", hot) for workload in (*TCP, *UDP)]
-    threads = network.client(node, targets, pinned=False)
-    turns.append(Turn(threads, "tcp-connect", "hot",
-                      {**hot, "threads": THREADS}, THREADS))
-    turns += [Turn(client, workload, f"random-{cluster.services}",
+    turns += threaded_turns(network, node, targets, hot)
+    turns += [Turn(client, workload, f"{target}-{cluster.services}",
                    {**name, "heat": "random", "services": cluster.services})
-              for cluster in clusters[1:] for workload in RANDOM]
+              for cluster in clusters[1:]
+              for target, workloads in RANDOM.items() for workload in workloads]
     return turns
 
 

@@ -53,7 +53,7 @@ def expected_rows():
                     yield {**row, "config": config, "services": services, "backends": 10}
         row = {"suite": "connect", "workload": "tcp-connect", "stat": stat}
         for config in ("direct", "direct-again", *BALANCED):
-            for workload in "tcp-connect", "tcp-request":
+            for workload in "tcp-connect", "tcp-request", "udp-send", "udp-request":
                 yield {**row, "workload": workload, "config": config, "services": 1000,
                        "heat": "random"}
         for config in BALANCED:
@@ -63,8 +63,9 @@ def expected_rows():
             yield {**row, "config": "topolb", "tiers": tiers, "heat": "hot"}
     for stat in "rate", "cpu":
         for config in (*DIRECT, *BALANCED):
-            yield {"suite": "connect", "workload": "tcp-connect", "stat": stat, "config": config,
-                   "threads": 8}
+            for workload in "tcp-connect", "udp-send":
+                yield {"suite": "connect", "workload": workload, "stat": stat, "config": config,
+                       "threads": 8}
     for workload in NODE_PORT_WORKLOADS:
         row = {"suite": "node-port", "workload": workload, "stat": "p50"}
         for config in DIRECT:

@@ -311,6 +311,16 @@ class ClusterTest(unittest.TestCase):
         for number in cluster.hot, cluster.udp:
             self.assertIn(cluster.node_port(number), ports)
 
+    # A shared chain names the protocol; 100,000 Services share those of 10,000.
+    def test_services_that_share_chains_have_one_protocol(self):
+        for services in 1, 100, 1000, 10_000, 100_000:
+            cluster = Cluster(services=services, backends=1)
+            self.assertEqual(cluster.protocol(cluster.hot), "TCP", services)
+            self.assertEqual(cluster.protocol(cluster.udp), "UDP", services)
+        self.assertEqual([cluster.protocol(number) for number in range(90_000, 100_000)],
+                         [cluster.protocol(number) for number in range(10_000)])
+        self.assertEqual(len(cluster.of("UDP")), 20_000)
+
     def test_slices_hold_all_endpoints(self):
         cluster = Cluster(services=1, backends=250)
         slices = list(cluster.slices(0))
