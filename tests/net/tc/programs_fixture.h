@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <memory>
 #include <sstream>
@@ -38,6 +39,8 @@ class ProgramsAsClients : public TcAgents {
   void serve_iperf() {
     iperf_server_ = &start_in("pod2", {"iperf3", "--server", "--port", "8080", "--forceflush"});
   }
+  /// From now on it says nothing: not of what happens to its connections either.
+  void silence_iperf_server() { iperf_server_->signal(SIGSTOP); }
   /// A client of it, which has sent something.
   Process& start_iperf(const std::string& frontend, const Words& more) {
     wait_for_iperf_server();
