@@ -61,6 +61,7 @@ static __noinline int parse_quoted_wrapper(struct __sk_buff *ctx, const struct p
 		if (bpf_skb_load_bytes(ctx, offset, &header, sizeof(header.ipv4)) ||
 		    header.ipv4.version != 4 || header.ipv4.ihl != sizeof(header.ipv4) / 4 ||
 		    header.ipv4.protocol != IPPROTO_IPIP ||
+		    header.ipv4.frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET) ||
 		    header.ipv4.saddr != ipv4_of(&error->key.destination))
 			return -1;
 		*receiver = ipv4_address(header.ipv4.daddr);

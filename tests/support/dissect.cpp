@@ -86,20 +86,12 @@ bool is_icmp_error(const Bytes& frame, const DissectedIp& ip) {
   return ip.protocol == kIcmpV6 && type >= 1 && type <= 4;
 }
 
-}  // namespace
+using DissectIp = decltype(&dissect_ipv4);
 
-std::optional<Dissected> dissect(const Bytes& frame) {
-  std::size_t at = 12;
-  for (int tags = 0; tags < 2 && at + 4 <= frame.size(); ++tags) {
-    if (word(frame, at) != 0x8100 && word(frame, at) != 0x88a8) break;
-    at += 4;
-  }
-  if (at + 2 > frame.size()) return std::nullopt;
-  const auto type = word(frame, at);
-  at += 2;
-  if (type != 0x0800 && type != 0x86dd) return std::nullopt;
-  const auto inside = type == 0x0800 ? dissect_ipv4 : dissect_ipv6;
-  const auto ip = inside(frame, at, frame.size(), false);
+/// The packet at an offset, with what is there of it up to `end`.
+std::optional<Dissected> dissect_at(const Bytes& frame, std::size_t at, std::size_t end,
+                                    DissectIp inside) {
+  const auto ip = inside(frame, at, end, false);
   if (!ip) return std::nullopt;
   Dissected packet{*ip, std::nullopt};
   if (ip->protocol == kTcp || ip->protocol == kUdp) {
@@ -115,6 +107,35 @@ std::optional<Dissected> dissect(const Bytes& frame) {
     return std::nullopt;
   }
   return packet;
+}
+
+}  // namespace
+
+std::optional<Dissected> dissect(const Bytes& frame) {
+  std::size_t at = 12;
+  for (int tags = 0; tags < 2 && at + 4 <= frame.size(); ++tags) {
+    if (word(frame, at) != 0x8100 && word(frame, at) != 0x88a8) break;
+    at += 4;
+  }
+  if (at + 2 > frame.size()) return std::nullopt;
+  const auto type = word(frame, at);
+  at += 2;
+  if (type != 0x0800 && type != 0x86dd) return std::nullopt;
+  return dissect_at(frame, at, frame.size(), type == 0x0800 ? dissect_ipv4 : dissect_ipv6);
+}
+
+std::optional<DissectedWrapper> dissect_wrapper(const Bytes& frame) {
+  if (!is_wrapped(frame)) return std::nullopt;
+  const bool ipv4 = word(frame, 12) == 0x0800;
+  const auto inside = ipv4 ? dissect_ipv4 : dissect_ipv6;
+  const std::size_t header = ipv4 ? 20 : 40;
+  const auto outer = inside(frame, 14, frame.size(), false);
+  if (!outer || outer->is_fragment || outer->transport != outer->start + header) {
+    return std::nullopt;
+  }
+  const auto inner = dissect_at(frame, outer->transport, outer->end, inside);
+  if (!inner) return std::nullopt;
+  return DissectedWrapper{*outer, *inner};
 }
 
 std::uint16_t sum_of(const Bytes& frame, std::size_t from, std::size_t to, std::uint32_t sum) {

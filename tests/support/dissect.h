@@ -35,6 +35,16 @@ struct Dissected {
 /// error that does not quote the ports; or neither TCP, UDP nor an ICMP error.
 std::optional<Dissected> dissect(const Bytes& frame);
 
+/// A packet in another one of the same family (RFC 2003, RFC 2473).
+struct DissectedWrapper {
+  DissectedIp outer;
+  Dissected inner;
+};
+
+/// None: no wrapper without tags, options and extension headers that is whole and no fragment, or
+/// in it, and no longer than it, nothing that dissect() takes apart.
+std::optional<DissectedWrapper> dissect_wrapper(const Bytes& frame);
+
 /// Bytes [from, to) of the frame as one's complement sum, in which a right checksum makes 0xffff
 /// of what it covers. Never 0.
 std::uint16_t sum_of(const Bytes& frame, std::size_t from, std::size_t to, std::uint32_t sum = 0);

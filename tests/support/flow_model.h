@@ -53,6 +53,7 @@ class FlowModel {
     std::string client;
     std::string source;  // the client, as the backend sees it
     std::string backend;
+    bool is_direct = false;  // the backend's node answers
   };
   [[nodiscard]] std::size_t random_index() { return random_() % live_.size(); }
   std::string next_client(Family family);

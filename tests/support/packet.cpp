@@ -194,6 +194,12 @@ Bytes wrap(const Bytes& frame, const std::string& source, const std::string& des
   return bytes;
 }
 
+bool is_wrapped(const Bytes& frame) {
+  return get16(frame, 12) == 0x0800
+             ? frame.at(kEthernetLength + 9) == 4
+             : get16(frame, 12) == 0x86dd && frame.at(kEthernetLength + 6) == 41;
+}
+
 Bytes unwrap(const Bytes& frame) {
   const std::size_t header = get16(frame, 12) == 0x0800 ? 20 : 40;
   Bytes bytes(frame.begin(), frame.begin() + kEthernetLength);

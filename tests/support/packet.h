@@ -62,6 +62,8 @@ Bytes build_icmp_error(const IcmpErrorSpec& spec);
 /// fragmented. @pre no VLAN tags, type of service 0.
 Bytes wrap(const Bytes& frame, const std::string& source, const std::string& destination,
            std::uint8_t ttl = 64);
+/// Whether the frame is such a packet, by its protocol.
+bool is_wrapped(const Bytes& frame);
 /// What wrap() was given.
 Bytes unwrap(const Bytes& frame);
 

@@ -26,14 +26,15 @@ std::size_t least_size(const Bytes& frame) {
 
 }  // namespace
 
-void make_checksums_right(Bytes& frame) {
-  const auto packet = dissect(frame);
-  if (!packet) return;
-  const auto& ip = packet->ip;
-  if (ip.family == Family::IPv4) {
-    frame[ip.start + 10] = frame[ip.start + 11] = 0;
-    put_checksum(frame, ip.start + 10, sum_of_header(frame, ip));
-  }
+namespace {
+
+void make_header_right(Bytes& frame, const DissectedIp& ip) {
+  if (ip.family != Family::IPv4) return;
+  frame[ip.start + 10] = frame[ip.start + 11] = 0;
+  put_checksum(frame, ip.start + 10, sum_of_header(frame, ip));
+}
+
+void make_transport_right(Bytes& frame, const DissectedIp& ip) {
   if (ip.is_fragment) return;
   const std::size_t at = ip.transport + (ip.protocol == 6 ? 16 : ip.protocol == 17 ? 6 : 2);
   if (ip.protocol == 17) {
@@ -45,6 +46,19 @@ void make_checksums_right(Bytes& frame) {
   }
   frame[at] = frame[at + 1] = 0;
   put_checksum(frame, at, sum_of_transport(frame, ip));
+}
+
+}  // namespace
+
+void make_checksums_right(Bytes& frame) {
+  auto packet = dissect(frame);
+  if (const auto wrapper = dissect_wrapper(frame)) {
+    make_header_right(frame, wrapper->outer);
+    packet = wrapper->inner;
+  }
+  if (!packet) return;
+  make_header_right(frame, packet->ip);
+  make_transport_right(frame, packet->ip);
 }
 
 void PacketMutator::set_field(Bytes& frame) {
