@@ -126,7 +126,8 @@ static __always_inline __u32 kind_of_flow(struct __sk_buff *ctx, const struct pa
 {
 	if (!must_masquerade(ctx, packet, backend, is_from_pod))
 		return 0;
-	if (is_dsr_on && !is_from_pod && !same_address(&packet->key.source, &backend->address))
+	if (is_dsr_on && !is_from_pod && !(backend->flags & TOPOLB_BACKEND_NODELESS) &&
+	    !same_address(&packet->key.source, &backend->address))
 		return TOPOLB_FLOW_DIRECT;
 	return TOPOLB_FLOW_MASQUERADED;
 }

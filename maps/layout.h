@@ -152,6 +152,8 @@ enum {
 	TOPOLB_BACKEND_LOCAL = 1 << 0,
 	/* Its endpoint is gone; the row is free after a grace period. */
 	TOPOLB_BACKEND_GONE = 1 << 1,
+	/* Its endpoint names no node: it may be outside of the cluster. */
+	TOPOLB_BACKEND_NODELESS = 1 << 2,
 };
 
 /* backends: array by backend id, shared by all Services. Id 0 is never used. */
@@ -160,7 +162,7 @@ struct topolb_backend {
 	__be16 port_be;
 	__u8 protocol;
 	__u8 state;  /* TOPOLB_BACKEND_* */
-	__u32 flags; /* TOPOLB_BACKEND_LOCAL, _GONE */
+	__u32 flags; /* TOPOLB_BACKEND_LOCAL, _GONE, _NODELESS */
 };
 TOPOLB_ASSERT(sizeof(struct topolb_backend) == 24);
 TOPOLB_ASSERT_OFFSET(topolb_backend, state, 19);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "support/packet_path.h"
+#include "support/sockets.h"
 
 namespace topolb::test {
 

@@ -57,6 +57,17 @@ TEST_P(TcDsr, PodsAndHairpinsAndLocalBackendsAreAsEver) {
             at().local);
 }
 
+// A machine that is no node of the cluster: nobody would take its packets out.
+TEST_P(TcDsr, BackendsWithoutANodeAreMasqueraded) {
+  auto plan = service("web", at().cluster_ip, GetParam().protocol, traffic({{"", {at().remote}}}));
+  add_frontend(plan, core::FrontendKind::NodePort, at().any, traffic({{"", {at().remote}}}));
+  plan.nodeless_backends = {socket_address(at().remote)};
+  path_.publish({plan});
+  const auto got = path_.run(Hook::Ingress, packet(client(), at().node_port)).view();
+  EXPECT_EQ(got.destination, at().remote);
+  EXPECT_NE(got.source, client());
+}
+
 TEST_P(TcDsr, TooLargeForTheWrapper) {
   publish({at().remote});
   const std::uint32_t headers = at().overhead + (is_tcp() ? 20 : 8);

@@ -74,7 +74,8 @@ Records decode_backends(const KernelSnapshot& kernel) {
                    {"PROTOCOL", "protocol"},
                    {"STATE", "state"},
                    {"LOCAL", "local"},
-                   {"GONE", "gone"}});
+                   {"GONE", "gone"},
+                   {"NODELESS", "nodeless"}});
   const auto rows = kernel.maps.backends.rows();
   for (std::uint32_t id = 0; id < rows.size(); ++id) {
     const topolb_backend backend = rows[id];
@@ -83,7 +84,8 @@ Records decode_backends(const KernelSnapshot& kernel) {
                  to_string(static_cast<Protocol>(backend.protocol)),
                  backend.state == TOPOLB_BACKEND_USABLE ? "usable" : "unusable",
                  (backend.flags & TOPOLB_BACKEND_LOCAL) != 0,
-                 (backend.flags & TOPOLB_BACKEND_GONE) != 0});
+                 (backend.flags & TOPOLB_BACKEND_GONE) != 0,
+                 (backend.flags & TOPOLB_BACKEND_NODELESS) != 0});
   }
   return records;
 }

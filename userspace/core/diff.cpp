@@ -15,8 +15,8 @@ namespace {
 bool same_publication(const ServicePortPlan& a, const ServicePortPlan& b) {
   const auto parts = [](const ServicePortPlan& plan) {
     return std::tie(plan.port_name, plan.affinity_timeout_s, plan.internal, plan.external,
-                    plan.node_external, plan.local_backends, plan.idle_backends,
-                    plan.source_ranges);
+                    plan.node_external, plan.local_backends, plan.nodeless_backends,
+                    plan.idle_backends, plan.source_ranges);
   };
   return parts(a) == parts(b);
 }

@@ -129,6 +129,8 @@ void Planner::plan_backends(const std::vector<PortEndpoint>& endpoints,
     if (!in_a_tier[i]) plan.idle_backends.push_back(endpoints[i].backend);
     if (is_local(*endpoints[i].placement, node_)) {
       plan.local_backends.push_back(endpoints[i].backend);
+    } else if (endpoints[i].placement->node_name.empty()) {
+      plan.nodeless_backends.push_back(endpoints[i].backend);
     }
   }
 }

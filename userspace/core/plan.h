@@ -79,6 +79,8 @@ struct ServicePortPlan {
   std::optional<TrafficPlan> node_external;
   /// Backends on this node, by their nodeName; sorted.
   std::vector<SocketAddress> local_backends;
+  /// Backends without a nodeName: maybe no node of the cluster has them. Sorted.
+  std::vector<SocketAddress> nodeless_backends;
   /// Backends in none of the tiers above: they get nothing new, but what they have goes on for as
   /// long as they are here (not ready, terminating, out of this node's tiers). Sorted.
   std::vector<SocketAddress> idle_backends;

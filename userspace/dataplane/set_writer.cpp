@@ -18,6 +18,14 @@ Error full(const char* map) {
           std::string("map ") + map + " is full"};
 }
 
+std::uint32_t backend_flags(const SocketAddress& backend, const core::ServicePortPlan& port) {
+  const auto is_in = [&](const std::vector<SocketAddress>& sorted) {
+    return std::binary_search(sorted.begin(), sorted.end(), backend);
+  };
+  if (is_in(port.local_backends)) return TOPOLB_BACKEND_LOCAL;
+  return is_in(port.nodeless_backends) ? TOPOLB_BACKEND_NODELESS : 0;
+}
+
 }  // namespace
 
 std::uint32_t lines_for(std::size_t backends) {
@@ -103,10 +111,7 @@ std::optional<PreparedSet::Tier> SetWriter::prepare_tier(const core::Tier& tier,
   prepared.key_id = *key_id;
   prepared.backend_ids.reserve(tier.backends.size());
   for (const auto& backend : tier.backends) {
-    const bool local =
-        std::binary_search(port.local_backends.begin(), port.local_backends.end(), backend);
-    const auto id = backends_.acquire(backend, port.key.protocol,
-                                      local ? std::uint32_t{TOPOLB_BACKEND_LOCAL} : 0U);
+    const auto id = backends_.acquire(backend, port.key.protocol, backend_flags(backend, port));
     if (!id) {
       for (const auto acquired : prepared.backend_ids) backends_.release(acquired);
       return std::nullopt;

@@ -34,6 +34,7 @@ struct Case {
   bool internal_local = false;
   std::string local;
   std::string idle;
+  std::string nodeless = "";
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& one) { return out << one.rule; }
@@ -49,44 +50,45 @@ TEST_P(Backends, AreLocalOrIdle) {
   const auto plan = plan_service(service, MergedEndpoints(slices), nodes.view("n1"));
   EXPECT_EQ(last_bytes(plan.ports.at(0).local_backends), GetParam().local);
   EXPECT_EQ(last_bytes(plan.ports.at(0).idle_backends), GetParam().idle);
+  EXPECT_EQ(last_bytes(plan.ports.at(0).nodeless_backends), GetParam().nodeless);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, Backends,
-    testing::Values(Case{"ready ones are in a tier", {"1@n1", "2@n2", "3"}, "", false, "1", ""},
-                    Case{"local by the node's name, ready or not",
-                         {"1@n1 unready", "2@n1 terminating", "3@n2"},
-                         "",
-                         false,
-                         "1 2",
-                         "1"},
-                    Case{"neither serving nor ready, still an endpoint",
-                         {"1@n1", "2@n2 gone", "3@n2 serving", "4@n2 unready"},
-                         "",
-                         false,
-                         "1",
-                         "2 3 4"},
-                    Case{"terminating ones wait in a tier of their own",
-                         {"1@n1 terminating", "2@n2"},
-                         "",
-                         false,
-                         "1",
-                         ""},
-                    Case{
-                        "out of the key's tiers", {"1@n1", "2@n2", "3"}, "zone", false, "1", "2 3"},
-                    Case{"out of the hinted zone",
-                         {"1@n1 for-zones=z1", "2@n2 for-zones=z2"},
-                         "",
-                         false,
-                         "1",
-                         "2"},
-                    Case{"not here, under the Local policy", {"1@n1", "2@n2"}, "", true, "1", "2"},
-                    Case{"invalid keys: nothing new for any of them",
-                         {"1@n1", "2@n2"},
-                         "*,zone",
-                         false,
-                         "1",
-                         "1 2"}));
+    testing::Values(
+        Case{"ready ones are in a tier", {"1@n1", "2@n2", "3"}, "", false, "1", "", "3"},
+        Case{"local by the node's name, ready or not",
+             {"1@n1 unready", "2@n1 terminating", "3@n2"},
+             "",
+             false,
+             "1 2",
+             "1"},
+        Case{"neither serving nor ready, still an endpoint",
+             {"1@n1", "2@n2 gone", "3@n2 serving", "4@n2 unready"},
+             "",
+             false,
+             "1",
+             "2 3 4"},
+        Case{"terminating ones wait in a tier of their own",
+             {"1@n1 terminating", "2@n2"},
+             "",
+             false,
+             "1",
+             ""},
+        Case{"out of the key's tiers", {"1@n1", "2@n2", "3"}, "zone", false, "1", "2 3", "3"},
+        Case{"out of the hinted zone",
+             {"1@n1 for-zones=z1", "2@n2 for-zones=z2"},
+             "",
+             false,
+             "1",
+             "2"},
+        Case{"not here, under the Local policy", {"1@n1", "2@n2"}, "", true, "1", "2"},
+        Case{"invalid keys: nothing new for any of them",
+             {"1@n1", "2@n2"},
+             "*,zone",
+             false,
+             "1",
+             "1 2"}));
 
 TEST(SourceRanges, AreThoseOfTheFamily) {
   Service service = web_service();
