@@ -188,16 +188,15 @@ static __always_inline int meet_flow(struct __sk_buff *ctx, const struct packet 
 	/* Open, replied to or not; a reply is news to a flow without one. */
 	if (ticks >= TOPOLB_FLOW_TOUCH_TICKS || packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST) ||
 	    (state != TOPOLB_FLOW_REPLIED && (state || is_reply || is_direct(flow->state))))
-		result = topolb_follow_flow(ctx, packet, found->id, is_reply);
+		result = is_still_there(found)
+				 ? topolb_follow_flow(ctx, packet, found->id, is_reply)
+				 : FLOW_OVER;
 	if (result == FLOW_OVER)
 		return result;
 	fill_step(found, is_reply, config, step);
 	if (result == FLOW_ENDING)
 		step->flags |= STEP_ENDS;
-	/* Removed meanwhile, so what was read may be two flows' halves. */
-	if (found->generation & 1 || READ_ONCE(flow->generation) != found->generation)
-		return FLOW_OVER;
-	return result;
+	return is_still_there(found) ? result : FLOW_OVER;
 }
 
 /*
@@ -262,13 +261,14 @@ static __noinline int replace_in_line(__u32 line_id, __u32 tag, __u32 flow_id,
 				      const struct topolb_settings *config)
 {
 	const struct topolb_flow *flow = flow_of(flow_id), *other;
-	__u32 slot = find_slot_in(line_id, tag);
+	__u32 slot = find_slot_in(line_id, tag), generation;
 
 	other = flow_of(id_in(slot));
-	if (!slot || !flow || !other || !has_same_reply(flow, other, config))
+	if (!slot || !flow || !other)
 		return 0;
-	return may_replace(other, flow->created) &&
-	       remove_flow(id_in(slot), READ_ONCE(other->generation), config);
+	generation = READ_ONCE(other->generation);
+	return has_same_reply(flow, other, config) && may_replace(other, flow->created) &&
+	       remove_flow(id_in(slot), generation, config);
 }
 
 __noinline int topolb_replace_reply(__u64 hash, __u32 flow_id, const struct topolb_settings *config)
@@ -340,6 +340,7 @@ __noinline int topolb_insert_flow(const struct packet *packet, const struct topo
 				  __u32 kind, const struct topolb_settings *config, __u32 flow_id)
 {
 	struct topolb_flow *flow = flow_of(flow_id);
+	__u16 generation;
 	__u64 hash;
 
 	if (!packet || !choice || !config || !flow)
@@ -348,15 +349,17 @@ __noinline int topolb_insert_flow(const struct packet *packet, const struct topo
 	flow->generation |= 1;
 	write_row(flow, packet, choice, kind);
 	if (connect_reply(flow, flow_id, hash, config)) {
-		free_row(flow_id); /* the generation stays odd */
+		flow->generation += 2; /* odd, and another one: the row changes hands */
+		free_row(flow_id);
 		return -1;
 	}
-	flow->generation++;
-	if (!flow->generation) /* that of a row that was never used */
-		flow->generation = 2;
+	generation = flow->generation + 1;
+	if (!generation) /* that of a row that was never used */
+		generation = 2;
+	flow->generation = generation;
 	if (!topolb_add_slot(hash, flow_id, KEY_OF_CLIENT, config))
 		return 0;
-	remove_flow(flow_id, flow->generation, config);
+	remove_flow(flow_id, generation, config);
 	return -1;
 }
 

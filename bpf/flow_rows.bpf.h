@@ -30,23 +30,28 @@ static __always_inline struct topolb_flow_cursor *read_cursor(void)
 	return bpf_map_lookup_elem(&flow_cursors, &row);
 }
 
-/* Gives a row back. */
-static __noinline void free_row(__u32 flow_id)
-{
-	struct topolb_flow_rows *rows = rows_of(flow_id);
-	struct topolb_flow_cursor *cursor = read_cursor();
-	__u32 word = flow_id / TOPOLB_FLOW_ROWS_PER_WORD % TOPOLB_FLOW_ROW_WORDS;
-
-	if (!rows || !cursor)
-		return;
-	__sync_fetch_and_and(&rows->taken[word], ~(1ULL << flow_id % TOPOLB_FLOW_ROWS_PER_WORD));
-	cursor->full_tick = 0;
-}
-
 /* This CPU's first of so many: far from those of others. */
 static __always_inline __u32 own_first(__u32 count)
 {
 	return topolb_flow_line_of(bpf_get_smp_processor_id() * 0x9e3779b1U, count);
+}
+
+/* Gives a row back. If this CPU found the table full, it is the next that it takes. */
+static __noinline void free_row(__u32 flow_id)
+{
+	struct topolb_flow_rows *rows = rows_of(flow_id);
+	struct topolb_flow_cursor *cursor = read_cursor();
+	__u32 word = flow_id / TOPOLB_FLOW_ROWS_PER_WORD % TOPOLB_FLOW_ROW_WORDS, line, first;
+
+	if (!rows || !cursor)
+		return;
+	__sync_fetch_and_and(&rows->taken[word], ~(1ULL << flow_id % TOPOLB_FLOW_ROWS_PER_WORD));
+	if (!cursor->full_tick)
+		return;
+	cursor->full_tick = 0;
+	line = flow_id / TOPOLB_FLOW_ROWS_PER_LINE;
+	first = own_first(flow_row_lines);
+	cursor->row_line = line >= first ? line - first : line + flow_row_lines - first;
 }
 
 /* The number of the only bit that is set, by a de Bruijn sequence: BPF has no instruction for it.

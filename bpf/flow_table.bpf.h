@@ -34,6 +34,12 @@ static __always_inline struct topolb_flow *flow_of(__u32 flow_id)
 	return bpf_map_lookup_elem(&flows, &flow_id);
 }
 
+/* Whether what was read of a flow since it was found is one flow's. */
+static __always_inline int is_still_there(const struct found_flow *found)
+{
+	return !(found->generation & 1) && READ_ONCE(found->flow->generation) == found->generation;
+}
+
 static __always_inline int is_clients_key(const struct topolb_flow *flow,
 					  const struct topolb_flow_key *key)
 {
@@ -221,7 +227,7 @@ static __always_inline int is_idle_too_long(const struct topolb_flow *flow, __u3
 #define UNREPLIED (1U << 30)
 
 /*
- * How soon a flow may make room for another, when its line is full: 0: not at all. What is over
+ * How soon a flow may make room for another, when the table is full: 0: not at all. What is over
  * goes first, then what never had a reply or had a RST, then datagrams, which find another backend,
  * and what is idle for long; the older ones first.
  */
@@ -247,6 +253,7 @@ struct victim {
 	__u32 now;
 	__u32 value; /* evictability() of the best one so far; 0: none */
 	__u32 flow_id;
+	__u32 generation;
 };
 
 static long judge_row(__u32 step, void *data)
@@ -255,17 +262,22 @@ static long judge_row(__u32 step, void *data)
 	__u32 rows = flow_row_lines * TOPOLB_FLOW_ROWS_PER_LINE;
 	__u32 flow_id = best->first + step * (rows / TOPOLB_FLOWS_JUDGED), value;
 	struct topolb_flow *flow;
+	__u32 generation;
 
 	if (flow_id >= rows)
 		flow_id -= rows;
 	flow = flow_of(flow_id);
 
-	if (!flow || !flow->generation || flow->generation & 1) /* it comes or goes */
+	if (!flow)
+		return 0;
+	generation = READ_ONCE(flow->generation);
+	if (!generation || generation & 1) /* it comes or goes */
 		return 0;
 	value = evictability(flow, best->now);
 	if (value > best->value) {
 		best->value = value;
 		best->flow_id = flow_id;
+		best->generation = generation;
 	}
 	return 0;
 }
@@ -280,15 +292,12 @@ __noinline __u32 topolb_evict(const struct topolb_settings *config)
 	struct victim victim = {.now = topolb_flow_time(bpf_ktime_get_coarse_ns())};
 	__u32 rows = flow_row_lines * TOPOLB_FLOW_ROWS_PER_LINE;
 	struct topolb_flow_cursor *cursor = read_cursor();
-	struct topolb_flow *flow;
 
 	if (!config || !cursor)
 		return NO_ROOM;
 	victim.first = (own_first(rows) + cursor->hand++) % rows;
 	bpf_loop(TOPOLB_FLOWS_JUDGED, judge_row, &victim, 0);
-	flow = flow_of(victim.flow_id);
-	if (!victim.value || !flow ||
-	    !topolb_take_out(victim.flow_id, READ_ONCE(flow->generation), config))
+	if (!victim.value || !topolb_take_out(victim.flow_id, victim.generation, config))
 		return NO_ROOM;
 	if (victim.value < OVER)
 		count_event(TOPOLB_EVENT_FLOW_EVICTED);
@@ -389,17 +398,20 @@ __noinline int topolb_add_slot(__u64 hash, __u32 flow_id, int kind,
 			       const struct topolb_settings *config)
 {
 	struct topolb_flow_place place = place_of(hash);
-	__u32 slot = topolb_flow_slot(place.tag, flow_id, flow_id_bits), other;
+	__u32 slot = topolb_flow_slot(place.tag, flow_id, flow_id_bits), other, second;
+	int by_reply = kind != KEY_OF_CLIENT;
 
 	if (!config)
 		return -1;
 	other = find_slot_in(place.lines[0], place.tag);
-	if (other && (kind == KEY_OF_CHOICE ||
-		      has_same_key(flow_id, id_in(other), kind == KEY_OF_REPLY, config)))
+	if (other &&
+	    (kind == KEY_OF_CHOICE || has_same_key(flow_id, id_in(other), by_reply, config)))
 		return -1;
 	if (!other && put_slot(place.lines[0], slot)) {
+		second =
+			is_overflowed(place.lines[0]) ? find_slot_in(place.lines[1], place.tag) : 0;
 		if (!is_tag_twice(place.lines[0], slot) &&
-		    (!is_overflowed(place.lines[0]) || !find_slot_in(place.lines[1], place.tag)))
+		    (!second || !has_same_key(flow_id, id_in(second), by_reply, config)))
 			return 0;
 	} else {
 		mark_overflow(place.lines[0]);

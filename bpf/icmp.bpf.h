@@ -131,7 +131,7 @@ static __noinline int find_step(const struct topolb_flow_key *key,
 	if (!found.flow)
 		return -1;
 	fill_step(&found, is_reply, config, step);
-	return 0;
+	return is_still_there(&found) ? 0 : -1;
 }
 
 /*

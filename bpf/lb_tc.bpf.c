@@ -226,6 +226,9 @@ static __noinline int serve_first(struct __sk_buff *ctx, const struct packet *pa
 		return TC_ACT_SHOT;
 	found.generation = READ_ONCE(found.flow->generation);
 	fill_step(&found, 0, config, &step);
+	/* It may have made room for another, on another CPU. */
+	if (!is_clients_key(found.flow, &packet->key) || !is_still_there(&found))
+		return TC_ACT_SHOT;
 	return send(ctx, packet, &step, config);
 }
 

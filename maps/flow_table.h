@@ -10,16 +10,17 @@
  *
  * Each of a flow's two keys (what a packet of the client has, and one of the backend) is hashed to
  * two lines of flow_index. It stands in a slot of the first one, or, if that is full or has another
- * key with the same tag, of the second one; then the first has a mark. The slot holds the row's id
- * and a tag from the hash. So a packet is found with one line and one row, and nothing is
- * allocated. No line is ever half full on average: both lines of a key are not full once in ten
- * million times.
+ * key with the same tag, of the second one; then the first has a mark, for good. The slot holds the
+ * row's id and a tag from the hash. So a packet is found with one line and one row, and nothing is
+ * allocated. At most five of fifteen slots are taken on average: both lines of a key are full, or
+ * have its tag, once in ten million times (of 65,536 flows; of 16 million the tag has seven bits,
+ * and once in 600).
  *
  * Who sets a row's bit owns the row, until it is in the index; then who makes its generation odd,
  * by compare-and-swap, does, and gives it up by clearing the bit. `generation` is odd while a row
- * is written or free, and another number ever after: who has read a row sees whether it was one
- * flow's all the time. Only the fields of the last two cache lines' second half change while a flow
- * lives; `state` changes by atomic operations.
+ * is written or free, 0 if it never was used, and another number whenever the row changes hands:
+ * who has read a row sees whether it was one flow's all the time. While a flow lives only `state`
+ * changes, by atomic operations, and what is in the second of the row's two cache lines.
  */
 #ifndef TOPOLB_FLOW_TABLE_H
 #define TOPOLB_FLOW_TABLE_H
@@ -48,12 +49,12 @@ TOPOLB_ASSERT(sizeof(struct topolb_flow_rows) == 64);
 
 /* flow_cursors: per-CPU array with one row: where this CPU goes on. */
 struct topolb_flow_cursor {
-	__u32 row_line;	 /* of flow_rows: where it looks for a free row, counted from its own first
+	__u32 row_line;	 /* of flow_rows, counted from its own first: where it looks for a free row
 			  */
 	__u32 full_tick; /* jiffies when it found none, or 0 */
 	__u32 hand;	 /* the first row that it judges when one is to be evicted; likewise */
-	__u32 pad;
 };
+TOPOLB_ASSERT(sizeof(struct topolb_flow_cursor) == 12);
 
 /* flow_facts: array with one row: what the programs have as constants; written once. */
 struct topolb_flow_facts {
@@ -128,6 +129,8 @@ static inline struct topolb_flow_place topolb_flow_place_of(__u64 hash, __u32 li
 					   topolb_flow_line_of((low + high) * 0x9e3779b1U, lines)},
 					  high >> id_bits};
 
+	if (place.lines[1] == place.lines[0])
+		place.lines[1] = place.lines[0] ? place.lines[0] - 1 : lines - 1;
 	if (!place.tag) /* that of a free slot */
 		place.tag = 1;
 	return place;

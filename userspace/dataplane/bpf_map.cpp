@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <ranges>
 
 namespace topolb::dataplane {
 
@@ -45,8 +44,8 @@ std::string pin_beside(const std::string& pin_path, const std::string& name) {
 }
 
 void drop_pins_beside(const std::string& pin_path, const std::vector<std::string>& names) {
-  for (const auto& name : std::views::reverse(names)) {
-    (void)::unlink(pin_beside(pin_path, name).c_str());
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    (void)::unlink(pin_beside(pin_path, *name).c_str());
   }
 }
 

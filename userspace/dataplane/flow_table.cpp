@@ -34,7 +34,7 @@ void store_generation(topolb_flow& flow, std::uint16_t generation) {
 }
 
 // 0: that of a row that was never used.
-bool is_live(std::uint16_t generation) { return generation != 0 && (generation & 1) == 0; }
+bool is_of_flow(std::uint16_t generation) { return generation != 0 && (generation & 1) == 0; }
 
 bool same_client_key(const topolb_flow& a, const topolb_flow& b) {
   return std::memcmp(&a.client, &b.client, sizeof(a.client)) == 0 &&
@@ -127,7 +127,7 @@ std::uint32_t FlowTable::slot_count() const {
 
 std::optional<topolb_flow> FlowTable::read(std::uint32_t flow_id) const {
   const auto generation = load_generation(flows_[flow_id]);
-  if (!is_live(generation) || !is_taken(flow_id)) return std::nullopt;
+  if (!is_of_flow(generation) || !is_taken(flow_id)) return std::nullopt;
   const topolb_flow flow = flows_[flow_id];
   std::atomic_thread_fence(std::memory_order_acquire);
   if (load_generation(flows_[flow_id]) != generation) return std::nullopt;
@@ -190,7 +190,7 @@ void FlowTable::free_row(std::uint32_t flow_id) {
 bool FlowTable::remove(std::uint32_t flow_id, const topolb_flow& flow) {
   auto& word = *topolb_flow_generation_word(&flows_[flow_id]);
   const auto before = load(word);
-  if (before >> TOPOLB_FLOW_GENERATION_SHIFT != flow.generation || !is_live(flow.generation) ||
+  if (before >> TOPOLB_FLOW_GENERATION_SHIFT != flow.generation || !is_of_flow(flow.generation) ||
       !exchange_if(word, before, before | 1U << TOPOLB_FLOW_GENERATION_SHIFT)) {
     return false;
   }
@@ -231,7 +231,7 @@ bool FlowTable::add_slot(std::uint64_t hash, std::uint32_t flow_id, const SameKe
     for (auto& slot : line.slots) {
       if (!has_tag[choice] && exchange_if(slot, kFree, wanted)) return true;
     }
-    std::atomic_ref(line.is_overflowed).store(1);
+    if (choice == 0) std::atomic_ref(line.is_overflowed).store(1);
   }
   return false;
 }
@@ -290,7 +290,7 @@ std::vector<std::pair<std::uint32_t, std::uint16_t>> FlowTable::taken(std::uint3
   std::vector<std::pair<std::uint32_t, std::uint16_t>> rows;
   for (auto id = first_row; id < std::min(first_row + count, capacity()); ++id) {
     const auto generation = load_generation(flows_[id]);
-    if (is_taken(id) && !is_live(generation)) rows.emplace_back(id, generation);
+    if (is_taken(id) && !is_of_flow(generation)) rows.emplace_back(id, generation);
   }
   return rows;
 }

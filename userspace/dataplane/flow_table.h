@@ -56,6 +56,8 @@ class FlowTable {
 
   /// A row in place, while others may write it.
   topolb_flow& row(std::uint32_t flow_id) { return flows_[flow_id]; }
+  /// A line of the index in place, for tests.
+  topolb_flow_line& line(std::uint32_t number) { return index_[number]; }
 
   /// Clears slots of lines [first, first + count) of the index that belong to no flow: an agent was
   /// killed while it removed one.

@@ -31,9 +31,9 @@ void set_masquerade_bits(topolb_settings& settings, std::uint64_t bits) {
 
 // The row of an address, which it has had before or gets now. None: all rows are taken.
 std::optional<std::uint8_t> masquerade_row(topolb_settings& settings, const IpAddress& address) {
-  const auto first = std::next(std::begin(settings.masquerades));
-  const auto end = std::end(settings.masquerades);
-  auto at = std::find_if(first, end, [&](const auto& row) { return from_wire(row) == address; });
+  auto* const first = std::next(std::begin(settings.masquerades));
+  auto* const end = std::end(settings.masquerades);
+  auto* at = std::find_if(first, end, [&](const auto& row) { return from_wire(row) == address; });
   if (at == end) at = std::find_if(first, end, is_free_masquerade);
   if (at == end) return std::nullopt;
   *at = to_wire(address);
