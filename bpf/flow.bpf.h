@@ -345,9 +345,9 @@ __noinline int topolb_insert_flow(const struct packet *packet, const struct topo
 
 	if (!packet || !choice || !config || !flow)
 		return -1;
-	hash = topolb_flow_key_hash(&packet->key, flow_seed);
 	flow->generation |= 1;
 	write_row(flow, packet, choice, kind);
+	hash = clients_hash(flow); /* here: the stack of Linux 6.1 has no room for it before */
 	if (connect_reply(flow, flow_id, hash, config)) {
 		flow->generation += 2; /* odd, and another one: the row changes hands */
 		free_row(flow_id);
