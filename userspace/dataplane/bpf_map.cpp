@@ -44,9 +44,8 @@ std::string pin_beside(const std::string& pin_path, const std::string& name) {
 }
 
 void drop_pins_beside(const std::string& pin_path, const std::vector<std::string>& names) {
-  std::for_each(names.rbegin(), names.rend(), [&](const auto& name) {
-    (void)::unlink(pin_beside(pin_path, name).c_str());
-  });
+  const auto drop = [&](const auto& name) { (void)::unlink(pin_beside(pin_path, name).c_str()); };
+  std::for_each(names.rbegin(), names.rend(), drop);
 }
 
 Result<void> put_pins_in_place(const std::string& pin_path, const std::vector<std::string>& names) {
