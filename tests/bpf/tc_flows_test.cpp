@@ -177,6 +177,26 @@ TEST_F(TcFlows, Timeouts) {
   }
 }
 
+// The collector takes a row that it meets twice at one generation for a dead owner's.
+TEST_F(TcFlows, RowOfAFlowWithoutAPortChangesHands) {
+  publish({"10.1.0.5:8080"});
+  path_.settings().masquerade_port_min = path_.settings().masquerade_port_max = 20000;
+  ASSERT_EQ(send(kSyn, Protocol::TCP, "198.51.100.8:1").action, kRedirect);
+  const auto generations = [&] {
+    std::uint32_t sum = 0;
+    for (std::uint32_t id = 0; id < path_.flows().capacity(); ++id) {
+      sum += path_.flows().row(id).generation;
+    }
+    return sum;
+  };
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const auto before = generations();
+    EXPECT_EQ(send(kSyn, Protocol::TCP, "198.51.100.8:2").action, kDrop);
+    EXPECT_GT(generations(), before + 1) << attempt;
+    EXPECT_EQ(flows(), 1U);
+  }
+}
+
 TEST_F(TcFlows, TcpToABackendThatIsGoneIsReset) {
   publish({kBackends[0]});
   connect();
