@@ -43,11 +43,13 @@ static __noinline struct topolb_frontend_row *find_frontend(const struct packet 
 		return target;
 	if (!is_node_port(dialled.port_be, config))
 		return NULL;
+	if (!is_node_port_row(&dialled.address, config)) {
+		struct topolb_node_address *node =
+			bpf_map_lookup_elem(&node_addresses, &dialled.address);
 
-	struct topolb_node_address *node = bpf_map_lookup_elem(&node_addresses, &dialled.address);
-
-	if (!node || !(node->flags & TOPOLB_NODE_ADDRESS_NODE_PORTS))
-		return NULL;
+		if (!node || !(node->flags & TOPOLB_NODE_ADDRESS_NODE_PORTS))
+			return NULL;
+	}
 	dialled.address = unspecified_like(&dialled.address);
 	return find_row(&dialled, config);
 }

@@ -6,6 +6,7 @@
 #ifndef TOPOLB_MASQUERADE_BPF_H
 #define TOPOLB_MASQUERADE_BPF_H
 
+#include "lb_address.bpf.h"
 #include "maps/layout.h"
 
 /* Whether an address with such a last byte may be one of them. */
@@ -40,6 +41,15 @@ static __always_inline __u32 device_masquerade(__u32 interface_index, int is_ipv
 			return row;
 	}
 	return node_masquerade(is_ipv4, config);
+}
+
+/* Whether an address is the node's, as above, and NodePorts answer on it. */
+static __always_inline int is_node_port_row(const struct topolb_address *address,
+					    const struct topolb_settings *config)
+{
+	__u32 row = config->node_port_rows[is_ipv4(address) ? TOPOLB_IPV4 : TOPOLB_IPV6];
+
+	return row && same_address(masquerade_address(row, config), address);
 }
 
 #endif

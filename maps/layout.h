@@ -298,8 +298,11 @@ struct topolb_settings {
 	/* The row that new flows take, by TOPOLB_IPV4 and TOPOLB_IPV6, if the device by which they
 	 * leave says nothing else; 0: there is none. */
 	__u8 node_masquerades[2];
+	/* The same rows where NodePorts answer on their address, else 0: most NodePorts are dialled
+	 * by these, and need no look into node_addresses. */
+	__u8 node_port_rows[2];
 	__u8 masquerade_device_count;
-	__u8 pad[5];
+	__u8 pad[3];
 	struct topolb_masquerade_device masquerade_devices[TOPOLB_MASQUERADE_DEVICES];
 };
 TOPOLB_ASSERT(sizeof(struct topolb_settings) == 1864);

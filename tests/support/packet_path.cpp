@@ -104,6 +104,7 @@ PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes, bo
   maps_->initialize();
   publisher_.emplace(*maps_);
   masquerade_with("192.0.2.10", "2001:db8::10");
+  dataplane::choose_node_port_rows(settings(), [](const IpAddress&) { return true; });
   settings().masquerade_port_min = 10000;
   settings().masquerade_port_max = 29999;
   for (const char* address : {"192.0.2.10", "2001:db8::10"}) {

@@ -104,6 +104,16 @@ Result<void> choose_masquerades(topolb_settings& settings, const PrimaryAddresse
   return outcome;
 }
 
+void choose_node_port_rows(topolb_settings& settings,
+                           const std::function<bool(const IpAddress&)>& answers_node_ports) {
+  for (const auto family : {Family::IPv4, Family::IPv6}) {
+    const bool answers = answers_node_ports(from_wire(chosen_masquerade(settings, family)));
+    std::atomic_ref(settings.node_port_rows[index_of(family)])
+        .store(answers ? settings.node_masquerades[index_of(family)] : std::uint8_t{0},
+               std::memory_order_release);
+  }
+}
+
 Result<void> choose_device_masquerades(topolb_settings& settings,
                                        const std::vector<std::uint32_t>& devices,
                                        const std::vector<NodeAddress>& addresses) {
@@ -138,6 +148,8 @@ void copy_masquerades(const topolb_settings& from, topolb_settings& to) {
   std::copy(std::begin(from.masquerades), std::end(from.masquerades), std::begin(to.masquerades));
   std::copy(std::begin(from.node_masquerades), std::end(from.node_masquerades),
             std::begin(to.node_masquerades));
+  std::copy(std::begin(from.node_port_rows), std::end(from.node_port_rows),
+            std::begin(to.node_port_rows));
   std::copy(std::begin(from.masquerade_devices), std::end(from.masquerade_devices),
             std::begin(to.masquerade_devices));
   to.masquerade_device_count = from.masquerade_device_count;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "dataplane/flow_table.h"
@@ -18,6 +19,10 @@ namespace topolb::dataplane {
 /// New flows get these from now on, if the device by which they leave says nothing else. Error: all
 /// rows are taken by addresses that the node still has; what finds no row stays as it was.
 Result<void> choose_masquerades(topolb_settings& settings, const PrimaryAddresses& node);
+
+/// Programs find at once those of these addresses that NodePorts answer on.
+void choose_node_port_rows(topolb_settings& settings,
+                           const std::function<bool(const IpAddress&)>& answers_node_ports);
 
 /// By devices of these indices, new flows get the device's own address from now on: that which they
 /// have got until now, if it still has that, else its first one. One that has the node's own, which

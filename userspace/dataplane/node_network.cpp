@@ -167,6 +167,9 @@ Result<void> write_node_network(KernelMaps& maps, const NodeAddresses& addresses
     if (!addresses.contains(address)) (void)maps.node_addresses.erase(to_wire(address));
   }
   auto chosen = choose_masquerades(maps.settings[0], primary);
+  choose_node_port_rows(maps.settings[0], [&](const IpAddress& address) {
+    return addresses.contains(address) && answers_node_ports(address, primary, node_port_ranges);
+  });
   return outcome ? chosen : outcome;
 }
 

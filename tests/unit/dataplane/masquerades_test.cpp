@@ -51,6 +51,20 @@ class DeviceMasquerades : public ::testing::Test {
   std::unique_ptr<topolb_settings> settings_ = std::make_unique<topolb_settings>();
 };
 
+TEST_F(DeviceMasquerades, NodePortsAreFoundAtOnceByThoseThatAnswer) {
+  const auto rows = [&](const std::string& answering) {
+    choose_node_port_rows(
+        *settings_, [&](const IpAddress& address) { return address.to_string() == answering; });
+    return std::pair(settings_->node_port_rows[TOPOLB_IPV4],
+                     settings_->node_port_rows[TOPOLB_IPV6]);
+  };
+  const auto ipv4 = settings_->node_masquerades[TOPOLB_IPV4];
+  const auto ipv6 = settings_->node_masquerades[TOPOLB_IPV6];
+  EXPECT_EQ(rows("192.0.2.10"), std::pair(ipv4, std::uint8_t{0}));
+  EXPECT_EQ(rows("2001:db8::10"), std::pair(std::uint8_t{0}, ipv6));
+  EXPECT_EQ(rows("192.0.2.11"), std::pair(std::uint8_t{0}, std::uint8_t{0}));
+}
+
 TEST_F(DeviceMasquerades, OneDeviceHasTheNodesAddresses) {
   EXPECT_TRUE(
       choose({kEth0}, {{"192.0.2.9", kEth0}, {"192.0.2.10", kEth0}, {"2001:db8::10", kEth0}}));
