@@ -22,6 +22,8 @@ __u32 flows;
 __u32 next_flow;
 __u32 client_address_offset, client_port_offset; /* of those two bytes, and of the port */
 __u16 client_address;                            /* of the first flow: the last two bytes */
+/* Each flow is of another client, at another port, none of them near the one before. */
+__u32 are_clients_scattered;
 /* One of so many Services is dialled at random; by the last two bytes of the address. 0: the same
  * one always. */
 __u32 services;
@@ -43,7 +45,12 @@ static void store(struct __sk_buff* ctx, __u32 offset, __u32 value) {
 SEC("tc")
 int restore(struct __sk_buff* ctx) {
   bpf_skb_store_bytes(ctx, 0, headers, HEADERS_LENGTH, 0);
-  if (flows) {
+  if (are_clients_scattered) {
+    __u32 client = next_flow++ * 0x9e3779b1U; /* odd: no two are the same */
+
+    store(ctx, client_port_offset, client);
+    store(ctx, client_address_offset, client >> 16);
+  } else if (flows) {
     __u32 flow = next_flow++ % flows;
 
     store(ctx, client_port_offset, FIRST_PORT + flow % PORTS);
