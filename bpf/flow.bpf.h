@@ -232,26 +232,48 @@ static __always_inline int may_replace(const struct topolb_flow *flow, __u32 now
 	       (flow->state & TOPOLB_FLOW_CLOSED) == TOPOLB_FLOW_CLOSED;
 }
 
+/*
+ * A port to try: first those whose replies stand near the client's packets in the index, in the
+ * same page or the same line; then any. `hash`: the low half is the client's, the high half chance.
+ */
+static __always_inline __u32 port_to_try(__u64 hash, __u64 base, __u32 probe, __u32 first,
+					 __u32 last)
+{
+	__u32 chance = hash >> 32, port;
+
+	if (flow_port_step && probe < TOPOLB_NEAR_PORT_PROBES) {
+		port = topolb_flow_port_near(hash, base, first, flow_port_step) +
+		       (chance + probe) % TOPOLB_PORTS_NEAR;
+		if (port <= last)
+			return port;
+	}
+	return first + (__u32)(((__u64)chance * (last - first + 1)) >> 32);
+}
+
 /* Makes the row found by its replies, under a source port that no other flow to the same backend
  * has. */
 __noinline int topolb_claim_port(struct topolb_flow *flow, __u32 flow_id, __u64 hash,
 				 const struct topolb_settings *config)
 {
-	__u32 first, ports;
+	__u32 first, last;
+	__u64 base;
 
 	if (!flow || !config)
 		return -1;
 	first = config->masquerade_port_min;
-	if (!first || first > config->masquerade_port_max)
+	last = config->masquerade_port_max;
+	if (!first || first > last)
 		return -1;
-	ports = config->masquerade_port_max - first + 1;
-	for (int probe = 0; probe < TOPOLB_PORT_PROBES; probe++) {
-		__u32 port = first + (__u32)(((hash >> 32) * ports) >> 32);
+	base = replies_base(flow, config);
+	for (__u32 probe = 0; probe < TOPOLB_PORT_PROBES; probe++) {
+		__u16 port = port_to_try(hash, base, probe, first, last);
 
-		flow->source_port_be = bpf_htons((__u16)port);
-		if (!topolb_add_slot(reply_hash(flow, config), flow_id, KEY_OF_CHOICE, config))
+		flow->source_port_be = bpf_htons(port);
+		if (!topolb_add_slot(topolb_flow_hash(base, port, flow_port_step), flow_id,
+				     KEY_OF_CHOICE, config))
 			return 0;
-		hash = topolb_flow_mix(hash, probe + 1);
+		if (probe + 1 >= TOPOLB_NEAR_PORT_PROBES)
+			hash = topolb_flow_mix(hash, probe);
 	}
 	return -1;
 }
@@ -281,7 +303,7 @@ __noinline int topolb_replace_reply(__u64 hash, __u32 flow_id, const struct topo
 	       replace_in_line(place.lines[1], place.tag, flow_id, config);
 }
 
-/* Makes the row found by its replies. `hash`: that the port is to be chosen by. */
+/* Makes the row found by its replies. `hash`: of the client's key. */
 static __always_inline int connect_reply(struct topolb_flow *flow, __u32 flow_id, __u64 hash,
 					 const struct topolb_settings *config)
 {
@@ -298,7 +320,8 @@ static __always_inline int connect_reply(struct topolb_flow *flow, __u32 flow_id
 	}
 	/* Also: one client port that dials two frontends with one backend is two flows. Another
 	 * port each time: the backend may still know the flow before. */
-	hash = topolb_flow_mix(hash, (__u64)flow->generation << 32 | flow_id);
+	hash = (topolb_flow_mix(hash, (__u64)flow->generation << 32 | flow_id) & ~0xffffffffULL) |
+	       (__u32)hash;
 	return topolb_claim_port(flow, flow_id, hash, config);
 }
 

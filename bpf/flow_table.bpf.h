@@ -19,6 +19,7 @@
 const volatile __u64 flow_seed = 1;
 const volatile __u32 flow_lines = 16;
 const volatile __u32 flow_id_bits = 16;
+const volatile __u32 flow_port_step = 0;
 
 /* In place of a flow's id. */
 #define NO_FLOW 0xffffffff
@@ -69,19 +70,43 @@ static __always_inline int is_replys_key(const struct topolb_flow *flow,
 	       same_address(address_seen_by_backend(flow, config), &key->destination);
 }
 
+static __always_inline __u64 hash_at_port(__u64 base, __be16 client_port_be)
+{
+	return topolb_flow_hash(base, bpf_ntohs(client_port_be), flow_port_step);
+}
+
 /* Of the key of the client's packets, and of the replies. */
 static __always_inline __u64 clients_hash(const struct topolb_flow *flow)
 {
-	return topolb_flow_hash(&flow->client, &flow->frontend, flow->client_port_be,
-				flow->frontend_port_be, flow->protocol, flow_seed);
+	__u64 base = topolb_flow_base(&flow->client, &flow->frontend, flow->frontend_port_be,
+				      flow->protocol, flow_seed);
+
+	return hash_at_port(base, flow->client_port_be);
+}
+
+static __always_inline __u64 replies_base(const struct topolb_flow *flow,
+					  const struct topolb_settings *config)
+{
+	return topolb_flow_base(&flow->backend, address_seen_by_backend(flow, config),
+				flow->backend_port_be, flow->protocol,
+				topolb_flow_replys_seed(flow_seed));
 }
 
 static __always_inline __u64 reply_hash(const struct topolb_flow *flow,
 					const struct topolb_settings *config)
 {
-	return topolb_flow_hash(&flow->backend, address_seen_by_backend(flow, config),
-				flow->backend_port_be, flow->source_port_be, flow->protocol,
-				topolb_flow_reply_seed(flow_seed));
+	return hash_at_port(replies_base(flow, config), flow->source_port_be);
+}
+
+static __always_inline __u64 hash_of_key(const struct topolb_flow_key *key, int is_reply)
+{
+	__be16 service = is_reply ? key->source_port_be : key->destination_port_be;
+	__be16 client = is_reply ? key->destination_port_be : key->source_port_be;
+	__u64 seed = is_reply ? topolb_flow_replys_seed(flow_seed) : flow_seed;
+
+	return hash_at_port(
+		topolb_flow_base(&key->source, &key->destination, service, key->protocol, seed),
+		client);
 }
 
 static __always_inline struct topolb_flow_place place_of(__u64 hash)
@@ -111,8 +136,7 @@ static __always_inline __u32 find_slot_of(const struct topolb_flow_line *line, _
 static __always_inline struct found_flow find_flow(const struct topolb_flow_key *key, int is_reply,
 						   const struct topolb_settings *config)
 {
-	__u64 seed = is_reply ? topolb_flow_reply_seed(flow_seed) : flow_seed;
-	struct topolb_flow_place place = place_of(topolb_flow_key_hash(key, seed));
+	struct topolb_flow_place place = place_of(hash_of_key(key, is_reply));
 	struct found_flow found = {};
 
 #pragma unroll
@@ -311,41 +335,54 @@ static __noinline __u32 find_slot_in(__u32 line_id, __u32 tag)
 	return line ? find_slot_of(line, tag) : TOPOLB_FLOW_SLOT_FREE;
 }
 
-/* Whether a line has the tag of a slot in another one, too. */
-static __noinline int is_tag_twice(__u32 line_id, __u32 slot)
-{
-	const struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
+#define LINE_IS_FULL 0xffffffff
 
-	if (!line)
-		return 0;
-#pragma unroll
-	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++)
-		if ((line->slots[way] ^ slot) >> flow_id_bits == 0 && line->slots[way] != slot)
-			return 1;
-	return 0;
-}
-
-/* Puts a slot into a line: whether it has room. */
-static __noinline int put_slot(__u32 line_id, __u32 slot)
+/* Puts a slot into a line, unless it has the tag. 0: it is there; else what has the tag, or
+ * LINE_IS_FULL. */
+static __noinline __u32 put_slot(__u32 line_id, __u32 slot)
 {
 	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
+	__u32 first_free = TOPOLB_FLOW_WAYS;
 
 	if (!line)
-		return 0;
-	for (int way = 0; way < TOPOLB_FLOW_WAYS; way++) {
+		return LINE_IS_FULL;
+#pragma unroll
+	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++) {
+		__u32 other = line->slots[way];
+
+		if ((other ^ slot) >> flow_id_bits == 0)
+			return other;
+		if (!other && first_free == TOPOLB_FLOW_WAYS)
+			first_free = way;
+	}
+	for (__u32 way = first_free; way < TOPOLB_FLOW_WAYS; way++) {
 		if (line->slots[way] == TOPOLB_FLOW_SLOT_FREE &&
 		    __sync_val_compare_and_swap(&line->slots[way], TOPOLB_FLOW_SLOT_FREE, slot) ==
 			    TOPOLB_FLOW_SLOT_FREE)
-			return 1;
+			return 0;
 	}
-	return 0;
+	return LINE_IS_FULL;
 }
 
-static __always_inline __u32 is_overflowed(__u32 line_id)
+enum {
+	LINE_HAS_TAG_TWICE = 1 << 0,
+	LINE_IS_OVERFLOWED = 1 << 1,
+};
+
+/* What there is to know of a line that a slot was put into. */
+static __noinline __u32 look_again(__u32 line_id, __u32 slot)
 {
 	const struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
+	__u32 seen;
 
-	return line ? line->is_overflowed : 0;
+	if (!line)
+		return 0;
+	seen = line->is_overflowed ? LINE_IS_OVERFLOWED : 0;
+#pragma unroll
+	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++)
+		if ((line->slots[way] ^ slot) >> flow_id_bits == 0 && line->slots[way] != slot)
+			return seen | LINE_HAS_TAG_TWICE;
+	return seen;
 }
 
 static __noinline void mark_overflow(__u32 line_id)
@@ -398,27 +435,31 @@ __noinline int topolb_add_slot(__u64 hash, __u32 flow_id, int kind,
 			       const struct topolb_settings *config)
 {
 	struct topolb_flow_place place = place_of(hash);
-	__u32 slot = topolb_flow_slot(place.tag, flow_id, flow_id_bits), other, second;
+	__u32 slot = topolb_flow_slot(place.tag, flow_id, flow_id_bits), other, second, seen;
 	int by_reply = kind != KEY_OF_CLIENT;
 
 	if (!config)
 		return -1;
-	other = find_slot_in(place.lines[0], place.tag);
-	if (other &&
-	    (kind == KEY_OF_CHOICE || has_same_key(flow_id, id_in(other), by_reply, config)))
-		return -1;
-	if (!other && put_slot(place.lines[0], slot)) {
-		second =
-			is_overflowed(place.lines[0]) ? find_slot_in(place.lines[1], place.tag) : 0;
-		if (!is_tag_twice(place.lines[0], slot) &&
+	other = put_slot(place.lines[0], slot);
+	if (!other) {
+		seen = look_again(place.lines[0], slot);
+		if (!seen)
+			return 0;
+		second = seen & LINE_IS_OVERFLOWED ? find_slot_in(place.lines[1], place.tag) : 0;
+		if (!(seen & LINE_HAS_TAG_TWICE) &&
 		    (!second || !has_same_key(flow_id, id_in(second), by_reply, config)))
 			return 0;
 	} else {
+		if (other == LINE_IS_FULL)
+			other = 0;
+		if (other && (kind == KEY_OF_CHOICE ||
+			      has_same_key(flow_id, id_in(other), by_reply, config)))
+			return -1;
 		mark_overflow(place.lines[0]);
-		if (find_slot_in(place.lines[1], place.tag) || !put_slot(place.lines[1], slot))
+		if (put_slot(place.lines[1], slot))
 			return -1;
 		if (find_slot_in(place.lines[0], place.tag) == other &&
-		    !is_tag_twice(place.lines[1], slot))
+		    !(look_again(place.lines[1], slot) & LINE_HAS_TAG_TWICE))
 			return 0;
 	}
 	drop_slot(hash, flow_id);

@@ -8,8 +8,9 @@
  * A flow is one row. Rows are taken in order, by each CPU from where it took the last one: flows
  * that begin one after another lie side by side, and share pages.
  *
- * Each of a flow's two keys (what a packet of the client has, and one of the backend) is hashed to
- * two lines of flow_index. It stands in a slot of the first one, or, if that is full or has another
+ * Each of a flow's two keys (what a packet of the client has, and one of the backend) has two lines
+ * of flow_index; in a large one the first is a step on with each port of the client
+ * (docs/decisions/0049). It stands in a slot of the first one, or, if that is full or has another
  * key with the same tag, of the second one; then the first has a mark, for good. The slot holds the
  * row's id and a tag from the hash. So a packet is found with one line and one row, and nothing is
  * allocated. At most five of fifteen slots are taken on average: both lines of a key are full, or
@@ -36,6 +37,13 @@ struct topolb_flow_line {
 	__u32 is_overflowed;
 };
 TOPOLB_ASSERT(sizeof(struct topolb_flow_line) == 64);
+
+/* The step that the place of a key takes with each port: 26,510 of them go once around the index,
+ * nearly as many as there are to masquerade with. It is the golden ratio times 2^18: ports that
+ * differ by a power of two are not neighbours. Only where the index does not fit a CPU's cache
+ * (1 MB): a smaller one has so many ports in each line that a client could fill it. */
+#define TOPOLB_FLOW_PORT_STEP (0x9e3779b1U >> 14)
+#define TOPOLB_FLOW_LINES_WITH_STEPS 16384
 
 #define TOPOLB_FLOW_ROWS_PER_WORD 64
 #define TOPOLB_FLOW_ROW_WORDS 8
@@ -65,7 +73,7 @@ struct topolb_flow_facts {
 	__u32 layout_version;
 	/* The low half of frontend_seed: whose backends the ids in rows are. */
 	__u32 maps;
-	__u32 pad;
+	__u32 port_step; /* of topolb_flow_hash(); 0: it takes none */
 };
 TOPOLB_ASSERT(sizeof(struct topolb_flow_facts) == 32);
 
@@ -81,11 +89,14 @@ static inline __u64 topolb_flow_mix(__u64 hash, __u64 word)
 	return hash ^ hash >> 32;
 }
 
-/* Of the key that these make; field by field, so that nobody has to put one together. */
-static inline __u64 topolb_flow_hash(const struct topolb_address *source,
+/*
+ * Of all of a key but the client's port: the source of its packets, or the destination of replies.
+ * `service_port_be`: the destination port of its packets, or the source port of replies. Replies
+ * have another seed: a key of either kind that looks like one of the other has other lines.
+ */
+static inline __u64 topolb_flow_base(const struct topolb_address *source,
 				     const struct topolb_address *destination,
-				     __be16 source_port_be, __be16 destination_port_be,
-				     __u8 protocol, __u64 seed)
+				     __be16 service_port_be, __u8 protocol, __u64 seed)
 {
 	const __u32 *from = (const __u32 *)source, *to = (const __u32 *)destination;
 	__u64 hash = seed;
@@ -97,22 +108,34 @@ static inline __u64 topolb_flow_hash(const struct topolb_address *source,
 		hash = topolb_flow_mix(hash, (__u64)to[1] << 32 | to[2]);
 	}
 	hash = topolb_flow_mix(hash, (__u64)from[3] << 32 | to[3]);
-	hash = topolb_flow_mix(hash, (__u64)protocol << 32 | (__u32)source_port_be << 16 |
-					     destination_port_be);
-	return topolb_flow_mix(hash, 0);
+	return topolb_flow_mix(hash, (__u64)protocol << 32 | service_port_be);
 }
 
-/* The seed for the keys of replies: so a key of either kind that looks like one of the other has
- * other lines. */
-static inline __u64 topolb_flow_reply_seed(__u64 seed)
+static inline __u64 topolb_flow_replys_seed(__u64 seed)
 {
 	return ~seed;
 }
 
-static inline __u64 topolb_flow_key_hash(const struct topolb_flow_key *key, __u64 seed)
+/*
+ * Of a key. In a large table the low half, which the first line goes by, takes a step with each
+ * port of the client, to one of the next lines: the flows of a client that dials a frontend again
+ * and again, whose ports ascend, share pages, and whoever chooses the port that a backend sees
+ * chooses the line of the replies.
+ */
+static inline __u64 topolb_flow_hash(__u64 base, __u16 client_port, __u32 port_step)
 {
-	return topolb_flow_hash(&key->source, &key->destination, key->source_port_be,
-				key->destination_port_be, key->protocol, seed);
+	__u64 hash = topolb_flow_mix(base, client_port);
+
+	if (!port_step)
+		return hash;
+	return (hash & ~0xffffffffULL) | (__u32)((__u32)base + client_port * port_step);
+}
+
+/* The first port from `first` on by which a key with this base stands where that of `hash` does, or
+ * a step before. In a table with steps. */
+static inline __u32 topolb_flow_port_near(__u64 hash, __u64 base, __u32 first, __u32 port_step)
+{
+	return first + ((__u32)hash - (__u32)base - first * port_step) / port_step;
 }
 
 static inline __u32 topolb_flow_line_of(__u32 hash, __u32 lines)

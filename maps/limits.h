@@ -9,7 +9,7 @@
 
 /* The layout of layout.h. An agent that finds pins of another version builds
  * the new state beside the old one and switches the programs by link update. */
-#define TOPOLB_LAYOUT_VERSION 6
+#define TOPOLB_LAYOUT_VERSION 7
 
 /* design.md 3.2: at most 16 topology keys. Each can appear twice in the kernel:
  * once with its ready, once with its serving-terminating backends. */
@@ -45,6 +45,9 @@
 
 /* Per-packet path: ports tried before a new flow that needs one of its own is refused. */
 #define TOPOLB_PORT_PROBES 32
+/* The first of them are near each other in the index, one of so many to begin with. */
+#define TOPOLB_NEAR_PORT_PROBES 4
+#define TOPOLB_PORTS_NEAR 8
 
 /* Addresses of the node that flows may be masqueraded with at a time. A power of two. */
 #define TOPOLB_MASQUERADES 64

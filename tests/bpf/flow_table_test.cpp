@@ -3,6 +3,7 @@
 // Sources: issue of the per-packet path, Must show 4; maps/flow_table.h; docs/limits.md.
 #include "dataplane/flow_table.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <gtest/gtest.h>
 
@@ -119,6 +120,53 @@ TEST_P(FlowTableRoom, IsThatOfItsSize) {
     }
     EXPECT_EQ(table->count(), GetParam());
     EXPECT_EQ(table->slot_count(), 2 * GetParam());
+  }
+}
+
+// As those of a client that dials again and again, or of a NAT that deals them out.
+TEST_P(FlowTableRoom, IsThereWhenPortsTakeSteps) {
+  for (const std::uint32_t step : {1, 2, 3, 16, 4096}) {
+    OwnTable table(GetParam(), 1);
+    for (std::uint32_t number = 0; number < GetParam(); ++number) {
+      const auto client = number * step >> 16;
+      auto flow = flow_of(client << 16);
+      flow.backend.bytes[14] = static_cast<std::uint8_t>(client >> 8);
+      flow.client_port_be = htons(static_cast<std::uint16_t>(number * step));
+      flow.source_port_be = flow.client_port_be;
+      ASSERT_TRUE(table->insert(flow)) << number << " by steps of " << step;
+    }
+  }
+}
+
+// Only where an index is so large that it pays.
+TEST(FlowPlaces, TakeAStepWithEachPort) {
+  EXPECT_EQ(dataplane::flow_facts_for(2048, 1).port_step, 0U);
+  const auto facts = dataplane::flow_facts_for(TOPOLB_MAX_FLOWS, 1);
+  const auto first = dataplane::to_wire(*IpAddress::parse("198.51.100.7"));
+  const auto second = dataplane::to_wire(*IpAddress::parse("192.0.2.10"));
+  const auto base = topolb_flow_base(&first, &second, 80, 6, facts.seed);
+  const auto line = [&](std::uint32_t port) {
+    const auto hash = topolb_flow_hash(base, static_cast<std::uint16_t>(port), facts.port_step);
+    return topolb_flow_place_of(hash, facts.lines, facts.id_bits).lines[0];
+  };
+  for (std::uint32_t port = 0; port < 65535; ++port) {
+    EXPECT_LE((line(port + 1) + facts.lines - line(port)) % facts.lines, 1U) << port;
+  }
+}
+
+TEST(FlowPlaces, OfTwoKeysAreNearEachOtherAtTheRightPort) {
+  const auto facts = dataplane::flow_facts_for(TOPOLB_MAX_FLOWS, 1);
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 10000; ++i) {
+    const auto hash = random();
+    const auto base = random();
+    constexpr std::uint32_t kFirst = 1024;
+    const auto port = topolb_flow_port_near(hash, base, kFirst, facts.port_step);
+    ASSERT_GE(port, kFirst);
+    ASSERT_LE(port, kFirst + 0xffffffffU / facts.port_step) << "once around the index";
+    const auto there = topolb_flow_hash(base, static_cast<std::uint16_t>(port), facts.port_step);
+    EXPECT_LT(static_cast<std::uint32_t>(hash) - static_cast<std::uint32_t>(there),
+              facts.port_step);
   }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a flow: states, timeouts, ports used again, backends that go, a full table.
 // Sources: RFC 9293, 3.6; nf_conntrack_proto_tcp.c (what kube-proxy relies on); KEP-1669.
+#include <arpa/inet.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <set>
@@ -337,6 +339,42 @@ TEST_F(TcFlows, FloodLeavesABusyFlowAlone) {
       ASSERT_EQ(answer(request, kAck).view().destination, kClient) << flood;
     }
   }
+}
+
+// docs/decisions/0049: replies are looked for in a page of the index that the client's packets have
+// just brought into the caches.
+TEST(TcFlowPlaces, RepliesStandNearTheClientsPackets) {
+  constexpr std::uint32_t kFlows = 1000;
+  constexpr std::uint32_t kPage = 4096 / sizeof(topolb_flow_line);
+  PacketPath path(TOPOLB_MAX_FLOWS);
+  path.settings().masquerade_port_min = 1024;  // as an agent has them
+  path.settings().masquerade_port_max = 29999;
+  path.publish({service("web", kLoadBalancer, Protocol::TCP, traffic({{"", kBackends}}))});
+  for (std::uint32_t number = 0; number < kFlows; ++number) {
+    PacketSpec spec;
+    spec.source = fmt::format("198.51.{}.{}:{}", number / 200, number % 200, 1024 + 61 * number);
+    spec.destination = kLoadBalancer;
+    spec.tcp_flags = kSyn;
+    path.run(Hook::Ingress, build(spec));
+  }
+  const auto& facts = path.flows().facts();
+  std::uint32_t near = 0;
+  path.flows().for_each([&](std::uint32_t, const topolb_flow& flow) {
+    const auto line = [&](__u64 base, __be16 port) {
+      const auto hash = topolb_flow_hash(base, ntohs(port), facts.port_step);
+      return topolb_flow_place_of(hash, facts.lines, facts.id_bits).lines[0];
+    };
+    const auto client = line(topolb_flow_base(&flow.client, &flow.frontend, flow.frontend_port_be,
+                                              flow.protocol, facts.seed),
+                             flow.client_port_be);
+    const auto reply = line(
+        topolb_flow_base(&flow.backend, &path.flows().address_seen_by_backend(flow),
+                         flow.backend_port_be, flow.protocol, topolb_flow_replys_seed(facts.seed)),
+        flow.source_port_be);
+    near += (reply + facts.lines - client + 1) % facts.lines < kPage / 2 ? 1 : 0;
+  });
+  EXPECT_EQ(path.flows().count(), kFlows);
+  EXPECT_GE(near, kFlows * 9 / 10) << "of a few the wanted ports are taken";
 }
 
 TEST_F(TcFlows, ManyFlowsOpenedAndClosedLeaveNothing) {

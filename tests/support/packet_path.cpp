@@ -86,6 +86,7 @@ PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes, bo
   skeleton->rodata->flow_row_lines = facts.row_lines;
   skeleton->rodata->flow_lines = facts.lines;
   skeleton->rodata->flow_id_bits = facts.id_bits;
+  skeleton->rodata->flow_port_step = facts.port_step;
   skeleton->rodata->is_dsr_on = dsr ? 1 : 0;
   for (const auto& [name, entries] : dataplane::entries_by_map(sizes)) {
     bpf_map__set_max_entries(bpf_object__find_map_by_name(skeleton->obj, name.c_str()), entries);

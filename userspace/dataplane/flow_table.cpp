@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/flow_table.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -62,13 +63,14 @@ topolb_flow_facts flow_facts_for(std::uint32_t flows, std::uint64_t seed) {
   const auto row_lines = static_cast<std::uint32_t>((flows + kRows - 1) / kRows);
   const auto rows = row_lines * kRows;
   // Two slots for each row; five of fifteen are taken when all rows are.
+  const auto lines = static_cast<std::uint32_t>(rows * 2 / 5 + 1);
   return {.seed = seed,
           .row_lines = row_lines,
-          .lines = static_cast<std::uint32_t>(rows * 2 / 5 + 1),
+          .lines = lines,
           .id_bits = static_cast<std::uint32_t>(std::bit_width(rows)),
           .layout_version = TOPOLB_LAYOUT_VERSION,
           .maps = 0,
-          .pad = 0};
+          .port_step = lines < TOPOLB_FLOW_LINES_WITH_STEPS ? 0 : TOPOLB_FLOW_PORT_STEP};
 }
 
 Result<FlowTable> FlowTable::open(const std::function<Result<UniqueFd>(const std::string&)>& open,
@@ -156,13 +158,16 @@ bool FlowTable::has_same_reply(const topolb_flow& a, const topolb_flow& b) const
 }
 
 std::uint64_t FlowTable::clients_hash(const topolb_flow& flow) const {
-  return topolb_flow_hash(&flow.client, &flow.frontend, flow.client_port_be, flow.frontend_port_be,
-                          flow.protocol, facts().seed);
+  const auto base = topolb_flow_base(&flow.client, &flow.frontend, flow.frontend_port_be,
+                                     flow.protocol, facts().seed);
+  return topolb_flow_hash(base, ntohs(flow.client_port_be), facts().port_step);
 }
 
 std::uint64_t FlowTable::reply_hash(const topolb_flow& flow) const {
-  return topolb_flow_hash(&flow.backend, &address_seen_by_backend(flow), flow.backend_port_be,
-                          flow.source_port_be, flow.protocol, topolb_flow_reply_seed(facts().seed));
+  const auto base =
+      topolb_flow_base(&flow.backend, &address_seen_by_backend(flow), flow.backend_port_be,
+                       flow.protocol, topolb_flow_replys_seed(facts().seed));
+  return topolb_flow_hash(base, ntohs(flow.source_port_be), facts().port_step);
 }
 
 topolb_flow_place FlowTable::place_of(std::uint64_t hash) const {

@@ -125,6 +125,7 @@ Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts, bool d
   skeleton.rodata->flow_row_lines = facts.row_lines;
   skeleton.rodata->flow_lines = facts.lines;
   skeleton.rodata->flow_id_bits = facts.id_bits;
+  skeleton.rodata->flow_port_step = facts.port_step;
   skeleton.rodata->frontend_lines = frontends_for(bpf_map__max_entries(skeleton.maps.frontends));
   skeleton.rodata->counters_per_cpu =
       Counters::per_cpu(bpf_map__max_entries(skeleton.maps.counters));
