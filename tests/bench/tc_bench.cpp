@@ -38,6 +38,7 @@ constexpr std::uint32_t kSourcePort = 34;
 constexpr std::uint32_t kDestinationPort = 36;
 
 constexpr const char* kNodePort = "192.0.2.10:30080";
+constexpr const char* kOtherNodePort = "192.0.2.10:30081";
 constexpr const char* kNear = "10.96.0.2:80";
 constexpr const char* kNearBackend = "10.2.0.2:8080";
 
@@ -65,13 +66,19 @@ dataplane::MapSizes room_for_services() {
 
 std::vector<core::ServicePortPlan> make_plan() {
   using test::traffic;
-  // More than one backend: each has ports for 20,000 masqueraded flows.
-  const auto remote =
-      traffic({{"", {"10.1.255.1:8080", "10.1.255.2:8080", "10.1.255.3:8080", "10.1.255.4:8080"}}});
-  auto web = test::service("web", "10.96.0.1:80", Protocol::TCP, remote);
-  test::add_frontend(web, core::FrontendKind::NodePort, "0.0.0.0:30080", remote);
   std::vector<core::ServicePortPlan> plan{
-      web, test::service("near", kNear, Protocol::TCP, traffic({{"", {kNearBackend}}}))};
+      test::service("near", kNear, Protocol::TCP, traffic({{"", {kNearBackend}}}))};
+  // More than one backend: each has ports for 20,000 masqueraded flows.
+  for (const int number : {0, 1}) {
+    std::vector<std::string> backends;
+    for (int i = 1; i <= 4; ++i)
+      backends.push_back(fmt::format("10.1.{}.{}:8080", 254 + number, i));
+    const auto remote = traffic({{"", backends}});
+    plan.push_back(test::service(fmt::format("web{}", number),
+                                 fmt::format("10.96.0.{}:80", 3 + number), Protocol::TCP, remote));
+    test::add_frontend(plan.back(), core::FrontendKind::NodePort,
+                       fmt::format("0.0.0.0:{}", 30080 + number), remote);
+  }
   for (int i = 0; i < kServices; ++i) {
     const auto backend = fmt::format("10.1.{}.{}:8080", i >> 8, i & 0xff);
     plan.push_back(test::service(fmt::format("random{}", i), service_address(i), Protocol::TCP,
@@ -172,7 +179,7 @@ class Bench {
         packet(remote.destination, remote.source, kAck), 1);
     add_new("remote", kNodePort, {});
     add_new("local", kNear, {});
-    add_new_of_scattered_clients("remote-scattered", kNodePort);
+    add_new_of_scattered_clients("remote-scattered", kOtherNodePort);
     add_new_of_scattered_clients("local-scattered", kNear);
     add_new("remote", service_address(0), kServices);
   }
