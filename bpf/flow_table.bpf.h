@@ -339,13 +339,10 @@ static __noinline __u32 find_slot_in(__u32 line_id, __u32 tag)
 
 /* Puts a slot into a line, unless it has the tag. 0: it is there; else what has the tag, or
  * LINE_IS_FULL. */
-static __noinline __u32 put_slot(__u32 line_id, __u32 slot)
+static __always_inline __u32 put_slot(struct topolb_flow_line *line, __u32 slot)
 {
-	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
 	__u32 first_free = TOPOLB_FLOW_WAYS;
 
-	if (!line)
-		return LINE_IS_FULL;
 #pragma unroll
 	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++) {
 		__u32 other = line->slots[way];
@@ -364,33 +361,31 @@ static __noinline __u32 put_slot(__u32 line_id, __u32 slot)
 	return LINE_IS_FULL;
 }
 
-enum {
-	LINE_HAS_TAG_TWICE = 1 << 0,
-	LINE_IS_OVERFLOWED = 1 << 1,
-};
-
-/* What there is to know of a line that a slot was put into. */
-static __noinline __u32 look_again(__u32 line_id, __u32 slot)
+/* Whether a line that a slot was put into has its tag twice now. */
+static __always_inline int is_tag_twice(const struct topolb_flow_line *line, __u32 slot)
 {
-	const struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
-	__u32 seen;
-
-	if (!line)
-		return 0;
-	seen = line->is_overflowed ? LINE_IS_OVERFLOWED : 0;
 #pragma unroll
 	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++)
 		if ((line->slots[way] ^ slot) >> flow_id_bits == 0 && line->slots[way] != slot)
-			return seen | LINE_HAS_TAG_TWICE;
-	return seen;
+			return 1;
+	return 0;
 }
 
-static __noinline void mark_overflow(__u32 line_id)
+/* Puts a slot into its second line, as the first is full or has the tag in `other`. 0: it is there,
+ * and nobody has changed that meanwhile. */
+static __noinline int put_into_second(__u32 first_id, __u32 second_id, __u32 slot, __u32 other)
 {
-	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &line_id);
+	struct topolb_flow_line *first = bpf_map_lookup_elem(&flow_index, &first_id);
+	struct topolb_flow_line *second = bpf_map_lookup_elem(&flow_index, &second_id);
 
-	if (line)
-		line->is_overflowed = 1;
+	if (!first || !second)
+		return -1;
+	first->is_overflowed = 1;
+	if (put_slot(second, slot))
+		return -1;
+	return find_slot_of(first, slot >> flow_id_bits) == other && !is_tag_twice(second, slot)
+		       ? 0
+		       : -1;
 }
 
 static __always_inline int has_same_clients_key(const struct topolb_flow *a,
@@ -419,6 +414,15 @@ static __noinline int has_same_key(__u32 flow_id, __u32 other_id, int is_reply,
 	return is_reply ? has_same_reply(flow, other, config) : has_same_clients_key(flow, other);
 }
 
+/* Whether a key's second line has the key, too. */
+static __noinline int is_in_second(__u32 line_id, __u32 flow_id, __u32 tag, int is_reply,
+				   const struct topolb_settings *config)
+{
+	__u32 other = find_slot_in(line_id, tag);
+
+	return other && has_same_key(flow_id, id_in(other), is_reply, config);
+}
+
 enum {
 	KEY_OF_CLIENT,
 	KEY_OF_REPLY,
@@ -435,31 +439,25 @@ __noinline int topolb_add_slot(__u64 hash, __u32 flow_id, int kind,
 			       const struct topolb_settings *config)
 {
 	struct topolb_flow_place place = place_of(hash);
-	__u32 slot = topolb_flow_slot(place.tag, flow_id, flow_id_bits), other, second, seen;
+	__u32 slot = topolb_flow_slot(place.tag, flow_id, flow_id_bits), other;
+	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &place.lines[0]);
 	int by_reply = kind != KEY_OF_CLIENT;
 
-	if (!config)
+	if (!config || !line)
 		return -1;
-	other = put_slot(place.lines[0], slot);
+	other = put_slot(line, slot);
 	if (!other) {
-		seen = look_again(place.lines[0], slot);
-		if (!seen)
-			return 0;
-		second = seen & LINE_IS_OVERFLOWED ? find_slot_in(place.lines[1], place.tag) : 0;
-		if (!(seen & LINE_HAS_TAG_TWICE) &&
-		    (!second || !has_same_key(flow_id, id_in(second), by_reply, config)))
+		if (!is_tag_twice(line, slot) &&
+		    (!line->is_overflowed ||
+		     !is_in_second(place.lines[1], flow_id, place.tag, by_reply, config)))
 			return 0;
 	} else {
 		if (other == LINE_IS_FULL)
 			other = 0;
-		if (other && (kind == KEY_OF_CHOICE ||
-			      has_same_key(flow_id, id_in(other), by_reply, config)))
+		else if (kind == KEY_OF_CHOICE ||
+			 has_same_key(flow_id, id_in(other), by_reply, config))
 			return -1;
-		mark_overflow(place.lines[0]);
-		if (put_slot(place.lines[1], slot))
-			return -1;
-		if (find_slot_in(place.lines[0], place.tag) == other &&
-		    !(look_again(place.lines[1], slot) & LINE_HAS_TAG_TWICE))
+		if (!put_into_second(place.lines[0], place.lines[1], slot, other))
 			return 0;
 	}
 	drop_slot(hash, flow_id);
