@@ -69,7 +69,7 @@ static __always_inline __u32 number_of(__u64 bit)
 }
 
 /* The first free row of a line, now taken; NO_ROOM: none. */
-static __noinline __u32 take_row_of(__u32 line_id)
+static __always_inline __u32 take_row_of(__u32 line_id)
 {
 	struct topolb_flow_rows *rows = bpf_map_lookup_elem(&flow_rows, &line_id);
 

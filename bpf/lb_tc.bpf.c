@@ -166,8 +166,7 @@ __noinline __u32 topolb_open_flow(struct __sk_buff *ctx, const struct packet *pa
 		return NO_FLOW;
 	kind = kind_of_flow(ctx, packet, &choice.backend, is_from_pod);
 	if (kind)
-		choice.masquerade =
-			topolb_masquerade_to(ctx, packet, &choice.backend.address, config);
+		choice.masquerade = masquerade_to(ctx, packet, &choice.backend.address, config);
 	if (kind && !choice.masquerade) {
 		count_event(TOPOLB_EVENT_FLOW_WITHOUT_PORT);
 		return NO_FLOW;

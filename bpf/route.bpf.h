@@ -101,14 +101,9 @@ static __always_inline int is_fresh(const struct topolb_route *route,
 	       same_address(&route->destination, destination);
 }
 
-/*
- * The row of the address that a new flow to a backend comes from; 0: there is none. As kube-proxy's
- * MASQUERADE: the address of the device by which it leaves, if it has one. Most nodes have one
- * device, and no question.
- */
-__noinline __u32 topolb_masquerade_to(struct __sk_buff *ctx, const struct packet *packet,
-				      const struct topolb_address *backend,
-				      const struct topolb_settings *config)
+__noinline __u32 topolb_masquerade_of_device(struct __sk_buff *ctx, const struct packet *packet,
+					     const struct topolb_address *backend,
+					     const struct topolb_settings *config)
 {
 	struct topolb_route *route;
 	__u32 row, interface_index;
@@ -116,8 +111,6 @@ __noinline __u32 topolb_masquerade_to(struct __sk_buff *ctx, const struct packet
 	if (!packet || !backend || !config)
 		return 0;
 	row = node_masquerade(packet->is_ipv4, config);
-	if (!row || !config->masquerade_device_count)
-		return row;
 	route = remembered_route(backend);
 	if (route && is_fresh(route, backend)) {
 		interface_index = route->hop.interface_index;
@@ -139,6 +132,22 @@ __noinline __u32 topolb_masquerade_to(struct __sk_buff *ctx, const struct packet
 			return row;
 	}
 	return device_masquerade(interface_index, packet->is_ipv4, config);
+}
+
+/*
+ * The row of the address that a new flow to a backend comes from; 0: there is none. As kube-proxy's
+ * MASQUERADE: the address of the device by which it leaves, if it has one. Most nodes have one
+ * device, and no question.
+ */
+static __always_inline __u32 masquerade_to(struct __sk_buff *ctx, const struct packet *packet,
+					   const struct topolb_address *backend,
+					   const struct topolb_settings *config)
+{
+	__u32 row = node_masquerade(packet->is_ipv4, config);
+
+	if (!row || !config->masquerade_device_count)
+		return row;
+	return topolb_masquerade_of_device(ctx, packet, backend, config);
 }
 
 /* Finds the next hop of a flow's packets, and keeps it with the flow. -1: there is none. */

@@ -301,7 +301,7 @@ __noinline int topolb_masquerade_flow(struct __sk_buff *ctx, const struct packet
 	choice->topology_key_id = topolb_flow_key_id(found.flow);
 	if (!remove_flow(found.id, found.generation, config))
 		return TC_ACT_SHOT;
-	choice->masquerade = topolb_masquerade_to(ctx, packet, &choice->backend.address, config);
+	choice->masquerade = masquerade_to(ctx, packet, &choice->backend.address, config);
 	if (!choice->masquerade) {
 		count_event(TOPOLB_EVENT_FLOW_WITHOUT_PORT);
 		return TC_ACT_SHOT;
