@@ -233,29 +233,15 @@ static __always_inline int may_replace(const struct topolb_flow *flow, __u32 now
 }
 
 /*
- * A port to try: first those whose replies stand near the client's packets in the index, in the
- * same page or the same line; then any. `hash`: the low half is the client's, the high half chance.
+ * Makes the row found by its replies, under a source port that no other flow to the same backend
+ * has. First it tries ports whose replies stand near the client's packets, which have `hash`: a
+ * client whose ports ascend gets ports that ascend, each another one. Between them are those of its
+ * next flows. Then any.
  */
-static __always_inline __u32 port_to_try(__u64 hash, __u64 base, __u32 probe, __u32 first,
-					 __u32 last)
-{
-	__u32 chance = hash >> 32, port;
-
-	if (flow_port_step && probe < TOPOLB_NEAR_PORT_PROBES) {
-		port = topolb_flow_port_near(hash, base, first, flow_port_step) +
-		       (chance + probe) % TOPOLB_PORTS_NEAR;
-		if (port <= last)
-			return port;
-	}
-	return first + (__u32)(((__u64)chance * (last - first + 1)) >> 32);
-}
-
-/* Makes the row found by its replies, under a source port that no other flow to the same backend
- * has. */
 __noinline int topolb_claim_port(struct topolb_flow *flow, __u32 flow_id, __u64 hash,
 				 const struct topolb_settings *config)
 {
-	__u32 first, last;
+	__u32 first, last, near;
 	__u64 base;
 
 	if (!flow || !config)
@@ -265,15 +251,19 @@ __noinline int topolb_claim_port(struct topolb_flow *flow, __u32 flow_id, __u64 
 	if (!first || first > last)
 		return -1;
 	base = replies_base(flow, config);
+	near = flow_port_step ? topolb_flow_port_near(hash, base, first, flow_port_step) : last + 1;
+	hash = topolb_flow_mix(hash, (__u64)flow->generation << 32 | flow_id);
 	for (__u32 probe = 0; probe < TOPOLB_PORT_PROBES; probe++) {
-		__u16 port = port_to_try(hash, base, probe, first, last);
+		__u32 port = near + probe * TOPOLB_PORTS_BETWEEN;
 
-		flow->source_port_be = bpf_htons(port);
-		if (!topolb_add_slot(topolb_flow_hash(base, port, flow_port_step), flow_id,
+		if (probe >= TOPOLB_NEAR_PORT_PROBES || port > last) {
+			hash = topolb_flow_mix(hash, probe);
+			port = first + (__u32)(((hash >> 32) * (last - first + 1)) >> 32);
+		}
+		flow->source_port_be = bpf_htons((__u16)port);
+		if (!topolb_add_slot(topolb_flow_hash(base, (__u16)port, flow_port_step), flow_id,
 				     KEY_OF_CHOICE, config))
 			return 0;
-		if (probe + 1 >= TOPOLB_NEAR_PORT_PROBES)
-			hash = topolb_flow_mix(hash, probe);
 	}
 	return -1;
 }
@@ -318,10 +308,7 @@ static __always_inline int connect_reply(struct topolb_flow *flow, __u32 flow_id
 		     !topolb_add_slot(replys, flow_id, KEY_OF_REPLY, config)))
 			return 0;
 	}
-	/* Also: one client port that dials two frontends with one backend is two flows. Another
-	 * port each time: the backend may still know the flow before. */
-	hash = (topolb_flow_mix(hash, (__u64)flow->generation << 32 | flow_id) & ~0xffffffffULL) |
-	       (__u32)hash;
+	/* Also: one client port that dials two frontends with one backend is two flows. */
 	return topolb_claim_port(flow, flow_id, hash, config);
 }
 

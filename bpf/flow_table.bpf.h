@@ -404,19 +404,21 @@ static __always_inline int has_same_reply(const struct topolb_flow *a, const str
 	       same_address(address_seen_by_backend(a, config), address_seen_by_backend(b, config));
 }
 
+/* Of another flow: one flow's own keys may stand in one line with one tag. Either is found by
+ * either slot then. */
 static __noinline int has_same_key(__u32 flow_id, __u32 other_id, int is_reply,
 				   const struct topolb_settings *config)
 {
 	const struct topolb_flow *flow = flow_of(flow_id), *other = flow_of(other_id);
 
-	if (!flow || !other)
+	if (!flow || !other || flow_id == other_id)
 		return 0;
 	return is_reply ? has_same_reply(flow, other, config) : has_same_clients_key(flow, other);
 }
 
 /* Whether a key's second line has the key, too. */
-static __noinline int is_in_second(__u32 line_id, __u32 flow_id, __u32 tag, int is_reply,
-				   const struct topolb_settings *config)
+static __always_inline int is_in_second(__u32 line_id, __u32 flow_id, __u32 tag, int is_reply,
+					const struct topolb_settings *config)
 {
 	__u32 other = find_slot_in(line_id, tag);
 

@@ -40,10 +40,12 @@ TOPOLB_ASSERT(sizeof(struct topolb_flow_line) == 64);
 
 /* The step that the place of a key takes with each port: 26,510 of them go once around the index,
  * nearly as many as there are to masquerade with. It is the golden ratio times 2^18: ports that
- * differ by a power of two are not neighbours. Only where the index does not fit a CPU's cache
- * (1 MB): a smaller one has so many ports in each line that a client could fill it. */
+ * differ by a power of two are not neighbours. Only in an index of so many lines: a smaller one
+ * fits a CPU's cache, and has so many ports in each line that a client could fill it; in a larger
+ * one a step leads to another page (from 40,960 flows on, up to 655,360). */
 #define TOPOLB_FLOW_PORT_STEP (0x9e3779b1U >> 14)
-#define TOPOLB_FLOW_LINES_WITH_STEPS 16384
+#define TOPOLB_FLOW_FEWEST_LINES_WITH_STEPS 16384
+#define TOPOLB_FLOW_MOST_LINES_WITH_STEPS 262144
 
 #define TOPOLB_FLOW_ROWS_PER_WORD 64
 #define TOPOLB_FLOW_ROW_WORDS 8
@@ -66,7 +68,7 @@ TOPOLB_ASSERT(sizeof(struct topolb_flow_cursor) == 12);
 
 /* flow_facts: array with one row: what the programs have as constants; written once. */
 struct topolb_flow_facts {
-	__u64 seed;	 /* of the hash: from outside nobody can aim at a line */
+	__u64 seed;	 /* of the hash: from outside nobody can aim at another's line */
 	__u32 row_lines; /* of flow_rows */
 	__u32 lines;	 /* of flow_index */
 	__u32 id_bits;	 /* of a slot; the rest is the tag */
@@ -108,7 +110,8 @@ static inline __u64 topolb_flow_base(const struct topolb_address *source,
 		hash = topolb_flow_mix(hash, (__u64)to[1] << 32 | to[2]);
 	}
 	hash = topolb_flow_mix(hash, (__u64)from[3] << 32 | to[3]);
-	return topolb_flow_mix(hash, (__u64)protocol << 32 | service_port_be);
+	hash = topolb_flow_mix(hash, (__u64)protocol << 32 | service_port_be);
+	return topolb_flow_mix(hash, 0); /* places must not tell how keys differ */
 }
 
 static inline __u64 topolb_flow_replys_seed(__u64 seed)
@@ -132,7 +135,7 @@ static inline __u64 topolb_flow_hash(__u64 base, __u16 client_port, __u32 port_s
 }
 
 /* The first port from `first` on by which a key with this base stands where that of `hash` does, or
- * a step before. In a table with steps. */
+ * a step before; in a table with steps. It may be beyond the last port. */
 static inline __u32 topolb_flow_port_near(__u64 hash, __u64 base, __u32 first, __u32 port_step)
 {
 	return first + ((__u32)hash - (__u32)base - first * port_step) / port_step;

@@ -45,9 +45,10 @@
 
 /* Per-packet path: ports tried before a new flow that needs one of its own is refused. */
 #define TOPOLB_PORT_PROBES 32
-/* The first of them are near each other in the index, one of so many to begin with. */
+/* So many of them first where the replies are found near the client's packets; an odd number of
+ * ports from one to the next, as clients take every other port. */
 #define TOPOLB_NEAR_PORT_PROBES 4
-#define TOPOLB_PORTS_NEAR 8
+#define TOPOLB_PORTS_BETWEEN 5
 
 /* Addresses of the node that flows may be masqueraded with at a time. A power of two. */
 #define TOPOLB_MASQUERADES 64

@@ -10,6 +10,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "bench_report.h"
@@ -24,7 +25,7 @@ using test::Hook;
 using test::kAck;
 using test::kSyn;
 
-constexpr std::uint32_t kRoom = 1 << 18;  // in the flow table: no row opens so many flows
+constexpr std::uint32_t kRoom = TOPOLB_MAX_FLOWS;  // a table that has grown as far as it does
 constexpr int kPackets = 20'000;
 constexpr int kNewFlows = 1000;
 constexpr int kFlows = 10'000;
@@ -38,14 +39,19 @@ constexpr std::uint32_t kSourcePort = 34;
 constexpr std::uint32_t kDestinationPort = 36;
 
 constexpr const char* kNodePort = "192.0.2.10:30080";
-constexpr const char* kOtherNodePort = "192.0.2.10:30081";
 constexpr const char* kNear = "10.96.0.2:80";
 constexpr const char* kNearBackend = "10.2.0.2:8080";
 
-// Of the flow that tc_bench.bpf.c numbers so.
-std::string client(int flow) { return fmt::format("198.51.100.7:{}", 20000 + flow); }
+// As in tc_bench.bpf.c: of the flow that it numbers so.
+constexpr int kFirstPort = 20000;
+constexpr int kPorts = 40000;
+constexpr int kPortStep = 9;
+std::string client(int flow) {
+  const int port = flow * kPortStep;
+  return fmt::format("198.51.100.{}:{}", 7 + port / kPorts, kFirstPort + port % kPorts);
+}
 constexpr std::uint16_t kClientAddress = 100 << 8 | 7;
-constexpr const char* kScatteredClient = "198.52.0.0:0";
+constexpr const char* kScatteredClient = "198.18.0.0:0";
 
 std::string service_address(int number) {
   return fmt::format("10.100.{}.{}:80", number >> 8, number & 0xff);
@@ -66,19 +72,13 @@ dataplane::MapSizes room_for_services() {
 
 std::vector<core::ServicePortPlan> make_plan() {
   using test::traffic;
-  std::vector<core::ServicePortPlan> plan{
-      test::service("near", kNear, Protocol::TCP, traffic({{"", {kNearBackend}}}))};
   // More than one backend: each has ports for 20,000 masqueraded flows.
-  for (const int number : {0, 1}) {
-    std::vector<std::string> backends;
-    for (int i = 1; i <= 4; ++i)
-      backends.push_back(fmt::format("10.1.{}.{}:8080", 254 + number, i));
-    const auto remote = traffic({{"", backends}});
-    plan.push_back(test::service(fmt::format("web{}", number),
-                                 fmt::format("10.96.0.{}:80", 3 + number), Protocol::TCP, remote));
-    test::add_frontend(plan.back(), core::FrontendKind::NodePort,
-                       fmt::format("0.0.0.0:{}", 30080 + number), remote);
-  }
+  const auto remote =
+      traffic({{"", {"10.1.255.1:8080", "10.1.255.2:8080", "10.1.255.3:8080", "10.1.255.4:8080"}}});
+  auto web = test::service("web", "10.96.0.1:80", Protocol::TCP, remote);
+  test::add_frontend(web, core::FrontendKind::NodePort, "0.0.0.0:30080", remote);
+  std::vector<core::ServicePortPlan> plan{
+      web, test::service("near", kNear, Protocol::TCP, traffic({{"", {kNearBackend}}}))};
   for (int i = 0; i < kServices; ++i) {
     const auto backend = fmt::format("10.1.{}.{}:8080", i >> 8, i & 0xff);
     plan.push_back(test::service(fmt::format("random{}", i), service_address(i), Protocol::TCP,
@@ -164,11 +164,12 @@ class Bench {
     add("tc-no-service", "ingress", Hook::Ingress, ssh);
     add("tc-no-service", "egress", Hook::Egress, ssh);
     test::PacketView remote;
-    for (int i = 0; i < (getenv("TC_ONLY") ? 1 : kFlows); ++i) {
+    for (int i = 0; i < kFlows; ++i) {
       const auto there = open(i, kNodePort, Hook::Ingress);
       if (i == 0) remote = there;
       open(i, kNear, Hook::Egress);
     }
+    path_.flows().for_each([&](std::uint32_t id, const topolb_flow&) { established_.insert(id); });
     for (const int flows : {1, 100, 1000, kFlows}) {
       add("tc-established", "remote", Hook::Ingress, packet(client(0), kNodePort, kAck), flows);
       add("tc-established", "local", Hook::Ingress, packet(client(0), kNear, kAck), flows);
@@ -179,7 +180,7 @@ class Bench {
         packet(remote.destination, remote.source, kAck), 1);
     add_new("remote", kNodePort, {});
     add_new("local", kNear, {});
-    add_new_of_scattered_clients("remote-scattered", kOtherNodePort);
+    add_new_of_scattered_clients("remote-scattered", kNodePort);
     add_new_of_scattered_clients("local-scattered", kNear);
     add_new("remote", service_address(0), kServices);
   }
@@ -195,13 +196,12 @@ class Bench {
 
   // Beside the program that does nothing, with the same packets.
   void measure(Report& report, Measurement& one, bool counted) {
-    static const char* only = getenv("TC_ONLY");
-    if (only && (one.row.workload + "/" + one.row.case_name + "/" + one.row.heat) != only) return;
     const double nothing = time(one, bpf_program__fd(cost_->progs.nothing));
     const double topolb = time(one, path_.program(one.hook));
     if (one.flows == kNeverTheSame) {
       one.next_flow += static_cast<std::uint32_t>(one.packets);
       opened_ += static_cast<std::uint64_t>(one.packets);
+      remove_new_flows();
     }
     if (!counted) return;
     for (const auto& [config, ns] : {std::pair("noop", nothing), std::pair("topolb", topolb)}) {
@@ -232,12 +232,22 @@ class Bench {
     return test::PacketPath::time(bpf_program__fd(cost_->progs.restore), one.frame, one.packets);
   }
 
+  // So that the table is as full each time.
+  void remove_new_flows() {
+    path_.flows().for_each([&](std::uint32_t id, const topolb_flow& flow) {
+      if (!established_.contains(id)) path_.flows().remove(id, flow);
+    });
+  }
+
   // Otherwise something else was timed: a flow refused, a packet dropped.
   void require_flows() {
-    if (getenv("TC_ONLY")) return;
     const auto opened = path_.event(TOPOLB_EVENT_FLOW_OPENED);
-    if (opened != opened_ || path_.event(TOPOLB_EVENT_UNKNOWN_FLOW) != 0) {
+    if (opened != opened_) {
       throw std::runtime_error(fmt::format("{} flows opened instead of {}", opened, opened_));
+    }
+    for (const auto event : {TOPOLB_EVENT_UNKNOWN_FLOW, TOPOLB_EVENT_FLOW_EVICTED,
+                             TOPOLB_EVENT_FLOW_REFUSED, TOPOLB_EVENT_FLOW_WITHOUT_PORT}) {
+      if (path_.event(event) != 0) throw std::runtime_error(fmt::format("event {}", event));
     }
   }
 
@@ -246,6 +256,7 @@ class Bench {
   tc_bench* cost_ = tc_bench__open();
   std::vector<Measurement> measurements_;
   std::uint64_t opened_ = 0;
+  std::unordered_set<std::uint32_t> established_;
 };
 
 }  // namespace

@@ -44,6 +44,8 @@ struct Case {
 
 class TcForward : public ::testing::Test {
  protected:
+  explicit TcForward(std::uint32_t flows = 4096) : path_(flows) {}
+
   /// Each on what the one before left in the tables: the programs are loaded once a test.
   void for_each_case(const std::function<void()>& check) {
     for (const auto& family : {kIPv4, kIPv6}) {
@@ -136,6 +138,23 @@ TEST_F(TcForward, NodePortsAnswerOnMarkedAddressesOnly) {
     ASSERT_TRUE(mark(TOPOLB_NODE_ADDRESS_NODE_PORTS));
     EXPECT_EQ(path_.run(Hook::Ingress, sent).view().destination, family().local);
     ASSERT_TRUE(addresses.erase(address));
+
+    const auto to_own = packet(family().client + ":40001", family().node_port);
+    EXPECT_EQ(path_.run(Hook::Ingress, to_own).view().destination, family().local);
+    const auto own = dataplane::to_wire(*IpAddress::parse(ipv4 ? "192.0.2.10" : "2001:db8::10"));
+    const auto before = addresses.get(own);
+    dataplane::choose_node_port_rows(path_.settings(), [](const IpAddress&) { return false; });
+    EXPECT_EQ(path_.run(Hook::Ingress, packet(family().client + ":40002", family().node_port))
+                  .view()
+                  .destination,
+              family().local)
+        << "by its mark";
+    ASSERT_TRUE(addresses.put(own, {.interface_index = 1, .flags = 0}));
+    EXPECT_EQ(
+        path_.run(Hook::Ingress, packet(family().client + ":40003", family().node_port)).action,
+        kPass)
+        << "not one for NodePorts any more";
+    ASSERT_TRUE(addresses.put(own, *before));
   });
 }
 
@@ -293,11 +312,33 @@ TEST_F(TcForward, SumOfTheDeviceStaysRight) {
   });
 }
 
-TEST_F(TcForward, EachFlowHasAPortOfItsOwn) {
+int port_of(const std::string& address) {
+  return std::stoi(address.substr(address.rfind(':') + 1));
+}
+
+struct TableAndPorts {
+  std::uint32_t flows;
+  int first_port;
+};
+
+class TcForwardPorts : public TcForward, public ::testing::WithParamInterface<TableAndPorts> {
+ protected:
+  TcForwardPorts() : TcForward(GetParam().flows) {}
+  static int first_port() { return GetParam().first_port; }
+};
+
+// In tables of either kind, and at either end of what ports there are.
+INSTANTIATE_TEST_SUITE_P(Tables, TcForwardPorts,
+                         testing::Values(TableAndPorts{4096, 20000},
+                                         TableAndPorts{TOPOLB_MAX_FLOWS, 20000},
+                                         TableAndPorts{TOPOLB_MAX_FLOWS, 1},
+                                         TableAndPorts{TOPOLB_MAX_FLOWS, 65532}));
+
+TEST_P(TcForwardPorts, EachFlowHasAPortOfItsOwn) {
   for_each_case([&] {
     publish(family().remote);
-    path_.settings().masquerade_port_min = 20000;
-    path_.settings().masquerade_port_max = 20003;
+    path_.settings().masquerade_port_min = first_port();
+    path_.settings().masquerade_port_max = first_port() + 3;
     const auto before = path_.event(TOPOLB_EVENT_FLOW_WITHOUT_PORT);
     std::set<std::string> sources;
     int refused = 0;
@@ -308,6 +349,9 @@ TEST_F(TcForward, EachFlowHasAPortOfItsOwn) {
         ++refused;
       } else {
         EXPECT_TRUE(sources.insert(got.view().source).second);
+        const auto source = port_of(got.view().source);
+        EXPECT_GE(source, first_port());
+        EXPECT_LE(source, first_port() + 3);
       }
     }
     EXPECT_EQ(sources.size(), 4U);

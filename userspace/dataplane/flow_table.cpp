@@ -64,13 +64,15 @@ topolb_flow_facts flow_facts_for(std::uint32_t flows, std::uint64_t seed) {
   const auto rows = row_lines * kRows;
   // Two slots for each row; five of fifteen are taken when all rows are.
   const auto lines = static_cast<std::uint32_t>(rows * 2 / 5 + 1);
+  const bool takes_steps =
+      lines >= TOPOLB_FLOW_FEWEST_LINES_WITH_STEPS && lines <= TOPOLB_FLOW_MOST_LINES_WITH_STEPS;
   return {.seed = seed,
           .row_lines = row_lines,
           .lines = lines,
           .id_bits = static_cast<std::uint32_t>(std::bit_width(rows)),
           .layout_version = TOPOLB_LAYOUT_VERSION,
           .maps = 0,
-          .port_step = lines < TOPOLB_FLOW_LINES_WITH_STEPS ? 0 : TOPOLB_FLOW_PORT_STEP};
+          .port_step = takes_steps ? TOPOLB_FLOW_PORT_STEP : 0};
 }
 
 Result<FlowTable> FlowTable::open(const std::function<Result<UniqueFd>(const std::string&)>& open,
@@ -227,7 +229,8 @@ bool FlowTable::add_slot(std::uint64_t hash, std::uint32_t flow_id, const SameKe
       if (value == kFree || value >> facts().id_bits != place.tag) continue;
       has_tag[choice] = true;
       const auto other = topolb_flow_id_in(value, facts().id_bits);
-      if (other < capacity() && has_same_key(flows_[other])) return false;
+      // Its own two keys may stand in one line with one tag.
+      if (other < capacity() && other != flow_id && has_same_key(flows_[other])) return false;
     }
   }
   const auto wanted = topolb_flow_slot(place.tag, flow_id, facts().id_bits);

@@ -20,7 +20,9 @@ namespace topolb::dataplane {
 /// rows are taken by addresses that the node still has; what finds no row stays as it was.
 Result<void> choose_masquerades(topolb_settings& settings, const PrimaryAddresses& node);
 
-/// Programs find at once those of these addresses that NodePorts answer on.
+/// From now on programs take those of the node's addresses, as chosen above, for ones that
+/// NodePorts answer on, without a look into node_addresses. After each choose_masquerades(), so
+/// that they are among those that release_lost_masquerades() leaves alone.
 void choose_node_port_rows(topolb_settings& settings,
                            const std::function<bool(const IpAddress&)>& answers_node_ports);
 
