@@ -14,8 +14,8 @@
 #define HEADERS_LENGTH 74 /* Ethernet, IPv6, TCP */
 #define FIRST_PORT 20000
 #define PORTS 40000
-/* What Linux is on average after the port of a client's last connection to the same frontend: 2, and
- * 0 to 14 more (__inet_hash_connect). */
+/* What Linux is on average after the port of a client's last connection to the same frontend: 2,
+ * and 0 to 14 more (__inet_hash_connect). */
 #define PORT_STEP 9
 
 __u8 headers[HEADERS_LENGTH];
