@@ -235,8 +235,8 @@ static __always_inline int may_replace(const struct topolb_flow *flow, __u32 now
 /*
  * Makes the row found by its replies, under a source port that no other flow to the same backend
  * has. First it tries ports whose replies stand near the client's packets, which have `hash`: a
- * client whose ports ascend gets ports that ascend, each another one. Between them are those of its
- * next flows. Then any.
+ * client whose ports ascend gets ports that ascend, each another one. They lie apart, to leave
+ * those between to its next flows. Then any.
  */
 __noinline int topolb_claim_port(struct topolb_flow *flow, __u32 flow_id, __u64 hash,
 				 const struct topolb_settings *config)

@@ -40,12 +40,12 @@ TOPOLB_ASSERT(sizeof(struct topolb_flow_line) == 64);
 
 /* The step that the place of a key takes with each port: 26,510 of them go once around the index,
  * nearly as many as there are to masquerade with. It is the golden ratio times 2^18: ports that
- * differ by a power of two are not neighbours. Only in an index of so many lines: a smaller one
- * fits a CPU's cache, and has so many ports in each line that a client could fill it; in a larger
- * one a step leads to another page (from 40,960 flows on, up to 655,360). */
+ * differ by a power of two are not neighbours. Only in an index of so many lines (40,960 to 655,360
+ * flows): a smaller one fits a CPU's cache, and has so many ports in each line that a client could
+ * fill it; in a larger one the next port of a client is in another page anyway. */
 #define TOPOLB_FLOW_PORT_STEP (0x9e3779b1U >> 14)
 #define TOPOLB_FLOW_FEWEST_LINES_WITH_STEPS 16384
-#define TOPOLB_FLOW_MOST_LINES_WITH_STEPS 262144
+#define TOPOLB_FLOW_MOST_LINES_WITH_STEPS 262145
 
 #define TOPOLB_FLOW_ROWS_PER_WORD 64
 #define TOPOLB_FLOW_ROW_WORDS 8

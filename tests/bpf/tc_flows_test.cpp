@@ -401,7 +401,7 @@ TEST_F(TcFlowPlaces, RepliesStandNearTheClientsPackets) {
     near += (reply + facts().lines - client + 1) % facts().lines < kPage / 2 ? 1 : 0;
   });
   EXPECT_EQ(path_.flows().count(), kFlows);
-  EXPECT_GE(near, kFlows * 8 / 10) << "the wanted ports of some are none to masquerade with";
+  EXPECT_GE(near, kFlows - 2);
 }
 
 // Both keys of such a flow would have the same slot.
@@ -411,21 +411,23 @@ TEST_F(TcFlowPlaces, MayBeOneLineWithOneTag) {
   dial("198.51.100.7:1");
   path_.flows().for_each([&](std::uint32_t, const topolb_flow& flow) { model = flow; });
   const auto base = base_of_replies(model);
+  std::vector<std::string> clients;
   int found = 0;
   for (int number = 0; found < 3 && number < 1 << 22; ++number) {
-    model.client.bytes[14] = static_cast<std::uint8_t>(number >> 16);
-    const auto port = static_cast<std::uint16_t>(number | 1);
-    const auto clients = hash(base_of_client(model), port);
-    const auto near = topolb_flow_port_near(clients, base, kFirstPort, facts().port_step);
+    model.client.bytes[14] = static_cast<std::uint8_t>(number >> 15);
+    const auto port = static_cast<std::uint16_t>(2 * number + 1);
+    const auto clients_hash = hash(base_of_client(model), port);
+    const auto near = topolb_flow_port_near(clients_hash, base, kFirstPort, facts().port_step);
     if (near > path_.settings().masquerade_port_max) continue;
-    const auto replys = hash(base, static_cast<std::uint16_t>(near));
-    if (place(clients).tag != place(replys).tag ||
-        place(clients).lines[0] != place(replys).lines[0]) {
+    const auto replys_hash = hash(base, static_cast<std::uint16_t>(near));
+    if (place(clients_hash).tag != place(replys_hash).tag ||
+        place(clients_hash).lines[0] != place(replys_hash).lines[0]) {
       continue;
     }
     ++found;
     const auto client = fmt::format("198.51.{}.7:{}", model.client.bytes[14], port);
     const auto there = dial(client);
+    clients.push_back(client);
     ASSERT_EQ(there.action, kRedirect) << client;
     EXPECT_EQ(dial(client).view().source, there.view().source);
     PacketSpec answer;
@@ -435,10 +437,21 @@ TEST_F(TcFlowPlaces, MayBeOneLineWithOneTag) {
     EXPECT_EQ(path_.run(Hook::Ingress, build(answer)).view().destination, client);
   }
   EXPECT_EQ(found, 3);
-  EXPECT_EQ(path_.flows().slot_count(), 2 * path_.flows().count());
-  path_.flows().for_each(
-      [&](std::uint32_t id, const topolb_flow& flow) { path_.flows().remove(id, flow); });
-  EXPECT_EQ(path_.flows().slot_count(), 0U);
+  auto& table = path_.flows();
+  const auto flows = table.count();
+  EXPECT_EQ(flows, 4U);
+  EXPECT_EQ(table.slot_count(), 2 * flows);
+  // The agent's way of the same, as when a table grows.
+  table.for_each([&](std::uint32_t id, const topolb_flow& flow) {
+    ASSERT_TRUE(table.remove(id, flow));
+    EXPECT_TRUE(table.insert(flow));
+  });
+  EXPECT_EQ(table.slot_count(), 2 * flows);
+  // A program takes out what a client opens anew when it is over.
+  path_.age_flows(2 * TOPOLB_FLOW_TCP_ESTABLISHED_S);
+  for (const auto& client : clients) EXPECT_EQ(dial(client).action, kRedirect);
+  EXPECT_EQ(table.count(), flows);
+  EXPECT_EQ(table.slot_count(), 2 * flows);
 }
 
 // Else the next connection of a client would often have the port of one that it has just closed,

@@ -139,21 +139,22 @@ TEST_F(TcForward, NodePortsAnswerOnMarkedAddressesOnly) {
     EXPECT_EQ(path_.run(Hook::Ingress, sent).view().destination, family().local);
     ASSERT_TRUE(addresses.erase(address));
 
-    const auto to_own = packet(family().client + ":40001", family().node_port);
-    EXPECT_EQ(path_.run(Hook::Ingress, to_own).view().destination, family().local);
     const auto own = dataplane::to_wire(*IpAddress::parse(ipv4 ? "192.0.2.10" : "2001:db8::10"));
     const auto before = addresses.get(own);
-    dataplane::choose_node_port_rows(path_.settings(), [](const IpAddress&) { return false; });
-    EXPECT_EQ(path_.run(Hook::Ingress, packet(family().client + ":40002", family().node_port))
-                  .view()
-                  .destination,
-              family().local)
-        << "by its mark";
+    int port = 40001;  // each time another flow
+    const auto dial_own = [&] {
+      return path_.run(Hook::Ingress,
+                       packet(family().client + ":" + std::to_string(port++), family().node_port));
+    };
+    const auto choose_rows = [&](bool answers) {
+      dataplane::choose_node_port_rows(path_.settings(), [&](const IpAddress&) { return answers; });
+    };
+    choose_rows(false);
+    EXPECT_EQ(dial_own().view().destination, family().local) << "by its mark";
     ASSERT_TRUE(addresses.put(own, {.interface_index = 1, .flags = 0}));
-    EXPECT_EQ(
-        path_.run(Hook::Ingress, packet(family().client + ":40003", family().node_port)).action,
-        kPass)
-        << "not one for NodePorts any more";
+    EXPECT_EQ(dial_own().action, kPass) << "not one for NodePorts any more";
+    choose_rows(true);
+    EXPECT_EQ(dial_own().view().destination, family().local) << "by its row";
     ASSERT_TRUE(addresses.put(own, *before));
   });
 }
