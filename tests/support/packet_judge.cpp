@@ -104,11 +104,15 @@ std::string judge_told(const Bytes& frame, const Dissected& error, const Bytes& 
       !std::equal(at(told, told_head + 8), at(told, to->ip.end), at(frame, head + 8 + header))) {
     return "told something else";
   }
+  // Of ICMP the lower half only (RFC 1191, 4; RFC 4443, 3.2).
   const auto mtu_of = [&](const Bytes& bytes, std::size_t place) {
-    return bytes[place + 6] << 8 | bytes[place + 7];
+    std::uint32_t mtu = 0;
+    for (auto i = to->ip.family == Family::IPv4 ? 6U : 4U; i < 8; ++i)
+      mtu = mtu << 8 | bytes[place + i];
+    return mtu;
   };
   const auto mtu = mtu_of(told, told_head);
-  if (mtu != 0 && mtu + static_cast<int>(header) != mtu_of(frame, head)) return "another MTU";
+  if (mtu != 0 && mtu + header != mtu_of(frame, head)) return "another MTU";
   return "";
 }
 
