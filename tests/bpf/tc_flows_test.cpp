@@ -335,7 +335,8 @@ TEST_P(TcFlows, SourceRanges) {
 TEST_P(TcFlows, FloodLeavesABusyFlowAlone) {
   publish(kBackends);
   const auto request = connect();
-  for (int flood = 0; flood < 60000; ++flood) {
+  const int enough = static_cast<int>(path_.flows().capacity()) + 5000;
+  for (int flood = 0; flood < enough; ++flood) {
     send(
         kSyn, Protocol::TCP,
         "203.0.113." + std::to_string(1 + flood / 60000) + ":" + std::to_string(1 + flood % 60000));
@@ -344,6 +345,7 @@ TEST_P(TcFlows, FloodLeavesABusyFlowAlone) {
       ASSERT_EQ(answer(request, kAck).view().destination, kClient) << flood;
     }
   }
+  EXPECT_GT(path_.event(TOPOLB_EVENT_FLOW_EVICTED), 0U) << "the table was full";
 }
 
 // Where the keys of a flow stand, by the client's packets and by the replies.
