@@ -122,11 +122,13 @@ static __always_inline __u32 id_in(__u32 slot)
 /* The first slot of a line with a tag; 0: none. */
 static __always_inline __u32 find_slot_of(const struct topolb_flow_line *line, __u32 tag)
 {
+	__u32 id_bits = flow_id_bits; /* once: it is volatile */
+
 #pragma unroll
 	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++) {
 		__u32 slot = line->slots[way];
 
-		if (slot >> flow_id_bits == tag)
+		if (slot >> id_bits == tag)
 			return slot;
 	}
 	return TOPOLB_FLOW_SLOT_FREE;
@@ -341,13 +343,13 @@ static __noinline __u32 find_slot_in(__u32 line_id, __u32 tag)
  * LINE_IS_FULL. */
 static __always_inline __u32 put_slot(struct topolb_flow_line *line, __u32 slot)
 {
-	__u32 first_free = TOPOLB_FLOW_WAYS;
+	__u32 first_free = TOPOLB_FLOW_WAYS, id_bits = flow_id_bits;
 
 #pragma unroll
 	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++) {
 		__u32 other = line->slots[way];
 
-		if ((other ^ slot) >> flow_id_bits == 0)
+		if ((other ^ slot) >> id_bits == 0)
 			return other;
 		if (!other && first_free == TOPOLB_FLOW_WAYS)
 			first_free = way;
@@ -364,9 +366,11 @@ static __always_inline __u32 put_slot(struct topolb_flow_line *line, __u32 slot)
 /* Whether a line that a slot was put into has its tag twice now. */
 static __always_inline int is_tag_twice(const struct topolb_flow_line *line, __u32 slot)
 {
+	__u32 id_bits = flow_id_bits;
+
 #pragma unroll
 	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++)
-		if ((line->slots[way] ^ slot) >> flow_id_bits == 0 && line->slots[way] != slot)
+		if ((line->slots[way] ^ slot) >> id_bits == 0 && line->slots[way] != slot)
 			return 1;
 	return 0;
 }

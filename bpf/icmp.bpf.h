@@ -67,13 +67,12 @@ static __always_inline int parse_embedded(struct __sk_buff *ctx, const struct pa
  * stays as it was.
  */
 static __noinline int rewrite_embedded(struct __sk_buff *ctx, const struct packet *inner,
-				       const struct topolb_flow_key *to, __u32 *ret_change)
+				       const struct topolb_flow_key *to, __u16 *ret_change)
 {
-	__u32 addresses = sum_of_address_change(0, &inner->key.source, &to->source);
-	__u32 ports = sum_of_change(0, ports_of(&inner->key), ports_of(to));
-	__u32 change = ports;
+	__u64 addresses = sum_of_addresses_change(inner, to);
+	__u64 ports = sum_of_change(ports_of(&inner->key), ports_of(to));
+	__u64 change = ports;
 
-	addresses = sum_of_address_change(addresses, &inner->key.destination, &to->destination);
 	if (inner->key.protocol == IPPROTO_UDP) {
 		__u32 offset = inner->l4_offset + UDP_CHECKSUM_OFFSET;
 		__u16 checksum, fixed;
@@ -81,13 +80,12 @@ static __noinline int rewrite_embedded(struct __sk_buff *ctx, const struct packe
 		if (bpf_skb_load_bytes(ctx, offset, &checksum, sizeof(checksum)))
 			return -1;
 		if (checksum) {
-			fixed = ~fold_sum(
-				add_to_sum(add_to_sum((__u16)~checksum, addresses), ports));
+			fixed = negative_of((__u16)~checksum + addresses + ports);
 			if (!fixed)
 				fixed = 0xffff;
 			if (bpf_skb_store_bytes(ctx, offset, &fixed, sizeof(fixed), 0))
 				return -1;
-			change = sum_of_change(change, checksum, fixed);
+			change += sum_of_change(checksum, fixed);
 		}
 	}
 	if (inner->is_ipv4) {
@@ -96,22 +94,22 @@ static __noinline int rewrite_embedded(struct __sk_buff *ctx, const struct packe
 	} else {
 		if (write_ipv6_header(ctx, inner, to, inner->ttl, 0))
 			return -1;
-		change = add_to_sum(change, addresses);
+		change += addresses;
 	}
-	*ret_change = change;
+	*ret_change = fold_sum(change);
 	return bpf_skb_store_bytes(ctx, inner->l4_offset, &to->source_port_be, 4, 0);
 }
 
 /* Rewrites what is outside of the embedded packet: `change` is what that one brought. */
 static __always_inline int rewrite_outer(struct __sk_buff *ctx, const struct packet *outer,
-					 const struct topolb_flow_key *to, __u8 ttl, __u32 change)
+					 const struct topolb_flow_key *to, __u8 ttl, __u16 change)
 {
-	__u32 checksum = outer->l4_offset + ICMP_CHECKSUM_OFFSET, moved;
+	__u32 checksum = outer->l4_offset + ICMP_CHECKSUM_OFFSET;
+	__u16 moved;
 
 	if (bpf_l4_csum_replace(ctx, checksum, 0, change, 0))
 		return -1;
-	moved = sum_of_address_change(0, &outer->key.source, &to->source);
-	moved = sum_of_address_change(moved, &outer->key.destination, &to->destination);
+	moved = fold_sum(sum_of_addresses_change(outer, to));
 	if (outer->is_ipv4)
 		return write_ipv4_header(ctx, outer, to, ttl, moved);
 	if (bpf_l4_csum_replace(ctx, checksum, 0, moved, BPF_F_PSEUDO_HDR))
@@ -149,7 +147,7 @@ __noinline int topolb_translate_icmp_error(struct __sk_buff *ctx, const struct p
 	struct packet inner = {};
 	struct step step = {};
 	struct topolb_hop *hop;
-	__u32 change = 0;
+	__u16 change = 0;
 	__u8 ttl = outer->ttl;
 
 	if (parse_embedded(ctx, outer, &inner))

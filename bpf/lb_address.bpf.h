@@ -11,10 +11,20 @@
 static __always_inline struct topolb_address ipv4_address(__be32 ip)
 {
 	struct topolb_address address = {};
-	__u32 *words = (__u32 *)&address;
+	__u64 *halves = (__u64 *)&address;
 
-	words[2] = bpf_htonl(0xffff);
-	words[3] = ip;
+	halves[1] = (__u64)ip << 32 | bpf_htonl(0xffff); /* one store: it is read as one */
+	return address;
+}
+
+/* Of four words, as the kernel has the addresses of IPv6. */
+static __always_inline struct topolb_address ipv6_address(__be32 a, __be32 b, __be32 c, __be32 d)
+{
+	struct topolb_address address;
+	__u64 *halves = (__u64 *)&address;
+
+	halves[0] = (__u64)b << 32 | a;
+	halves[1] = (__u64)d << 32 | c;
 	return address;
 }
 
@@ -27,7 +37,7 @@ static __always_inline int is_ipv4(const struct topolb_address *address)
 {
 	const __u32 *words = (const __u32 *)address;
 
-	return words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff);
+	return *(const __u64 *)address == 0 && words[2] == bpf_htonl(0xffff);
 }
 
 /* 127.0.0.0/8, 0.0.0.0 (which connect() takes for loopback), ::1 and ::. */
@@ -52,9 +62,9 @@ static __always_inline struct topolb_address unspecified_like(const struct topol
 static __always_inline int same_address(const struct topolb_address *a,
 					const struct topolb_address *b)
 {
-	const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
 
-	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
 }
 
 #endif

@@ -66,12 +66,9 @@ static __always_inline struct topolb_gone_backend destination_of(struct sock *sk
 	struct topolb_gone_backend destination = {.port_be = sk->__sk_common.skc_dport};
 
 	if (sk->__sk_common.skc_family == AF_INET6) {
-		__u32 *words = (__u32 *)&destination.address;
+		const __be32 *words = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32;
 
-		words[0] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[0];
-		words[1] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[1];
-		words[2] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[2];
-		words[3] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[3];
+		destination.address = ipv6_address(words[0], words[1], words[2], words[3]);
 	} else {
 		destination.address = ipv4_address(sk->__sk_common.skc_daddr);
 	}

@@ -43,17 +43,12 @@ static __always_inline struct topolb_frontend read_ipv4(struct bpf_sock_addr *ct
 
 static __always_inline struct topolb_frontend read_ipv6(struct bpf_sock_addr *ctx)
 {
-	struct topolb_frontend dialled = {
+	return (struct topolb_frontend){
+		.address = ipv6_address(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
+					ctx->user_ip6[3]),
 		.port_be = (__be16)ctx->user_port,
 		.protocol = (__u8)ctx->protocol,
 	};
-	__u32 *words = (__u32 *)&dialled.address;
-
-	words[0] = ctx->user_ip6[0];
-	words[1] = ctx->user_ip6[1];
-	words[2] = ctx->user_ip6[2];
-	words[3] = ctx->user_ip6[3];
-	return dialled;
 }
 
 static __always_inline void write_ipv4(struct bpf_sock_addr *ctx,

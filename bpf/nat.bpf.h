@@ -7,7 +7,7 @@
  * written through helpers.
  *
  * Sums are one's complement sums of words as they lie in the packet; they do not depend
- * on byte order.
+ * on byte order. In 64 bits the carries gather above the words, to be folded at the end.
  */
 #ifndef TOPOLB_NAT_BPF_H
 #define TOPOLB_NAT_BPF_H
@@ -17,33 +17,45 @@
 #define TCP_CHECKSUM_OFFSET 16
 #define UDP_CHECKSUM_OFFSET 6
 
-static __always_inline __u32 add_to_sum(__u32 sum, __u32 word)
+static __always_inline __u64 sum_of_change(__u32 from, __u32 to)
 {
-	__u64 wide = (__u64)sum + word;
-
-	return (__u32)wide + (__u32)(wide >> 32);
+	return (__u64)(__u32)~from + to;
 }
 
-static __always_inline __u32 sum_of_change(__u32 sum, __u32 from, __u32 to)
+static __always_inline __u16 fold_sum(__u64 sum)
 {
-	return add_to_sum(add_to_sum(sum, ~from), to);
-}
-
-static __always_inline __u16 fold_sum(__u32 sum)
-{
+	sum = (__u32)sum + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
+	return (__u16)(sum + (sum >> 16));
 }
 
-static __always_inline __u32 sum_of_address_change(__u32 sum, const struct topolb_address *from,
+/* What takes it out of a sum again. */
+static __always_inline __u16 negative_of(__u64 sum)
+{
+	return ~fold_sum(sum);
+}
+
+static __always_inline __u64 sum_of_address_change(const struct topolb_address *from,
 						   const struct topolb_address *to)
 {
 	const __u32 *x = (const __u32 *)from, *y = (const __u32 *)to;
 
-	for (int i = 0; i < 4; i++)
-		sum = sum_of_change(sum, x[i], y[i]);
-	return sum;
+	return sum_of_change(x[0], y[0]) + sum_of_change(x[1], y[1]) + sum_of_change(x[2], y[2]) +
+	       sum_of_change(x[3], y[3]);
+}
+
+/* Of both addresses; those of IPv4 differ in the last word only. */
+static __always_inline __u64 sum_of_addresses_change(const struct packet *packet,
+						     const struct topolb_flow_key *to)
+{
+	const struct topolb_flow_key *from = &packet->key;
+
+	if (packet->is_ipv4)
+		return sum_of_change(ipv4_of(&from->source), ipv4_of(&to->source)) +
+		       sum_of_change(ipv4_of(&from->destination), ipv4_of(&to->destination));
+	return sum_of_address_change(&from->source, &to->source) +
+	       sum_of_address_change(&from->destination, &to->destination);
 }
 
 static __always_inline __u32 ports_of(const struct topolb_flow_key *key)
@@ -53,7 +65,7 @@ static __always_inline __u32 ports_of(const struct topolb_flow_key *key)
 
 static __always_inline int fix_transport_checksum(struct __sk_buff *ctx,
 						  const struct packet *packet,
-						  const struct topolb_flow_key *to, __u32 change)
+						  const struct topolb_flow_key *to, __u16 change)
 {
 	__u32 offset = packet->l4_offset, flags = 0;
 	__u16 checksum;
@@ -78,9 +90,17 @@ static __always_inline int fix_transport_checksum(struct __sk_buff *ctx,
 	return bpf_skb_store_bytes(ctx, packet->l4_offset, &to->source_port_be, 4, 0);
 }
 
+/* The header's checksum with another TTL and a change of its addresses. */
+static __always_inline __u16 ipv4_checksum_of(const struct packet *packet, __u8 ttl, __u64 change)
+{
+	/* The TTL is the first byte of its word. */
+	return negative_of((__u16)~packet->ipv4_checksum + change +
+			   sum_of_change(bpf_htons(packet->ttl << 8), bpf_htons(ttl << 8)));
+}
+
 static __always_inline int write_ipv4_header(struct __sk_buff *ctx, const struct packet *packet,
 					     const struct topolb_flow_key *to, __u8 ttl,
-					     __u32 change)
+					     __u64 change)
 {
 	struct {
 		__u8 ttl;
@@ -94,11 +114,8 @@ static __always_inline int write_ipv4_header(struct __sk_buff *ctx, const struct
 		.source = ipv4_of(&to->source),
 		.destination = ipv4_of(&to->destination),
 	};
-	__u32 sum = (__u16)~packet->ipv4_checksum + (__u32)fold_sum(change);
 
-	/* The TTL is the first byte of its word. */
-	sum = sum_of_change(sum, bpf_htons(packet->ttl << 8), bpf_htons(ttl << 8));
-	header.checksum = ~fold_sum(sum);
+	header.checksum = ipv4_checksum_of(packet, ttl, change);
 	return bpf_skb_store_bytes(ctx, packet->l3_offset + offsetof(struct iphdr, ttl), &header,
 				   sizeof(header), 0);
 }
@@ -130,12 +147,11 @@ static __always_inline int write_ipv6_header(struct __sk_buff *ctx, const struct
 __noinline int topolb_rewrite_any(struct __sk_buff *ctx, const struct packet *packet,
 				  const struct topolb_flow_key *to, __u32 ttl)
 {
-	__u32 change;
+	__u16 change;
 
 	if (!packet || !to)
 		return -1;
-	change = sum_of_address_change(0, &packet->key.source, &to->source);
-	change = sum_of_address_change(change, &packet->key.destination, &to->destination);
+	change = fold_sum(sum_of_addresses_change(packet, to));
 	if (packet->fragment != FRAGMENT_LATER && fix_transport_checksum(ctx, packet, to, change))
 		return -1;
 	if (packet->is_ipv4)
@@ -180,14 +196,11 @@ static __always_inline __u16 sum_left_to_device(const struct packet *packet)
 {
 	const __u32 *source = (const __u32 *)&packet->key.source;
 	const __u32 *destination = (const __u32 *)&packet->key.destination;
-	__u32 sum = bpf_htonl(packet->l3_length + packet->l3_offset - packet->l4_offset);
+	__u64 sum = bpf_htonl(packet->l3_length + packet->l3_offset - packet->l4_offset);
 
-	sum = add_to_sum(sum, bpf_htonl(packet->key.protocol));
-	sum = add_to_sum(add_to_sum(sum, source[3]), destination[3]);
-	if (packet->is_ipv4)
-		return fold_sum(sum);
-	for (int i = 0; i < 3; i++)
-		sum = add_to_sum(add_to_sum(sum, source[i]), destination[i]);
+	sum += (__u64)bpf_htonl(packet->key.protocol) + source[3] + destination[3];
+	for (int i = 0; !packet->is_ipv4 && i < 3; i++)
+		sum += (__u64)source[i] + destination[i];
 	return fold_sum(sum);
 }
 
@@ -217,10 +230,10 @@ static __always_inline int kind_of_checksum(const struct __sk_buff *ctx,
  * adds it to a started one. Returns the kind, or -1. The packet may have moved.
  */
 static __noinline int fix_doubtful_checksum(struct __sk_buff *ctx, const struct packet *packet,
-					    __u32 change, __u16 before)
+					    __u16 change, __u16 before)
 {
 	__u32 is_tcp = packet->key.protocol == IPPROTO_TCP;
-	__u16 started = fold_sum(add_to_sum(before, fold_sum(change)));
+	__u16 started = fold_sum((__u64)before + change);
 	struct plain_headers headers;
 
 	if (bpf_l4_csum_replace(
@@ -232,9 +245,9 @@ static __noinline int fix_doubtful_checksum(struct __sk_buff *ctx, const struct 
 }
 
 /* Takes a change of what it sums over out of a whole checksum. */
-static __always_inline void fix_checksum(const struct packet *packet, __u16 *checksum, __u32 change)
+static __always_inline void fix_checksum(const struct packet *packet, __u16 *checksum, __u64 change)
 {
-	__u16 fixed = ~fold_sum(add_to_sum((__u16) ~*checksum, change));
+	__u16 fixed = negative_of((__u16) ~*checksum + change);
 
 	if (packet->key.protocol != IPPROTO_TCP && !fixed) /* 0 means: no checksum */
 		fixed = 0xffff;
@@ -243,14 +256,10 @@ static __always_inline void fix_checksum(const struct packet *packet, __u16 *che
 
 static __always_inline void write_plain_ipv4(struct iphdr *ip, const struct packet *packet,
 					     const struct topolb_flow_key *to, __u8 ttl,
-					     __u32 change)
+					     __u64 change)
 {
-	__u32 sum = (__u16)~packet->ipv4_checksum + (__u32)fold_sum(change);
-
-	/* The TTL is the first byte of its word. */
-	sum = sum_of_change(sum, bpf_htons(packet->ttl << 8), bpf_htons(ttl << 8));
 	ip->ttl = ttl;
-	ip->check = ~fold_sum(sum);
+	ip->check = ipv4_checksum_of(packet, ttl, change);
 	ip->saddr = ipv4_of(&to->source);
 	ip->daddr = ipv4_of(&to->destination);
 }
@@ -271,9 +280,9 @@ static __always_inline void write_plain_ipv6(struct ipv6hdr *ip, const struct to
  * the transport's (as the pseudo header) besides IPv4's own or, in IPv6, nobody's.
  */
 static __always_inline int rewrite_plain(struct __sk_buff *ctx, const struct packet *packet,
-					 const struct topolb_flow_key *to, __u8 ttl, __u32 change)
+					 const struct topolb_flow_key *to, __u8 ttl, __u64 change)
 {
-	__u32 ports = sum_of_change(0, ports_of(&packet->key), ports_of(to)), summed;
+	__u64 ports = sum_of_change(ports_of(&packet->key), ports_of(to)), summed;
 	struct plain_headers headers;
 	__u16 before;
 	int kind;
@@ -285,18 +294,18 @@ static __always_inline int rewrite_plain(struct __sk_buff *ctx, const struct pac
 	if (!before && packet->key.protocol != IPPROTO_TCP) {
 		summed = ports; /* no checksum evens them out */
 	} else if (kind == CHECKSUM_EITHER) {
-		kind = fix_doubtful_checksum(ctx, packet, change, before);
+		kind = fix_doubtful_checksum(ctx, packet, fold_sum(change), before);
 		if (kind < 0 || find_plain_headers(ctx, packet, &headers))
 			return -1;
 		if (kind == CHECKSUM_WHOLE)
 			fix_checksum(packet, headers.checksum, ports);
 		summed = 0; /* the helper has seen to that */
 	} else if (kind == CHECKSUM_STARTED) {
-		*headers.checksum = fold_sum(add_to_sum(before, change));
+		*headers.checksum = fold_sum(before + change);
 		summed = 0;
 	} else {
-		fix_checksum(packet, headers.checksum, add_to_sum(change, ports));
-		summed = ~change;
+		fix_checksum(packet, headers.checksum, change + ports);
+		summed = negative_of(change);
 	}
 	*headers.ports = ports_of(to);
 	if (packet->is_ipv4) {
@@ -306,10 +315,10 @@ static __always_inline int rewrite_plain(struct __sk_buff *ctx, const struct pac
 		if (headers.ip + sizeof(struct ipv6hdr) > (void *)(long)ctx->data_end)
 			return -1;
 		write_plain_ipv6(headers.ip, to, ttl);
-		summed = add_to_sum(summed, change);
-		summed = sum_of_change(summed, bpf_htons(packet->ttl), bpf_htons(ttl));
+		summed += change + sum_of_change(bpf_htons(packet->ttl), bpf_htons(ttl));
 	}
-	if (fold_sum(summed) % 0xffff)
+	summed = fold_sum(summed);
+	if (summed % 0xffff)
 		bpf_csum_update(ctx, summed);
 	return 0;
 }
@@ -318,13 +327,12 @@ static __always_inline int rewrite_plain(struct __sk_buff *ctx, const struct pac
 static __always_inline int rewrite(struct __sk_buff *ctx, const struct packet *packet,
 				   const struct topolb_flow_key *to, __u8 ttl)
 {
-	__u32 change = sum_of_address_change(0, &packet->key.source, &to->source);
 	__u32 header = packet->is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	int result = NOT_PLAIN;
 
-	change = sum_of_address_change(change, &packet->key.destination, &to->destination);
 	if (!packet->fragment && packet->l4_offset == packet->l3_offset + header)
-		result = rewrite_plain(ctx, packet, to, ttl, change);
+		result = rewrite_plain(ctx, packet, to, ttl,
+				       sum_of_addresses_change(packet, to));
 	return result == NOT_PLAIN ? topolb_rewrite_any(ctx, packet, to, ttl) : result;
 }
 

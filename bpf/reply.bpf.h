@@ -82,26 +82,23 @@ static __always_inline int send_back(struct __sk_buff *ctx, const struct packet 
 	return bpf_redirect(ctx->ifindex, 0);
 }
 
-static __always_inline __u32 sum_of_address(__u32 sum, const struct topolb_address *address)
+static __always_inline __u64 sum_of_address(const struct topolb_address *address)
 {
 	const __u32 *words = (const __u32 *)address;
 
-	for (int i = 0; i < 4; i++)
-		sum = add_to_sum(sum, words[i]);
-	return sum;
+	return (__u64)words[0] + words[1] + words[2] + words[3];
 }
 
 /* Without the ::ffff: of mapped addresses, which are not in IPv4's pseudo header. */
-static __always_inline __u32 sum_of_pseudo_header(const struct packet *packet,
+static __always_inline __u16 sum_of_pseudo_header(const struct packet *packet,
 						  const struct topolb_address *source,
 						  __u8 protocol, __u32 length)
 {
-	__u32 sum = bpf_htonl(protocol);
+	__u64 sum = (__u64)bpf_htonl(protocol) + bpf_htonl(length);
 
-	sum = add_to_sum(sum, bpf_htonl(length));
 	if (packet->is_ipv4)
-		return add_to_sum(add_to_sum(sum, ipv4_of(source)), ipv4_of(&packet->key.source));
-	return sum_of_address(sum_of_address(sum, source), &packet->key.source);
+		return fold_sum(sum + ipv4_of(source) + ipv4_of(&packet->key.source));
+	return fold_sum(sum + sum_of_address(source) + sum_of_address(&packet->key.source));
 }
 
 /* An IP header from `source` to the sender of the packet; options become padding. */
@@ -219,7 +216,8 @@ __noinline int topolb_send_reset(struct __sk_buff *ctx, const struct packet *pac
 		return TC_ACT_SHOT;
 
 	struct tcphdr reset = {};
-	__u32 sum, header = packet->l3_offset + ip_header_length(packet);
+	__u32 header = packet->l3_offset + ip_header_length(packet);
+	__u16 sum;
 
 	if (packet->tcp_flags & TCP_RST || !is_answerable(ctx, packet) || !may_reply() ||
 	    fill_reset(ctx, packet, &reset) || make_room(ctx, packet, sizeof(reset)))

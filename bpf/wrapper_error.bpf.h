@@ -90,7 +90,8 @@ __noinline int topolb_tell_client(struct __sk_buff *ctx, const struct packet *er
 	} before = {};
 	struct icmp_head head;
 	__u8 protocol;
-	__u32 sum, length;
+	__u32 length;
+	__u64 sum;
 
 	if (!is_dsr_on || !error || !inner || !told || !hop ||
 	    bpf_skb_load_bytes(ctx, error->l4_offset, &before,
@@ -102,15 +103,16 @@ __noinline int topolb_tell_client(struct __sk_buff *ctx, const struct packet *er
 	protocol = error->key.protocol;
 	head = *told;
 	head.checksum = 0;
-	sum = ~bpf_csum_diff(NULL, 0, (__be32 *)&before, sizeof(before), 0);
-	sum = add_to_sum(sum, bpf_csum_diff(NULL, 0, (__be32 *)&head, sizeof(head), 0));
+	sum = sum_of_change(bpf_csum_diff(NULL, 0, (__be32 *)&before, sizeof(before), 0),
+			    bpf_csum_diff(NULL, 0, (__be32 *)&head, sizeof(head), 0));
 	if (!error->is_ipv4) {
-		sum = add_to_sum(sum, ~sum_of_pseudo_header(error, &error->key.destination,
-							    protocol, length));
-		sum = add_to_sum(sum, sum_of_pseudo_header(inner, &error->key.destination, protocol,
-							   length - wrapper_length(error)));
+		const struct topolb_address *node = &error->key.destination;
+
+		sum += sum_of_change(sum_of_pseudo_header(error, node, protocol, length),
+				     sum_of_pseudo_header(inner, node, protocol,
+							  length - wrapper_length(error)));
 	}
-	head.checksum = ~fold_sum(sum);
+	head.checksum = negative_of(sum);
 	inner->l3_offset = ETH_HLEN;
 	/* Of the headers of both, one fits where the other was. */
 	if (drop_vlan_tags(ctx, error) ||

@@ -31,10 +31,10 @@
 #define TOPOLB_ASSERT_OFFSET(type, field, offset)                                                  \
 	TOPOLB_ASSERT(__builtin_offsetof(struct type, field) == (offset))
 
-/* Aligned so that compilers copy it by words. */
+/* Aligned so that compilers copy and compare it by halves. */
 struct topolb_address {
 	__u8 bytes[16];
-} __attribute__((aligned(4)));
+} __attribute__((aligned(8)));
 TOPOLB_ASSERT(sizeof(struct topolb_address) == 16);
 
 /* What clients dial. A NodePort is one of these per family with the unspecified address
@@ -43,9 +43,9 @@ struct topolb_frontend {
 	struct topolb_address address;
 	__be16 port_be;
 	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
-	__u8 pad;      /* 0 */
+	__u8 pad[5];   /* 0 */
 };
-TOPOLB_ASSERT(sizeof(struct topolb_frontend) == 20);
+TOPOLB_ASSERT(sizeof(struct topolb_frontend) == 24);
 TOPOLB_ASSERT_OFFSET(topolb_frontend, port_be, 16);
 
 enum {

@@ -83,7 +83,7 @@ topolb_frontend to_wire(const core::Frontend& frontend, Protocol protocol) {
   return {.address = to_wire(frontend.address),
           .port_be = htons(frontend.port),
           .protocol = static_cast<std::uint8_t>(protocol),
-          .pad = 0};
+          .pad = {}};
 }
 
 SocketAddress from_wire(const topolb_backend& backend) {
@@ -98,7 +98,7 @@ const std::uint32_t* slot_of(const KernelMaps& maps, std::uint32_t set_id, std::
 }
 
 topolb_frontend key_of(const topolb_frontend_row& row) {
-  return {.address = row.address, .port_be = row.port_be, .protocol = row.protocol, .pad = 0};
+  return {.address = row.address, .port_be = row.port_be, .protocol = row.protocol, .pad = {}};
 }
 
 std::map<std::uint32_t, std::string> topology_key_names(const KernelMaps& maps) {
