@@ -22,12 +22,13 @@ static __always_inline __u64 sum_of_change(__u32 from, __u32 to)
 	return (__u64)(__u32)~from + to;
 }
 
+/* A number and itself with its halves exchanged add up to the sum of the halves in the upper one,
+ * to which the lower one has carried what went beyond. */
 static __always_inline __u16 fold_sum(__u64 sum)
 {
-	sum = (__u32)sum + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (__u16)(sum + (sum >> 16));
+	__u32 word = (sum + (sum << 32 | sum >> 32)) >> 32;
+
+	return (word + (word << 16 | word >> 16)) >> 16;
 }
 
 /* What takes it out of a sum again. */
@@ -282,9 +283,9 @@ static __always_inline void write_plain_ipv6(struct ipv6hdr *ip, const struct to
 static __always_inline int rewrite_plain(struct __sk_buff *ctx, const struct packet *packet,
 					 const struct topolb_flow_key *to, __u8 ttl, __u64 change)
 {
-	__u64 ports = sum_of_change(ports_of(&packet->key), ports_of(to)), summed;
+	__u64 ports = sum_of_change(ports_of(&packet->key), ports_of(to));
 	struct plain_headers headers;
-	__u16 before;
+	__u16 before, summed;
 	int kind;
 
 	if (find_plain_headers(ctx, packet, &headers))
@@ -292,7 +293,7 @@ static __always_inline int rewrite_plain(struct __sk_buff *ctx, const struct pac
 	before = *headers.checksum;
 	kind = kind_of_checksum(ctx, packet, before);
 	if (!before && packet->key.protocol != IPPROTO_TCP) {
-		summed = ports; /* no checksum evens them out */
+		summed = fold_sum(ports); /* no checksum evens them out */
 	} else if (kind == CHECKSUM_EITHER) {
 		kind = fix_doubtful_checksum(ctx, packet, fold_sum(change), before);
 		if (kind < 0 || find_plain_headers(ctx, packet, &headers))
@@ -315,9 +316,9 @@ static __always_inline int rewrite_plain(struct __sk_buff *ctx, const struct pac
 		if (headers.ip + sizeof(struct ipv6hdr) > (void *)(long)ctx->data_end)
 			return -1;
 		write_plain_ipv6(headers.ip, to, ttl);
-		summed += change + sum_of_change(bpf_htons(packet->ttl), bpf_htons(ttl));
+		summed = fold_sum(summed + change +
+				  sum_of_change(bpf_htons(packet->ttl), bpf_htons(ttl)));
 	}
-	summed = fold_sum(summed);
 	if (summed % 0xffff)
 		bpf_csum_update(ctx, summed);
 	return 0;
@@ -331,8 +332,7 @@ static __always_inline int rewrite(struct __sk_buff *ctx, const struct packet *p
 	int result = NOT_PLAIN;
 
 	if (!packet->fragment && packet->l4_offset == packet->l3_offset + header)
-		result = rewrite_plain(ctx, packet, to, ttl,
-				       sum_of_addresses_change(packet, to));
+		result = rewrite_plain(ctx, packet, to, ttl, sum_of_addresses_change(packet, to));
 	return result == NOT_PLAIN ? topolb_rewrite_any(ctx, packet, to, ttl) : result;
 }
 
