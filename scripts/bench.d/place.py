@@ -5,6 +5,7 @@ Namespaces are held by descriptors and processes die with us, so that a run that
 most empty cgroups, pins and a directory of files behind; the next run removes those.
 """
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -122,8 +123,10 @@ class Place:
         return self
 
     def __exit__(self, *_) -> None:
-        self.clear()
-        remove(self.name)
+        try:
+            self.clear()
+        finally:
+            remove(self.name)
 
     def clear(self) -> None:
         """Ends and removes all that was made so far, but not the run's directory."""
@@ -180,7 +183,8 @@ def end(process: subprocess.Popen, signal_number: int) -> None:
     process.wait()
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
-            stream.close()
+            with contextlib.suppress(BrokenPipeError):  # an order that was not sent yet
+                stream.close()
 
 
 def remove_dead_runs() -> None:
