@@ -10,8 +10,8 @@
  * writes affinities, counters, flows and their index, routes, fragments, reply_budgets and
  * packet_events.
  *
- * The attached programs, at the end, only read, and leave what may be of a flow to those that
- * write (docs/decisions/0042).
+ * The attached programs, at the end, only read, and leave what may be of a flow to workers, which
+ * write (docs/decisions/0042): packets with ports to one, all others to another (0050).
  *
  * TC_ACT_UNSPEC lets the next program or filter on the device have the packet.
  */
@@ -25,7 +25,9 @@
 #include "unwrap.bpf.h"
 #include "wrapper_error.bpf.h"
 
-#define FLOW_REFUSED -3 /* beside TC_ACT_* */
+/* Beside TC_ACT_*. */
+#define FLOW_REFUSED -3
+#define FLOW_BEGUN -4
 
 /* NodePorts answer on those of the node's addresses that --nodeport-addresses says. Not
  * inlined: it would add to the stack of what is called with what it finds. */
@@ -204,47 +206,26 @@ static __always_inline int finish(struct __sk_buff *ctx, const struct packet *pa
 	return action;
 }
 
-/* A packet of a client, if it has a flow. Returns a TC_ACT_*, or NO_FLOW_YET. */
-static __noinline int serve_client(struct __sk_buff *ctx, const struct packet *packet,
-				   const struct topolb_settings *config)
+/* Says in *step what becomes of a packet of a client. FLOW_OVER: it has no flow. */
+static __always_inline int meet_client(struct __sk_buff *ctx, const struct packet *packet,
+				       const struct topolb_settings *config, struct step *step)
 {
 	struct found_flow found = find_clients_flow(&packet->key);
-	struct step step = {};
 
-	if (!found.flow || meet_clients_flow(ctx, packet, &found, config, &step) == FLOW_OVER)
-		return NO_FLOW_YET;
-	return finish(ctx, packet, &step, config);
+	return found.flow ? meet_clients_flow(ctx, packet, &found, config, step) : FLOW_OVER;
 }
 
-/* The packet that began a flow. Returns a TC_ACT_*. */
-static __noinline int serve_first(struct __sk_buff *ctx, const struct packet *packet, __u32 flow_id,
-				  const struct topolb_settings *config)
-{
-	struct found_flow found = {.id = flow_id, .flow = flow_of(flow_id)};
-	struct step step = {};
-
-	if (!found.flow)
-		return TC_ACT_SHOT;
-	found.generation = READ_ONCE(found.flow->generation);
-	fill_step(&found, 0, config, &step);
-	/* It may have made room for another, on another CPU. */
-	if (!is_clients_key(found.flow, &packet->key) || !is_still_there(&found))
-		return TC_ACT_SHOT;
-	return send(ctx, packet, &step, config);
-}
-
-/* A packet that may be a reply: to the node, of a masqueraded flow, or on its way to the client.
- * Returns a TC_ACT_*, or NO_FLOW_YET. */
-static __noinline int serve_reply(struct __sk_buff *ctx, const struct packet *packet,
-				  __u32 is_masqueraded, const struct topolb_settings *config)
+/* The same of one that may be a reply: to the node, of a masqueraded flow, or on its way to the
+ * client. */
+static __always_inline int meet_reply(struct __sk_buff *ctx, const struct packet *packet,
+				      __u32 is_masqueraded, const struct topolb_settings *config,
+				      struct step *step)
 {
 	struct found_flow found = find_replys_flow(&packet->key, config);
-	struct step step = {};
 
-	if (!found.flow || (found.flow->state & TOPOLB_FLOW_MASQUERADED) != is_masqueraded ||
-	    meet_flow(ctx, packet, &found, 1, config, &step) == FLOW_OVER)
-		return NO_FLOW_YET;
-	return finish(ctx, packet, &step, config);
+	if (!found.flow || (found.flow->state & TOPOLB_FLOW_MASQUERADED) != is_masqueraded)
+		return FLOW_OVER;
+	return meet_flow(ctx, packet, &found, 1, config, step);
 }
 
 /* Whether a packet may be the reply to a masqueraded one, which was sent to the node itself. */
@@ -257,108 +238,82 @@ static __always_inline int may_be_reply(const struct packet *packet,
 	       may_be_masquerade(packet->key.destination.bytes[15], config);
 }
 
-/* A packet that may be to a frontend; a flow goes on without its frontend. Returns a TC_ACT_*. */
-static __always_inline int serve(struct __sk_buff *ctx, struct packet *packet,
-				 const struct topolb_settings *config)
+/* The same of one that may be the first to a frontend. Returns FLOW_BEGUN, or the TC_ACT_* of a
+ * packet that begins no flow. */
+static __always_inline int meet_frontend(struct __sk_buff *ctx, const struct packet *packet,
+					 const struct topolb_settings *config, struct step *step)
 {
-	struct topolb_frontend_row *target;
-	int action, refusal = TC_ACT_SHOT;
-	__u32 flow_id;
+	struct topolb_frontend_row *target = find_frontend(packet, config);
+	struct found_flow found = {};
+	int refusal = TC_ACT_SHOT;
 
-	if (is_for_another(ctx))
-		return TC_ACT_UNSPEC;
-	action = serve_client(ctx, packet, config);
-	if (action != NO_FLOW_YET)
-		return action;
-	target = find_frontend(packet, config);
 	if (!target)
 		return TC_ACT_UNSPEC;
-	flow_id = topolb_open_flow(ctx, packet, target, config, &refusal);
-	if (flow_id == NO_FLOW)
+	found.id = topolb_open_flow(ctx, packet, target, config, &refusal);
+	if (found.id == NO_FLOW)
 		return refusal == FLOW_REFUSED ? refuse(ctx, packet) : refusal;
-	return serve_first(ctx, packet, flow_id, config);
+	found.flow = flow_of(found.id);
+	if (!found.flow)
+		return TC_ACT_SHOT;
+	found.generation = READ_ONCE(found.flow->generation);
+	fill_step(&found, 0, config, step);
+	/* It may have made room for another, on another CPU. */
+	if (!is_clients_key(found.flow, &packet->key) || !is_still_there(&found))
+		return TC_ACT_SHOT;
+	return FLOW_BEGUN;
 }
 
-/* A packet that was unwrapped: its flow is there, or it is refused. */
-static __always_inline int serve_unwrapped(struct __sk_buff *ctx, const struct packet *packet,
-					   const struct topolb_settings *config)
-{
-	int action = serve_client(ctx, packet, config);
-
-	if (action != NO_FLOW_YET)
-		return action;
-	if (packet->key.protocol != IPPROTO_TCP ||
-	    config->packet_flags & TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS)
-		return TC_ACT_SHOT; /* it is over: the next packet opens another */
-	count_event(TOPOLB_EVENT_UNKNOWN_FLOW);
-	return refuse(ctx, packet);
-}
-
-/* What the program before has left; ctx->cb[0]: whether it comes from a pod. */
+/* Packets with ports, which are all but a few. Wherever a packet's step comes from, what is done
+ * about it stands here once, and not behind a call. ctx->cb[0]: whether it comes from a pod. */
 SEC("tc")
 int topolb_serve_ingress(struct __sk_buff *ctx)
 {
 	struct topolb_settings *config = read_settings();
 	struct packet packet = {};
-	int kind = parse(ctx, &packet);
+	struct step step = {};
 
-	if (!config)
+	if (parse(ctx, &packet) != PARSE_TRANSPORT || !config ||
+	    (packet.fragment && fill_fragment_ports(&packet)))
 		return TC_ACT_UNSPEC;
-	if (is_dsr_on && !ctx->cb[0] && is_wrapper(kind, &packet)) {
-		int action = topolb_unwrap(ctx, &packet);
+	if (!may_be_reply(&packet, config) ||
+	    meet_reply(ctx, &packet, TOPOLB_FLOW_MASQUERADED, config, &step) == FLOW_OVER) {
+		__u16 port = bpf_ntohs(packet.key.destination_port_be);
 
-		if (action != UNWRAPPED)
-			return action;
-		kind = is_forwarded_protocol(packet.key.protocol) ? PARSE_TRANSPORT
-								  : PARSE_ICMP_ERROR;
+		if (!may_have_port(&config->frontend_ports, port) || is_for_another(ctx))
+			return TC_ACT_UNSPEC;
+		/* A flow goes on without its frontend. */
+		if (meet_client(ctx, &packet, config, &step) == FLOW_OVER) {
+			int action = meet_frontend(ctx, &packet, config, &step);
+
+			if (action != FLOW_BEGUN)
+				return action;
+		}
 	}
-	if (kind == PARSE_OTHER)
-		return TC_ACT_UNSPEC;
-	if (kind == PARSE_ICMP_ERROR) {
-		int action = NOT_OURS;
-
-		if (is_dsr_on && !ctx->cb[0] && !packet.is_unwrapped)
-			action = topolb_meet_wrapper_error(ctx, &packet);
-		return action == NOT_OURS ? topolb_translate_icmp_error(ctx, &packet, 0) : action;
-	}
-	if (packet.is_unwrapped)
-		return serve_unwrapped(ctx, &packet, config);
-	if (packet.fragment && fill_fragment_ports(&packet))
-		return TC_ACT_UNSPEC;
-	if (may_be_reply(&packet, config)) {
-		int action = serve_reply(ctx, &packet, TOPOLB_FLOW_MASQUERADED, config);
-
-		if (action != NO_FLOW_YET)
-			return action;
-	}
-	if (!may_have_port(&config->frontend_ports, bpf_ntohs(packet.key.destination_port_be)))
-		return TC_ACT_UNSPEC;
-	return serve(ctx, &packet, config);
+	return finish(ctx, &packet, &step, config);
 }
 
 SEC("tc")
 int topolb_serve_egress(struct __sk_buff *ctx)
 {
-	struct packet packet = {};
 	struct topolb_settings *config = read_settings();
-	int kind = parse(ctx, &packet), action;
+	struct packet packet = {};
+	struct step step = {};
 
-	if (kind == PARSE_OTHER || !config)
+	if (parse(ctx, &packet) != PARSE_TRANSPORT || !config ||
+	    (packet.fragment && fill_fragment_ports(&packet)) ||
+	    !may_have_port(&config->backend_ports, bpf_ntohs(packet.key.source_port_be)) ||
+	    meet_reply(ctx, &packet, 0, config, &step) == FLOW_OVER)
 		return TC_ACT_UNSPEC;
-	if (kind == PARSE_ICMP_ERROR)
-		return topolb_translate_icmp_error(ctx, &packet, 1);
-	if (packet.fragment && fill_fragment_ports(&packet))
-		return TC_ACT_UNSPEC;
-	if (!may_have_port(&config->backend_ports, bpf_ntohs(packet.key.source_port_be)))
-		return TC_ACT_UNSPEC;
-	action = serve_reply(ctx, &packet, 0, config);
-	return action == NO_FLOW_YET ? TC_ACT_UNSPEC : action;
+	return finish(ctx, &packet, &step, config);
 }
 
-enum { WORKER_INGRESS, WORKER_EGRESS, WORKERS };
+int topolb_serve_any_ingress(struct __sk_buff *ctx);
+int topolb_serve_any_egress(struct __sk_buff *ctx);
 
-/* The programs above, which write packets. The agent keeps it pinned: the kernel empties such a map
- * once neither pin nor process holds it. */
+enum { WORKER_INGRESS, WORKER_EGRESS, WORKER_ANY_INGRESS, WORKER_ANY_EGRESS, WORKERS };
+
+/* The programs that write packets: those above, and those of packets that may have no ports. The
+ * agent keeps it pinned: the kernel empties such a map once neither pin nor process holds it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, WORKERS);
@@ -369,11 +324,75 @@ struct {
 		{
 			[WORKER_INGRESS] = (void *)&topolb_serve_ingress,
 			[WORKER_EGRESS] = (void *)&topolb_serve_egress,
+			[WORKER_ANY_INGRESS] = (void *)&topolb_serve_any_ingress,
+			[WORKER_ANY_EGRESS] = (void *)&topolb_serve_any_egress,
 		},
 };
 
-/* Leaves a packet alone, or to the worker. The table of workers is empty when somebody has
- * unpinned it. */
+/* Leaves the packet to a worker. The table of workers is empty when somebody has unpinned it. */
+static __always_inline int leave_to(struct __sk_buff *ctx, __u32 worker)
+{
+	bpf_tail_call_static(ctx, &workers, worker);
+	count_event(TOPOLB_EVENT_FAILED);
+	return TC_ACT_UNSPEC;
+}
+
+/* A packet that was unwrapped: its flow is there, or it is refused. */
+static __noinline int serve_unwrapped(struct __sk_buff *ctx, const struct packet *packet,
+				      const struct topolb_settings *config)
+{
+	struct step step = {};
+
+	if (meet_client(ctx, packet, config, &step) != FLOW_OVER)
+		return finish(ctx, packet, &step, config);
+	if (packet->key.protocol != IPPROTO_TCP ||
+	    config->packet_flags & TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS)
+		return TC_ACT_SHOT; /* it is over: the next packet opens another */
+	count_event(TOPOLB_EVENT_UNKNOWN_FLOW);
+	return refuse(ctx, packet);
+}
+
+/* Packets in or about which there are others: wrapped ones, ICMP errors; and those of which the
+ * first look can't tell. */
+SEC("tc")
+int topolb_serve_any_ingress(struct __sk_buff *ctx)
+{
+	struct topolb_settings *config = read_settings();
+	struct packet packet = {};
+	int kind = parse(ctx, &packet), action = NOT_OURS;
+
+	if (!config)
+		return TC_ACT_UNSPEC;
+	if (is_dsr_on && !ctx->cb[0] && is_wrapper(kind, &packet)) {
+		action = topolb_unwrap(ctx, &packet);
+		if (action != UNWRAPPED)
+			return action;
+		if (is_forwarded_protocol(packet.key.protocol))
+			return serve_unwrapped(ctx, &packet, config);
+		return topolb_translate_icmp_error(ctx, &packet, 0);
+	}
+	if (kind == PARSE_TRANSPORT)
+		return leave_to(ctx, WORKER_INGRESS);
+	if (kind != PARSE_ICMP_ERROR)
+		return TC_ACT_UNSPEC;
+	if (is_dsr_on && !ctx->cb[0])
+		action = topolb_meet_wrapper_error(ctx, &packet);
+	return action == NOT_OURS ? topolb_translate_icmp_error(ctx, &packet, 0) : action;
+}
+
+SEC("tc")
+int topolb_serve_any_egress(struct __sk_buff *ctx)
+{
+	struct packet packet = {};
+	int kind = parse(ctx, &packet);
+
+	if (kind == PARSE_TRANSPORT)
+		return leave_to(ctx, WORKER_EGRESS);
+	return kind == PARSE_ICMP_ERROR ? topolb_translate_icmp_error(ctx, &packet, 1)
+					: TC_ACT_UNSPEC;
+}
+
+/* Leaves a packet alone, or to a worker. */
 static __always_inline int look_for(struct __sk_buff *ctx, __u32 worker, int is_from_pod)
 {
 	struct topolb_settings *config = read_settings();
@@ -385,15 +404,14 @@ static __always_inline int look_for(struct __sk_buff *ctx, __u32 worker, int is_
 	kind = look_at(ctx, config, &look);
 	if (kind == LOOK_NOT_OURS)
 		return TC_ACT_UNSPEC;
-	if (kind == LOOK_PORTS && worker == WORKER_INGRESS && !may_be_for_us(&look, config))
-		return TC_ACT_UNSPEC;
-	if (kind == LOOK_PORTS && worker == WORKER_EGRESS &&
-	    !may_have_port(&config->backend_ports, look.source_port))
-		return TC_ACT_UNSPEC;
 	ctx->cb[0] = is_from_pod;
-	bpf_tail_call_static(ctx, &workers, worker);
-	count_event(TOPOLB_EVENT_FAILED);
-	return TC_ACT_UNSPEC;
+	if (kind != LOOK_PORTS)
+		return leave_to(ctx,
+				worker == WORKER_INGRESS ? WORKER_ANY_INGRESS : WORKER_ANY_EGRESS);
+	if (worker == WORKER_INGRESS ? !may_be_for_us(&look, config)
+				     : !may_have_port(&config->backend_ports, look.source_port))
+		return TC_ACT_UNSPEC;
+	return leave_to(ctx, worker);
 }
 
 /* Packets from outside the node. */
