@@ -58,7 +58,7 @@ static __always_inline int write_ipv4_wrapper(struct __sk_buff *ctx, __u32 first
 		.daddr = ipv4_of(&to->destination),
 	};
 
-	ip.check = ~fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
+	ip.check = negative_of(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
 	return bpf_skb_store_bytes(ctx, ETH_HLEN, &ip, sizeof(ip), BPF_F_RECOMPUTE_CSUM);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* 16-byte addresses in network order; IPv4 is v4-mapped. Shared by every hook. */
+/* 16-byte addresses in network order; IPv4 is v4-mapped. Shared by every hook. Halves are made of
+ * words as all of our machines have them, the lower one first. */
 #ifndef TOPOLB_LB_ADDRESS_BPF_H
 #define TOPOLB_LB_ADDRESS_BPF_H
 

@@ -27,7 +27,7 @@
 
 /* Beside TC_ACT_*. */
 #define FLOW_REFUSED -3
-#define FLOW_BEGUN -4
+#define FLOW_BEGUN -8
 
 /* NodePorts answer on those of the node's addresses that --nodeport-addresses says. Not
  * inlined: it would add to the stack of what is called with what it finds. */
@@ -206,7 +206,18 @@ static __always_inline int finish(struct __sk_buff *ctx, const struct packet *pa
 	return action;
 }
 
-/* Says in *step what becomes of a packet of a client. FLOW_OVER: it has no flow. */
+/* Whether a packet may be the reply to a masqueraded one, which was sent to the node itself. */
+static __always_inline int may_be_reply(const struct packet *packet,
+					const struct topolb_settings *config)
+{
+	__u16 port = bpf_ntohs(packet->key.destination_port_be);
+
+	return port >= config->masquerade_port_min && port <= config->masquerade_port_max &&
+	       may_be_masquerade(packet->key.destination.bytes[15], config);
+}
+
+/* Says in *step what becomes of a packet of a client. Returns what meet_flow() does; FLOW_OVER,
+ * too, if it has no flow. */
 static __always_inline int meet_client(struct __sk_buff *ctx, const struct packet *packet,
 				       const struct topolb_settings *config, struct step *step)
 {
@@ -226,16 +237,6 @@ static __always_inline int meet_reply(struct __sk_buff *ctx, const struct packet
 	if (!found.flow || (found.flow->state & TOPOLB_FLOW_MASQUERADED) != is_masqueraded)
 		return FLOW_OVER;
 	return meet_flow(ctx, packet, &found, 1, config, step);
-}
-
-/* Whether a packet may be the reply to a masqueraded one, which was sent to the node itself. */
-static __always_inline int may_be_reply(const struct packet *packet,
-					const struct topolb_settings *config)
-{
-	__u16 port = bpf_ntohs(packet->key.destination_port_be);
-
-	return port >= config->masquerade_port_min && port <= config->masquerade_port_max &&
-	       may_be_masquerade(packet->key.destination.bytes[15], config);
 }
 
 /* The same of one that may be the first to a frontend. Returns FLOW_BEGUN, or the TC_ACT_* of a
@@ -313,7 +314,8 @@ int topolb_serve_any_egress(struct __sk_buff *ctx);
 enum { WORKER_INGRESS, WORKER_EGRESS, WORKER_ANY_INGRESS, WORKER_ANY_EGRESS, WORKERS };
 
 /* The programs that write packets: those above, and those of packets that may have no ports. The
- * agent keeps it pinned: the kernel empties such a map once neither pin nor process holds it. */
+ * agent keeps it pinned: the kernel empties such a map once neither pin nor process holds it,
+ * though programs in it hold it, too. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, WORKERS);

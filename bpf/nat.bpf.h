@@ -31,7 +31,7 @@ static __always_inline __u16 fold_sum(__u64 sum)
 	return (word + (word << 16 | word >> 16)) >> 16;
 }
 
-/* What takes it out of a sum again. */
+/* A checksum is the negative of what it sums up. */
 static __always_inline __u16 negative_of(__u64 sum)
 {
 	return ~fold_sum(sum);

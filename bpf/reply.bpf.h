@@ -118,7 +118,7 @@ static __always_inline int write_reply_header(struct __sk_buff *ctx, const struc
 			.daddr = ipv4_of(&packet->key.source),
 		};
 
-		ip.check = ~fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
+		ip.check = negative_of(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
 		return bpf_skb_store_bytes(ctx, packet->l3_offset, &ip, sizeof(ip), 0);
 	}
 
@@ -223,7 +223,7 @@ __noinline int topolb_send_reset(struct __sk_buff *ctx, const struct packet *pac
 	    fill_reset(ctx, packet, &reset) || make_room(ctx, packet, sizeof(reset)))
 		return TC_ACT_SHOT;
 	sum = sum_of_pseudo_header(packet, &packet->key.destination, IPPROTO_TCP, sizeof(reset));
-	reset.check = ~fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)&reset, sizeof(reset), sum));
+	reset.check = negative_of(bpf_csum_diff(NULL, 0, (__be32 *)&reset, sizeof(reset), sum));
 	if (write_reply_header(ctx, packet, &packet->key.destination, IPPROTO_TCP, sizeof(reset)) ||
 	    bpf_skb_store_bytes(ctx, header, &reset, sizeof(reset), 0))
 		return TC_ACT_SHOT;
@@ -268,7 +268,7 @@ __noinline int topolb_send_icmp_error(struct __sk_buff *ctx, const struct packet
 	if (!packet->is_ipv4)
 		pseudo = sum_of_pseudo_header(packet, source, protocol, length);
 	message.checksum =
-		~fold_sum(bpf_csum_diff(NULL, 0, (__be32 *)&message, sizeof(message), pseudo));
+		negative_of(bpf_csum_diff(NULL, 0, (__be32 *)&message, sizeof(message), pseudo));
 	length = ICMP_HEADER_LENGTH + embedded;
 	if (write_reply_header(ctx, packet, source, protocol, length) ||
 	    bpf_skb_store_bytes(ctx, packet->l3_offset + ip_header_length(packet), &message, length,

@@ -55,7 +55,7 @@ static __noinline int parse_quoted_wrapper(struct __sk_buff *ctx, const struct p
 	union {
 		struct iphdr ipv4;
 		struct ipv6hdr ipv6;
-	} header;
+	} __attribute__((aligned(8))) header; /* read as a topolb_address, too */
 
 	if (error->is_ipv4) {
 		if (bpf_skb_load_bytes(ctx, offset, &header, sizeof(header.ipv4)) ||

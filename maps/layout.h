@@ -369,7 +369,7 @@ struct topolb_flow_key {
 	__be16 destination_port_be;
 	__u8 protocol;
 	__u8 pad[3]; /* 0 */
-} __attribute__((aligned(8)));
+};
 TOPOLB_ASSERT(sizeof(struct topolb_flow_key) == 40);
 TOPOLB_ASSERT_OFFSET(topolb_flow_key, protocol, 36);
 
