@@ -264,6 +264,13 @@ static __always_inline int meet_frontend(struct __sk_buff *ctx, const struct pac
 	return FLOW_BEGUN;
 }
 
+/* Whether it has ports, which fragments have of their first one. @pre *packet is zero. */
+static __always_inline int read_ports(struct __sk_buff *ctx, struct packet *packet)
+{
+	return parse(ctx, packet) == PARSE_TRANSPORT &&
+	       !(packet->fragment && fill_fragment_ports(packet));
+}
+
 /* Packets with ports, which are all but a few. Wherever a packet's step comes from, what is done
  * about it stands here once, and not behind a call. ctx->cb[0]: whether it comes from a pod. */
 SEC("tc")
@@ -273,8 +280,7 @@ int topolb_serve_ingress(struct __sk_buff *ctx)
 	struct packet packet = {};
 	struct step step = {};
 
-	if (parse(ctx, &packet) != PARSE_TRANSPORT || !config ||
-	    (packet.fragment && fill_fragment_ports(&packet)))
+	if (!read_ports(ctx, &packet) || !config)
 		return TC_ACT_UNSPEC;
 	if (!may_be_reply(&packet, config) ||
 	    meet_reply(ctx, &packet, TOPOLB_FLOW_MASQUERADED, config, &step) == FLOW_OVER) {
@@ -300,8 +306,7 @@ int topolb_serve_egress(struct __sk_buff *ctx)
 	struct packet packet = {};
 	struct step step = {};
 
-	if (parse(ctx, &packet) != PARSE_TRANSPORT || !config ||
-	    (packet.fragment && fill_fragment_ports(&packet)) ||
+	if (!read_ports(ctx, &packet) || !config ||
 	    !may_have_port(&config->backend_ports, bpf_ntohs(packet.key.source_port_be)) ||
 	    meet_reply(ctx, &packet, 0, config, &step) == FLOW_OVER)
 		return TC_ACT_UNSPEC;
