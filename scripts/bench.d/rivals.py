@@ -38,11 +38,19 @@ class Programs:
     agent: Path
     cli: Path
     traffic: Path
-
+    empty: Path
 
 
 def load_conntrack(node: Node) -> None:
     node.namespace.run("nft", "-f", "-", text=CONNTRACK)
+
+
+def attach_empty_programs(place: Place, programs: Programs, node: Node) -> None:
+    """At the hooks that topolb's are attached to."""
+    process = place.start(node.namespace, str(programs.empty), str(node.cgroup), DEVICE,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    if process.stdout.readline() != "ready\n":
+        raise Failed(f"{programs.empty.name}: cannot attach to {node.name}")
 
 
 class Rivals:

@@ -10,6 +10,8 @@ NAMES = ("suite", "workload", "case", "stat", "services", "backends", "tiers", "
          "nodes", "endpoints", "heat", "config")
 REFERENCE = "direct"
 NOISE = "direct-again"
+# The direct connection, with programs that do nothing at every hook of topolb.
+FLOOR = "empty-programs"
 # The stat of all operations of all rounds: one sample, where the others have one a round.
 POOLED = "p99-pooled"
 

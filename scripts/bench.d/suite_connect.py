@@ -8,8 +8,8 @@ from typing import Callable, Iterable, Iterator
 from cluster import BACKEND_CIDR, PORT, TARGET_PORT, Cluster
 from kube_proxy import RealKubeProxy
 from place import Node, Place, make_node
-from rivals import Programs, Rivals, load_conntrack
-from rows import Row
+from rivals import Programs, Rivals, attach_empty_programs, load_conntrack
+from rows import FLOOR, Row
 from traffic import Client, Effort, Server, Turn, take_turns
 
 NAME = "connect"
@@ -152,11 +152,13 @@ def run(place: Place, programs: Programs, sizes: Sizes, effort: Effort,
         tell: Callable[[str], None]) -> list[Row]:
     network = Network(place, programs, min(os.sched_getaffinity(0)))
     clusters = [Cluster(services, BACKENDS) for services in sizes.services]
-    direct, conntrack = network.node("direct"), network.node("conntrack")
+    direct, conntrack, empty = map(network.node, ("direct", "conntrack", "empty"))
     load_conntrack(conntrack)
+    attach_empty_programs(place, programs, empty)
     # Twice the same: how far they are apart is the noise.
     turns = [*direct_turns("direct", network, direct, clusters),
              *direct_turns("direct-again", network, direct, clusters),
+             *direct_turns(FLOOR, network, empty, clusters[:1]),
              *direct_turns("conntrack", network, conntrack, clusters[:1])]
     rivals = Rivals(place, programs, network.kube_proxy)
     rows = []

@@ -145,10 +145,15 @@ class Turn:
 
 
 def take_turns(turns: list[Turn], effort: Effort, tell: Callable[[str], None]) -> list[Row]:
-    """Rounds of every turn, each in an order of its own, after one that warms up."""
+    """Rounds of every turn, each in an order of its own, after one that warms up. What is compared,
+    turns of one workload, comes within a second or two: the machine is another one ten seconds later."""
     order = random.Random(1)
+    compared: dict[tuple, list[Turn]] = {}
+    for turn in turns:
+        compared.setdefault((turn.workload, turn.name["heat"], turn.threads), []).append(turn)
     for number in range(effort.rounds + 1):
         tell(f"round {number} of {effort.rounds}, {len(turns)} turns")
-        for turn in order.sample(turns, len(turns)):
-            turn.take(effort, counted=number > 0)
+        for group in order.sample(list(compared.values()), len(compared)):
+            for turn in order.sample(group, len(group)):
+                turn.take(effort, counted=number > 0)
     return [row for turn in turns for row in turn.finish()]

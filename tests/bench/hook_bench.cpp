@@ -3,7 +3,6 @@
 // does nothing. All kinds take turns within one run, in an order that changes. README.md: the rows.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 #include "bench_node.h"
 #include "bench_report.h"
 #include "dataplane/socket_hooks.h"
+#include "empty_programs.h"
 #include "hook_client.h"
 #include "support/plans.h"
 #include "support/sockets.h"
@@ -46,41 +46,15 @@ UniqueFd program_of_link(const std::string& path) {
   return UniqueFd(bpf_prog_get_fd_by_id(info.prog_id));
 }
 
-/// Programs that let everything pass, in a cgroup of their own.
-class Nothing {
- public:
-  explicit Nothing(const std::string& cgroup) {
-    const UniqueFd directory(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    for (const auto& hook : dataplane::kSocketHooks) {
-      const bpf_insn allow[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 1},
-                                {.code = BPF_JMP | BPF_EXIT}};
-      const auto type = hook.attach_type == BPF_CGROUP_INET_SOCK_RELEASE
-                            ? BPF_PROG_TYPE_CGROUP_SOCK
-                            : BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
-      LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = hook.attach_type);
-      UniqueFd program(bpf_prog_load(type, "nothing", "GPL", allow, 2, &options));
-      UniqueFd link(bpf_link_create(program.get(), directory.get(), hook.attach_type, nullptr));
-      if (!link) throw std::runtime_error("attach a program that does nothing");
-      links_.push_back(std::move(link));
-      programs_[hook.name] = std::move(program);
-    }
-  }
-  std::map<std::string, UniqueFd> take_programs() { return std::move(programs_); }
+using Programs = std::map<std::string, UniqueFd>;
 
- private:
-  std::vector<UniqueFd> links_;
-  std::map<std::string, UniqueFd> programs_;
-};
-
-std::map<std::string, UniqueFd> programs_of(const Node& node) {
-  std::map<std::string, UniqueFd> programs;
+Programs programs_of(const Node& node) {
+  Programs programs;
   for (const auto& hook : dataplane::kSocketHooks) {
     programs[hook.name] = program_of_link(dataplane::link_path(node.pin_path(), hook.name));
   }
   return programs;
 }
-
-using Programs = std::map<std::string, UniqueFd>;
 
 struct Kind {
   Report::Row row;  // without workload and stat
@@ -183,10 +157,9 @@ class Bench {
 
   void make_kinds() {
     nodes_.push_back(std::make_unique<Node>(sandbox_, "nothing"));
-    nothing_ = std::make_unique<Nothing>(nodes_.back()->cgroup());
-    programs_.push_back(std::make_unique<Programs>(nothing_->take_programs()));
-    const auto& nothing = *programs_.back();
     const auto& cgroup = nodes_.back()->cgroup();
+    nothing_ = std::make_unique<EmptyPrograms>(cgroup);
+    const auto& nothing = nothing_->by_hook();
     add({.config = "noop", .case_name = "tcp"}, Operation::TcpConnect, nothing, cgroup,
         {backend(0, 1)});
     add({.config = "noop", .case_name = "udp"}, Operation::UdpConnect, nothing, cgroup,
@@ -237,7 +210,7 @@ class Bench {
   bool many_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<std::unique_ptr<Programs>> programs_;
-  std::unique_ptr<Nothing> nothing_;
+  std::unique_ptr<EmptyPrograms> nothing_;
   std::vector<Kind> kinds_;
 };
 
