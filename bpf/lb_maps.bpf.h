@@ -167,6 +167,13 @@ struct {
 	__type(value, struct topolb_flow_facts);
 } flow_facts SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct topolb_recent_flows);
+} recent_flows SEC(".maps");
+
 /* The routes to the backends met last, by a hash of the address. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

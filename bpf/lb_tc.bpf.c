@@ -216,12 +216,18 @@ static __always_inline int may_be_reply(const struct packet *packet,
 	       may_be_masquerade(packet->key.destination.bytes[15], config);
 }
 
+/* Whether a packet is the first of a connection, sent once more if it has a flow. */
+static __always_inline int is_syn(const struct packet *packet)
+{
+	return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
 /* Says in *step what becomes of a packet of a client. Returns what meet_flow() does; FLOW_OVER,
  * too, if it has no flow. */
 static __always_inline int meet_client(struct __sk_buff *ctx, const struct packet *packet,
 				       const struct topolb_settings *config, struct step *step)
 {
-	struct found_flow found = find_clients_flow(&packet->key);
+	struct found_flow found = find_recent_flow(&packet->key, is_syn(packet), 0, config);
 
 	return found.flow ? meet_clients_flow(ctx, packet, &found, config, step) : FLOW_OVER;
 }
@@ -232,7 +238,7 @@ static __always_inline int meet_reply(struct __sk_buff *ctx, const struct packet
 				      __u32 is_masqueraded, const struct topolb_settings *config,
 				      struct step *step)
 {
-	struct found_flow found = find_replys_flow(&packet->key, config);
+	struct found_flow found = find_recent_flow(&packet->key, 0, 1, config);
 
 	if (!found.flow || (found.flow->state & TOPOLB_FLOW_MASQUERADED) != is_masqueraded)
 		return FLOW_OVER;

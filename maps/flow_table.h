@@ -66,6 +66,32 @@ struct topolb_flow_cursor {
 };
 TOPOLB_ASSERT(sizeof(struct topolb_flow_cursor) == 12);
 
+/*
+ * recent_flows: per-CPU array with one row: a cache of the index, by a hash that takes a third of
+ * the time. An entry is a slot with a tag of that hash; whoever uses one compares the key, as with
+ * a slot of the index. The hash has no seed: who makes keys that collide gets packets that take the
+ * index.
+ */
+#define TOPOLB_RECENT_FLOWS_SHIFT (64 - 11)
+struct topolb_recent_flows {
+	__u32 slots[1 << (64 - TOPOLB_RECENT_FLOWS_SHIFT)];
+};
+TOPOLB_ASSERT(sizeof(struct topolb_recent_flows) == 8192);
+
+/* Of what IPv4's keys differ in, and most of IPv6's. The upper bits are the entry. */
+static inline __u64 topolb_recent_hash(const struct topolb_flow_key *key)
+{
+	const __u32 *from = (const __u32 *)&key->source, *to = (const __u32 *)&key->destination;
+	__u32 ports = (__u32)key->source_port_be << 16 | key->destination_port_be;
+
+	return (((__u64)ports << 32 | from[3]) ^ (__u64)to[3] << 16) * 0x9e3779b97f4a7c15ULL;
+}
+
+static inline __u32 topolb_recent_tag(__u64 hash, __u32 id_bits)
+{
+	return (__u32)(hash >> (TOPOLB_RECENT_FLOWS_SHIFT - 32)) >> id_bits;
+}
+
 /* flow_facts: array with one row: what the programs have as constants; written once. */
 struct topolb_flow_facts {
 	__u64 seed;	 /* of the hash: from outside nobody can aim at another's line */
