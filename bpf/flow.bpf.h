@@ -251,7 +251,8 @@ __noinline int topolb_claim_port(struct topolb_flow *flow, __u32 flow_id, __u64 
 	if (!first || first > last)
 		return -1;
 	base = replies_base(flow, config);
-	near = flow_port_step ? topolb_flow_port_near(hash, base, first, flow_port_step) : last + 1;
+	near = flow_port_step ? topolb_flow_port_near(hash, base, first, flow_port_step, flow_lines)
+			      : last + 1;
 	hash = topolb_flow_mix(hash, (__u64)flow->generation << 32 | flow_id);
 	for (__u32 probe = 0; probe < TOPOLB_PORT_PROBES; probe++) {
 		__u32 port = near + probe * TOPOLB_PORTS_BETWEEN;

@@ -170,9 +170,9 @@ static __noinline __u32 find_slot_in(__u32 line_id, __u32 tag)
 
 #define LINE_IS_FULL 0xffffffff
 
-/* Puts a slot into a line, unless it has the tag. 0: it is there; else what has the tag, or
- * LINE_IS_FULL. */
-static __always_inline __u32 put_slot(struct topolb_flow_line *line, __u32 slot)
+/* Puts a slot into one of the first `ways` of a line, unless it has the tag. 0: it is there; else
+ * what has the tag, or LINE_IS_FULL. */
+static __always_inline __u32 put_slot(struct topolb_flow_line *line, __u32 slot, __u32 ways)
 {
 	__u32 first_free = TOPOLB_FLOW_WAYS, id_bits = flow_id_bits;
 
@@ -185,7 +185,7 @@ static __always_inline __u32 put_slot(struct topolb_flow_line *line, __u32 slot)
 		if (!other && first_free == TOPOLB_FLOW_WAYS)
 			first_free = way;
 	}
-	for (__u32 way = first_free; way < TOPOLB_FLOW_WAYS; way++) {
+	for (__u32 way = first_free; way < ways && way < TOPOLB_FLOW_WAYS; way++) {
 		if (line->slots[way] == TOPOLB_FLOW_SLOT_FREE &&
 		    __sync_val_compare_and_swap(&line->slots[way], TOPOLB_FLOW_SLOT_FREE, slot) ==
 			    TOPOLB_FLOW_SLOT_FREE)
@@ -216,7 +216,7 @@ static __noinline int put_into_second(__u32 first_id, __u32 second_id, __u32 slo
 	if (!first || !second)
 		return -1;
 	first->is_overflowed = 1;
-	if (put_slot(second, slot))
+	if (put_slot(second, slot, TOPOLB_FLOW_WAYS))
 		return -1;
 	return find_slot_of(first, slot >> flow_id_bits) == other && !is_tag_twice(second, slot)
 		       ? 0
@@ -269,8 +269,8 @@ enum {
 /*
  * Makes a flow found by the key that has the hash. -1: another flow has the key, or, once in ten
  * million times, both lines are full or have the tag; a KEY_OF_CHOICE is not added if the first
- * line has the tag. Where two CPUs add the same key, each looks after it has, and who finds another
- * takes its own back.
+ * line has the tag, or more than a few keys. Where two CPUs add the same key, each looks after it
+ * has, and who finds another takes its own back.
  */
 __noinline int topolb_add_slot(__u64 hash, __u32 flow_id, int kind,
 			       const struct topolb_settings *config)
@@ -282,17 +282,19 @@ __noinline int topolb_add_slot(__u64 hash, __u32 flow_id, int kind,
 
 	if (!config || !line)
 		return -1;
-	other = put_slot(line, slot);
+	other = put_slot(line, slot,
+			 kind == KEY_OF_CHOICE ? TOPOLB_FLOW_WAYS_OF_CHOICE : TOPOLB_FLOW_WAYS);
 	if (!other) {
 		if (!is_tag_twice(line, slot) &&
 		    (!line->is_overflowed ||
 		     !is_in_second(place.lines[1], flow_id, place.tag, by_reply, config)))
 			return 0;
 	} else {
+		if (kind == KEY_OF_CHOICE)
+			return -1;
 		if (other == LINE_IS_FULL)
 			other = 0;
-		else if (kind == KEY_OF_CHOICE ||
-			 has_same_key(flow_id, id_in(other), by_reply, config))
+		else if (has_same_key(flow_id, id_in(other), by_reply, config))
 			return -1;
 		if (!put_into_second(place.lines[0], place.lines[1], slot, other))
 			return 0;

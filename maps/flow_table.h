@@ -11,11 +11,12 @@
  * Each of a flow's two keys (what a packet of the client has, and one of the backend) has two lines
  * of flow_index; in a large one the first is a step on with each port of the client
  * (docs/decisions/0049). It stands in a slot of the first one, or, if that is full or has another
- * key with the same tag, of the second one; then the first has a mark, for good. The slot holds the
- * row's id and a tag from the hash. So a packet is found with one line and one row, and nothing is
- * allocated. At most five of fifteen slots are taken on average: both lines of a key are full, or
- * have its tag, once in ten million times (of 65,536 flows; of 16 million the tag has seven bits,
- * and once in 600).
+ * key with the same tag, of the second one; then the first has a mark, for good. Replies to a port
+ * that was chosen stand in their first line only, most in the one of the client's key (0052). The
+ * slot holds the row's id and a tag from the hash. So a packet is found with one line and one row,
+ * and nothing is allocated. At most five of fifteen slots are taken on average: both lines of a key
+ * are full, or have its tag, once in ten million times (of 65,536 flows; of 16 million the tag has
+ * seven bits, and once in 600).
  *
  * Who sets a row's bit owns the row, until it is in the index; then who makes its generation odd,
  * by compare-and-swap, does, and gives it up by clearing the bit. `generation` is odd while a row
@@ -30,6 +31,9 @@
 
 /* Slots of a line; the word after them is the mark that a key of this line stands in its other. */
 #define TOPOLB_FLOW_WAYS 15
+/* So many of them for keys whose port can be chosen: the rest is for those that must stand there.
+ */
+#define TOPOLB_FLOW_WAYS_OF_CHOICE 10
 #define TOPOLB_FLOW_SLOT_FREE 0
 
 struct topolb_flow_line {
@@ -38,14 +42,15 @@ struct topolb_flow_line {
 };
 TOPOLB_ASSERT(sizeof(struct topolb_flow_line) == 64);
 
-/* The step that the place of a key takes with each port: 26,510 of them go once around the index,
- * nearly as many as there are to masquerade with. It is the golden ratio times 2^18: ports that
- * differ by a power of two are not neighbours. Only in an index of so many lines (40,960 to 655,360
- * flows): a smaller one fits a CPU's cache, and has so many ports in each line that a client could
- * fill it; in a larger one the next port of a client is in another page anyway. */
-#define TOPOLB_FLOW_PORT_STEP (0x9e3779b1U >> 14)
-#define TOPOLB_FLOW_FEWEST_LINES_WITH_STEPS 16384
+/* Only an index of so many lines takes steps (54,784 to 655,360 flows): in a smaller one more than
+ * three ports of a client would stand in one line, and it fits a CPU's cache; in a larger one the
+ * next port of a client is in another page anyway. */
+#define TOPOLB_FLOW_FEWEST_LINES_WITH_STEPS (65536 / 3 + 1)
 #define TOPOLB_FLOW_MOST_LINES_WITH_STEPS 262145
+/* The least step that the place of a key takes with each port: 26,510 of them go once around the
+ * index, nearly as many as there are to masquerade with. It is the golden ratio times 2^18: ports
+ * that differ by a power of two are not neighbours. */
+#define TOPOLB_FLOW_LEAST_PORT_STEP (0x9e3779b1U >> 14)
 
 #define TOPOLB_FLOW_ROWS_PER_WORD 64
 #define TOPOLB_FLOW_ROW_WORDS 8
@@ -160,16 +165,36 @@ static inline __u64 topolb_flow_hash(__u64 base, __u16 client_port, __u32 port_s
 	return (hash & ~0xffffffffULL) | (__u32)((__u32)base + client_port * port_step);
 }
 
-/* The first port from `first` on by which a key with this base stands where that of `hash` does, or
- * a step before; in a table with steps. It may be beyond the last port. */
-static inline __u32 topolb_flow_port_near(__u64 hash, __u64 base, __u32 first, __u32 port_step)
-{
-	return first + ((__u32)hash - (__u32)base - first * port_step) / port_step;
-}
-
 static inline __u32 topolb_flow_line_of(__u32 hash, __u32 lines)
 {
 	return (__u32)(((__u64)hash * lines) >> 32);
+}
+
+/* The step of an index: a line, so that a key at a port stands in a line of its own; in a large one
+ * the least step, which is several. */
+static inline __u32 topolb_flow_port_step(__u32 lines)
+{
+	__u32 line = 0xffffffffU / lines + 1;
+
+	if (lines < TOPOLB_FLOW_FEWEST_LINES_WITH_STEPS ||
+	    lines > TOPOLB_FLOW_MOST_LINES_WITH_STEPS)
+		return 0;
+	return line > TOPOLB_FLOW_LEAST_PORT_STEP ? line : TOPOLB_FLOW_LEAST_PORT_STEP;
+}
+
+/* The port, of a round around the index from `first` on, by which a key with this base stands in
+ * the first line of `hash`; where a step is several lines, within a step before it. It may be
+ * beyond the last port. The ports of keys whose ports ascend ascend alike. */
+static inline __u32 topolb_flow_port_near(__u64 hash, __u64 base, __u32 first, __u32 port_step,
+					  __u32 lines)
+{
+	__u32 port = first + ((__u32)hash - (__u32)base - first * port_step) / port_step;
+	__u32 place = (__u32)base + port * port_step;
+
+	if (port_step == TOPOLB_FLOW_LEAST_PORT_STEP)
+		return port;
+	return port +
+	       (topolb_flow_line_of(place, lines) != topolb_flow_line_of((__u32)hash, lines));
 }
 
 /* A slot holds as many bits of the hash as fit beside an id. */

@@ -126,8 +126,9 @@ TEST_P(FlowTableRoom, IsThatOfItsSize) {
 
 // As those of a client that dials again and again, or of a NAT that deals them out.
 TEST_P(FlowTableRoom, IsThereWhenPortsTakeSteps) {
-  // 26,510: once around the index.
-  for (const std::uint32_t step : {1, 2, 3, 16, 256, 4096, 26510}) {
+  const auto port_step = dataplane::flow_facts_for(GetParam(), 1).port_step;
+  const std::uint32_t around = port_step == 0 ? 0x8000 : 0xffffffffU / port_step + 1;
+  for (const std::uint32_t step : {1U, 2U, 3U, 16U, 256U, 4096U, around}) {
     OwnTable table(GetParam(), 1);
     std::uint32_t refused = 0;
     for (std::uint32_t number = 0; number < GetParam(); ++number) {
@@ -139,16 +140,18 @@ TEST_P(FlowTableRoom, IsThereWhenPortsTakeSteps) {
       refused += table->insert(flow) ? 0 : 1;
     }
     // Of steps that lead to the same line again and again a few may find both their lines full.
-    EXPECT_LE(refused, step == 26510 ? GetParam() / 4000 : 0) << "by steps of " << step;
+    EXPECT_LE(refused, step == around ? GetParam() / 4000 : 0) << "by steps of " << step;
   }
 }
 
 // Only where an index is so large that it pays.
 TEST(FlowPlaces, TakeAStepWithEachPort) {
   const std::map<std::uint32_t, std::uint32_t> steps{{2048, 0},
-                                                     {40448, 0},
-                                                     {40960, TOPOLB_FLOW_PORT_STEP},
-                                                     {655360, TOPOLB_FLOW_PORT_STEP},
+                                                     {54272, 0},
+                                                     {54784, 0x100000000 / 21914 + 1},
+                                                     {65536, 0x100000000 / 26215 + 1},
+                                                     {66560, TOPOLB_FLOW_LEAST_PORT_STEP},
+                                                     {655360, TOPOLB_FLOW_LEAST_PORT_STEP},
                                                      {655872, 0}};
   for (const auto& [flows, step] : steps) {
     EXPECT_EQ(dataplane::flow_facts_for(flows, 1).port_step, step) << flows;
@@ -170,19 +173,27 @@ TEST(FlowPlaces, TakeAStepWithEachPort) {
   EXPECT_EQ(lines / facts.lines, 2U) << "times around the index";
 }
 
-TEST(FlowPlaces, OfTwoKeysAreNearEachOtherAtTheRightPort) {
-  const auto facts = dataplane::flow_facts_for(TOPOLB_MAX_FLOWS, 1);
-  std::mt19937_64 random(1);
-  for (int i = 0; i < 10000; ++i) {
-    const auto hash = random();
-    const auto base = random();
-    constexpr std::uint32_t kFirst = 1024;
-    const auto port = topolb_flow_port_near(hash, base, kFirst, facts.port_step);
-    ASSERT_GE(port, kFirst);
-    ASSERT_LE(port, kFirst + 0xffffffffU / facts.port_step) << "once around the index";
-    const auto there = topolb_flow_hash(base, static_cast<std::uint16_t>(port), facts.port_step);
-    EXPECT_LT(static_cast<std::uint32_t>(hash) - static_cast<std::uint32_t>(there),
-              facts.port_step);
+TEST(FlowPlaces, OfTwoKeysAreOneLineAtTheRightPort) {
+  constexpr std::uint32_t kFirst = 1024;
+  // With more lines than ports most have none: then within a step.
+  for (const auto& [flows, farthest] : {std::pair{54784, 0}, {TOPOLB_MAX_FLOWS, 0}, {655360, 10}}) {
+    const auto facts = dataplane::flow_facts_for(static_cast<std::uint32_t>(flows), 1);
+    const auto line = [&](std::uint64_t hash) {
+      return static_cast<int>(topolb_flow_place_of(hash, facts.lines, facts.id_bits).lines[0]);
+    };
+    const int lines = static_cast<int>(facts.lines);
+    std::mt19937_64 random(1);
+    for (int i = 0; i < 10000; ++i) {
+      const auto hash = random();
+      const auto base = random();
+      const auto port = topolb_flow_port_near(hash, base, kFirst, facts.port_step, facts.lines);
+      ASSERT_GE(port, kFirst);
+      ASSERT_LE(port, kFirst + 1 + 0xffffffffU / facts.port_step) << "once around the index";
+      const auto there =
+          line(topolb_flow_hash(base, static_cast<std::uint16_t>(port), facts.port_step));
+      const int apart = std::abs(there - line(hash));
+      EXPECT_LE(std::min(apart, lines - apart), farthest) << flows;
+    }
   }
 }
 
@@ -193,7 +204,8 @@ TEST(FlowTable, OfAnySizeHasTheRoomThatWasAskedFor) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Sizes, FlowTableRoom, testing::Values(1, 1024, 10000, 40960, 65536));
+INSTANTIATE_TEST_SUITE_P(Sizes, FlowTableRoom,
+                         testing::Values(1, 1024, 10000, 40960, 54784, 65536));
 
 TEST(FlowTable, IsCarriedOverWhole) {
   constexpr std::uint32_t kFlows = 60000;

@@ -419,7 +419,8 @@ TEST_F(TcFlowPlaces, MayBeOneLineWithOneTag) {
     model.client.bytes[14] = static_cast<std::uint8_t>(number >> 15);
     const auto port = static_cast<std::uint16_t>(2 * number + 1);
     const auto clients_hash = hash(base_of_client(model), port);
-    const auto near = topolb_flow_port_near(clients_hash, base, kFirstPort, facts().port_step);
+    const auto near =
+        topolb_flow_port_near(clients_hash, base, kFirstPort, facts().port_step, facts().lines);
     if (near > path_.settings().masquerade_port_max) continue;
     const auto replys_hash = hash(base, static_cast<std::uint16_t>(near));
     if (place(clients_hash).tag != place(replys_hash).tag ||

@@ -64,15 +64,13 @@ topolb_flow_facts flow_facts_for(std::uint32_t flows, std::uint64_t seed) {
   const auto rows = row_lines * kRows;
   // Two slots for each row; five of fifteen are taken when all rows are.
   const auto lines = static_cast<std::uint32_t>(rows * 2 / 5 + 1);
-  const bool takes_steps =
-      lines >= TOPOLB_FLOW_FEWEST_LINES_WITH_STEPS && lines <= TOPOLB_FLOW_MOST_LINES_WITH_STEPS;
   return {.seed = seed,
           .row_lines = row_lines,
           .lines = lines,
           .id_bits = static_cast<std::uint32_t>(std::bit_width(rows)),
           .layout_version = TOPOLB_LAYOUT_VERSION,
           .maps = 0,
-          .port_step = takes_steps ? TOPOLB_FLOW_PORT_STEP : 0};
+          .port_step = topolb_flow_port_step(lines)};
 }
 
 Result<FlowTable> FlowTable::open(const std::function<Result<UniqueFd>(const std::string&)>& open,
