@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -88,8 +87,8 @@ class ClusterState {
   /// node, the keyed Services with a backend there.
   std::vector<Operation> replan();
 
-  /// Names of the Services that the last replan() looked at (for tests and metrics).
-  [[nodiscard]] const std::set<ObjectKey>& last_replanned() const { return last_replanned_; }
+  /// Names of the Services that the last replan() looked at, sorted.
+  [[nodiscard]] const std::vector<ObjectKey>& last_replanned() const { return last_replanned_; }
 
   /// The plan of every Service as of the last replan(), sorted by key.
   [[nodiscard]] std::vector<ServicePortPlan> plan() const;
@@ -176,7 +175,7 @@ class ClusterState {
   std::vector<NamedEntry*> dirty_;
   std::unordered_set<const NamedEntry*> troubled_;  // those with problems
   std::size_t plan_size_ = 0;
-  std::set<ObjectKey> last_replanned_;
+  std::vector<ObjectKey> last_replanned_;
 };
 
 }  // namespace topolb::core

@@ -35,7 +35,6 @@ class Differ {
     for (const Frontend& frontend : after.frontends) {
       if (before != nullptr && contains(before->frontends, frontend)) continue;
       operations_.emplace_back(AddFrontend{after.key, frontend});
-      added_.insert(address_of(after.key, frontend));
     }
     if (before == nullptr) return;
     for (const Frontend& frontend : before->frontends) {
@@ -51,10 +50,17 @@ class Differ {
   }
 
   std::vector<Operation> finish() && {
+    if (removals_.empty()) return std::move(operations_);
+    std::unordered_set<FrontendAddress> added;
+    for (const Operation& operation : operations_) {
+      if (const auto* one = std::get_if<AddFrontend>(&operation)) {
+        added.insert(address_of(one->service, one->frontend));
+      }
+    }
     for (const auto& [key, frontend] : removals_) {
       if (frontend == nullptr) {
         operations_.emplace_back(RemoveService{*key});
-      } else if (!added_.contains(address_of(*key, *frontend))) {
+      } else if (!added.contains(address_of(*key, *frontend))) {
         // An added one has overwritten the entry: it belongs to somebody else now.
         operations_.emplace_back(RemoveFrontend{*key, *frontend});
       }
@@ -68,7 +74,6 @@ class Differ {
   }
 
   std::vector<Operation> operations_;
-  std::unordered_set<FrontendAddress> added_;
   /// In order; a frontend, or null for the service itself after its frontends.
   std::vector<std::pair<const ServicePortKey*, const Frontend*>> removals_;
 };

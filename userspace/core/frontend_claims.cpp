@@ -2,8 +2,27 @@
 #include "core/frontend_claims.h"
 
 #include <cassert>
+#include <iterator>
 
 namespace topolb::core {
+
+void FrontendClaims::add(const FrontendAddress& frontend, const Claimant& claimant) {
+  const auto [claim, is_new] = claims_.insert({frontend, claimant});
+  if (is_new && is_disputed(claim)) ++losers_;
+}
+
+void FrontendClaims::release(const FrontendAddress& frontend, const Claimant& claimant) {
+  const auto claim = claims_.find({frontend, claimant});
+  if (claim == claims_.end()) return;
+  if (is_disputed(claim)) --losers_;
+  claims_.erase(claim);
+}
+
+bool FrontendClaims::is_disputed(Claims::const_iterator claim) const {
+  const auto next = std::next(claim);
+  return (next != claims_.end() && next->frontend == claim->frontend) ||
+         (claim != claims_.begin() && std::prev(claim)->frontend == claim->frontend);
+}
 
 std::vector<Claimant> FrontendClaims::claimants(const FrontendAddress& frontend) const {
   std::vector<Claimant> claimants;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <set>
 #include <vector>
@@ -28,16 +29,14 @@ struct Claimant {
 /// The ObjectKeys given must live until they are released.
 class FrontendClaims {
  public:
-  void add(const FrontendAddress& frontend, const Claimant& claimant) {
-    claims_.insert({frontend, claimant});
-  }
-  void release(const FrontendAddress& frontend, const Claimant& claimant) {
-    claims_.erase({frontend, claimant});
-  }
+  void add(const FrontendAddress& frontend, const Claimant& claimant);
+  void release(const FrontendAddress& frontend, const Claimant& claimant);
   /// All of them; the first one gets it.
   [[nodiscard]] std::vector<Claimant> claimants(const FrontendAddress& frontend) const;
   /// Who gets it. @pre somebody claims it.
   [[nodiscard]] const Claimant& winner(const FrontendAddress& frontend) const;
+  /// Somebody does not get what he claims.
+  [[nodiscard]] bool any_conflict() const { return losers_ > 0; }
 
  private:
   struct Claim {
@@ -53,7 +52,11 @@ class FrontendClaims {
     bool operator()(const FrontendAddress& a, const Claim& b) const { return a < b.frontend; }
   };
 
-  std::set<Claim, ByFrontend> claims_;
+  using Claims = std::set<Claim, ByFrontend>;
+  [[nodiscard]] bool is_disputed(Claims::const_iterator claim) const;
+
+  Claims claims_;
+  std::size_t losers_ = 0;
 };
 
 }  // namespace topolb::core

@@ -115,8 +115,19 @@ void Planner::plan_traffic(const Service& service, const TopologyKeys& keys,
   plan.internal = service.internal_local ? local_traffic(endpoints, node_) : std::move(shared);
 }
 
-void Planner::plan_backends(const std::vector<PortEndpoint>& endpoints,
-                            ServicePortPlan& plan) const {
+Planner::Place Planner::place_of(const PortEndpoint& endpoint) {
+  const PoolId id = endpoint.placement_id;
+  if (id >= places_.size()) places_.resize(id + id / 2 + 1, Place::NotLookedAt);
+  if (places_[id] == Place::NotLookedAt) {
+    const Placement& placement = *endpoint.placement;
+    places_[id] = is_local(placement, node_)    ? Place::Here
+                  : placement.node_name.empty() ? Place::OnNoNode
+                                                : Place::Elsewhere;
+  }
+  return places_[id];
+}
+
+void Planner::plan_backends(const std::vector<PortEndpoint>& endpoints, ServicePortPlan& plan) {
   std::vector<bool> in_a_tier(endpoints.size(), false);
   for (const auto* traffic : {&plan.internal, plan.external ? &*plan.external : nullptr,
                               plan.node_external ? &*plan.node_external : nullptr}) {
@@ -127,11 +138,9 @@ void Planner::plan_backends(const std::vector<PortEndpoint>& endpoints,
   }
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
     if (!in_a_tier[i]) plan.idle_backends.push_back(endpoints[i].backend);
-    if (is_local(*endpoints[i].placement, node_)) {
-      plan.local_backends.push_back(endpoints[i].backend);
-    } else if (endpoints[i].placement->node_name.empty()) {
-      plan.nodeless_backends.push_back(endpoints[i].backend);
-    }
+    const Place place = place_of(endpoints[i]);
+    if (place == Place::Here) plan.local_backends.push_back(endpoints[i].backend);
+    if (place == Place::OnNoNode) plan.nodeless_backends.push_back(endpoints[i].backend);
   }
 }
 

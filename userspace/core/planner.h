@@ -3,6 +3,7 @@
 // Private to core.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -26,9 +27,12 @@ class Planner {
   KeyMatcher& matcher_of(const std::vector<std::string>& keys);
   void plan_traffic(const Service& service, const TopologyKeys& keys,
                     const std::vector<PortEndpoint>& endpoints, ServicePortPlan& plan);
-  void plan_backends(const std::vector<PortEndpoint>& endpoints, ServicePortPlan& plan) const;
+  void plan_backends(const std::vector<PortEndpoint>& endpoints, ServicePortPlan& plan);
+  enum class Place : std::uint8_t { NotLookedAt, Here, Elsewhere, OnNoNode };
+  Place place_of(const PortEndpoint& endpoint);
 
   const NodeView& node_;
+  std::vector<Place> places_;  // by a placement's id
   std::map<std::vector<std::string>, KeyMatcher> matchers_;
 };
 

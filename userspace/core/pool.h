@@ -6,12 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <optional>
-#include <string>
-#include <unordered_set>
 #include <utility>
 #include <vector>
+
+#include "util/id_index.h"
 
 namespace topolb::core {
 
@@ -22,14 +21,15 @@ using PoolId = std::uint32_t;
 template <typename Value, typename Hash>
 class Pool {
  public:
-  Pool() : ids_(0, HashOfId{&entries_}, EqualIds{&entries_}) {}
+  Pool() = default;
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
   /// One more holder of a value.
   PoolId acquire(const Value& value) {
-    if (const auto found = ids_.find(value); found != ids_.end()) {
-      ++entries_[*found].holders;
+    const std::size_t hash = Hash{}(value);
+    if (const auto found = find(hash, value)) {
+      hold(*found);
       return *found;
     }
     PoolId id = static_cast<PoolId>(entries_.size());
@@ -40,14 +40,18 @@ class Pool {
       free_.pop_back();
       entries_[id] = {value, 1};
     }
-    ids_.insert(id);
+    ids_.insert(hash, id);
     return id;
   }
 
+  /// One more holder of what has one.
+  void hold(PoolId id) { ++entries_[id].holders; }
+
   void release(PoolId id) {
-    if (--entries_[id].holders > 0) return;
-    ids_.erase(id);
-    entries_[id].value = Value();
+    Entry& entry = entries_[id];
+    if (--entry.holders > 0) return;
+    ids_.erase(Hash{}(entry.value), id);
+    entry.value = Value();
     free_.push_back(id);
   }
 
@@ -55,8 +59,7 @@ class Pool {
   [[nodiscard]] bool is_held(PoolId id) const { return entries_[id].holders > 0; }
   /// The id of a value that somebody holds.
   [[nodiscard]] std::optional<PoolId> find(const Value& value) const {
-    const auto found = ids_.find(value);
-    return found == ids_.end() ? std::nullopt : std::optional(*found);
+    return find(Hash{}(value), value);
   }
   /// Every id is below.
   [[nodiscard]] std::size_t limit() const { return entries_.size(); }
@@ -66,24 +69,13 @@ class Pool {
     Value value;
     std::uint32_t holders = 0;
   };
-  using Entries = std::deque<Entry>;  // entries never move
-  struct HashOfId {
-    using is_transparent = void;
-    const Entries* entries;
-    std::size_t operator()(PoolId id) const { return Hash{}((*entries)[id].value); }
-    std::size_t operator()(const Value& value) const { return Hash{}(value); }
-  };
-  struct EqualIds {
-    using is_transparent = void;
-    const Entries* entries;
-    bool operator()(PoolId a, PoolId b) const { return a == b; }
-    bool operator()(const Value& a, PoolId b) const { return a == (*entries)[b].value; }
-    bool operator()(PoolId a, const Value& b) const { return (*entries)[a].value == b; }
-  };
+  [[nodiscard]] std::optional<PoolId> find(std::size_t hash, const Value& value) const {
+    return ids_.find(hash, [&](PoolId id) { return entries_[id].value == value; });
+  }
 
-  Entries entries_;
+  std::deque<Entry> entries_;  // which never move
   std::vector<PoolId> free_;
-  std::unordered_set<PoolId, HashOfId, EqualIds> ids_;
+  IdIndex ids_;
 };
 
 }  // namespace topolb::core

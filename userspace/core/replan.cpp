@@ -36,7 +36,7 @@ std::vector<Operation> ClusterState::replan() {
   for (NamedEntry* entry : dirty_) {
     auto& plans = entry->second.plans;
     if (entry->second.service || !plans.empty()) {
-      last_replanned_.insert(last_replanned_.end(), entry->first);
+      last_replanned_.push_back(entry->first);
     }
     before.insert(before.end(), plans.begin(), plans.end());
     plan_entry(*entry, planner);
@@ -73,6 +73,7 @@ void ClusterState::note_problems(const NamedEntry& entry) {
 }
 
 void ClusterState::leave_lost_frontends_out(const NamedEntry& entry, ServicePlan& plan) {
+  if (!claims_.any_conflict()) return;
   bool lost = false;
   for (ServicePortPlan& port : plan.ports) {
     const Claimant self{&entry.first, port.key.port};

@@ -79,21 +79,41 @@ void ServiceEndpoints::remove(SliceNumber number) {
 // In the order of endpoints_, as a slice in it. Each holds its placement.
 std::vector<ServiceEndpoints::Stored> ServiceEndpoints::stored(
     SliceNumber number, const std::vector<Endpoint>& endpoints) {
+  std::vector<const Endpoint*> in_order;
+  in_order.reserve(endpoints.size());
+  for (const Endpoint& endpoint : endpoints) in_order.push_back(&endpoint);
+  const auto by_address = [](const Endpoint* a, const Endpoint* b) {
+    return a->address < b->address;
+  };
+  if (!std::is_sorted(in_order.begin(), in_order.end(), by_address)) {
+    std::stable_sort(in_order.begin(), in_order.end(), by_address);
+  }
   std::vector<Stored> result;
   result.reserve(endpoints.size());
-  for (const Endpoint& endpoint : endpoints) {
-    result.push_back({.address = endpoint.address,
-                      .placement = pools_->placements.acquire(endpoint),
+  for (const Endpoint* endpoint : in_order) {
+    result.push_back({.address = endpoint->address,
+                      .placement = hold_placement(*endpoint),
                       .slice = number,
-                      .ready = endpoint.ready,
-                      .serving = endpoint.serving,
-                      .terminating = endpoint.terminating});
-  }
-  const auto by_address = [](const Stored& a, const Stored& b) { return a.address < b.address; };
-  if (!std::is_sorted(result.begin(), result.end(), by_address)) {
-    std::stable_sort(result.begin(), result.end(), by_address);
+                      .ready = endpoint->ready,
+                      .serving = endpoint->serving,
+                      .terminating = endpoint->terminating});
   }
   return result;
+}
+
+// Of an endpoint that is there already it is nearly always the same, and to compare is quicker than
+// to look up.
+PoolId ServiceEndpoints::hold_placement(const Endpoint& endpoint) {
+  auto& placements = pools_->placements;
+  const auto known = std::lower_bound(
+      endpoints_.begin(), endpoints_.end(), endpoint.address,
+      [](const Stored& one, const IpAddress& address) { return one.address < address; });
+  if (known == endpoints_.end() || known->address != endpoint.address ||
+      placements[known->placement] != endpoint) {
+    return placements.acquire(endpoint);
+  }
+  placements.hold(known->placement);
+  return known->placement;
 }
 
 bool ServiceEndpoints::holds(SliceNumber number, const std::vector<Stored>& endpoints) const {

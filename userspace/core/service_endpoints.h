@@ -85,6 +85,7 @@ class ServiceEndpoints {
 
   [[nodiscard]] std::vector<Stored> stored(SliceNumber number,
                                            const std::vector<Endpoint>& endpoints);
+  [[nodiscard]] PoolId hold_placement(const Endpoint& endpoint);
   [[nodiscard]] bool holds(SliceNumber number, const std::vector<Stored>& endpoints) const;
   void insert(const std::vector<Stored>& endpoints);
   void erase_endpoints_of(SliceNumber number);

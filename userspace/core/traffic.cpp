@@ -127,16 +127,18 @@ TrafficPlan local_traffic(const std::vector<PortEndpoint>& endpoints, const Node
 
 TrafficPlan keyed_traffic(const std::vector<PortEndpoint>& endpoints, KeyMatcher& matcher) {
   std::vector<KeyMask> ready(endpoints.size(), 0);
-  std::vector<KeyMask> terminating(endpoints.size(), 0);
-  bool any_terminating = false;
+  std::vector<KeyMask> terminating;  // as many, if there is one
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
     if (endpoints[i].ready) {
       ready[i] = matcher.matches(endpoints[i]);
     } else if (endpoints[i].serving_terminating()) {
-      terminating[i] = matcher.matches(endpoints[i]);
-      any_terminating = any_terminating || terminating[i] != 0;
+      const KeyMask matched = matcher.matches(endpoints[i]);
+      if (matched == 0) continue;
+      terminating.resize(endpoints.size(), 0);
+      terminating[i] = matched;
     }
   }
+  const bool any_terminating = !terminating.empty();
   TrafficPlan plan;
   plan.has_keys = true;
   plan.tiers = tiers_of(endpoints, ready, matcher.keys());

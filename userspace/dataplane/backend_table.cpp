@@ -3,9 +3,9 @@
 
 #include <arpa/inet.h>
 
+#include <array>
 #include <atomic>
 #include <cstring>
-#include <string_view>
 #include <utility>
 
 #include "dataplane/kernel_state.h"
@@ -13,11 +13,27 @@
 namespace topolb::dataplane {
 namespace {
 
-// What identifies a backend: address, port and protocol are the first bytes of a row.
-constexpr std::size_t kIdentityBytes = offsetof(topolb_backend, state);
+// What identifies a backend: address, port and protocol, the first bytes of a row.
+struct Identity {
+  std::array<std::uint64_t, 2> address;
+  std::uint32_t port_and_protocol;
+  bool operator==(const Identity&) const = default;
+};
 
-std::string_view identity_of(const topolb_backend& row) {
-  return {reinterpret_cast<const char*>(&row), kIdentityBytes};
+Identity identity_of(const topolb_backend& row) {
+  Identity identity{};
+  std::memcpy(&identity.address, &row.address, sizeof(identity.address));
+  identity.port_and_protocol = std::uint32_t{row.port_be} << 8U | row.protocol;
+  return identity;
+}
+
+std::size_t hash_of(const topolb_backend& row) {
+  const auto mix = [](std::uint64_t value) {
+    value *= 0xd6e8feb86659fd93ULL;
+    return value ^ value >> 32U;
+  };
+  const Identity identity = identity_of(row);
+  return mix(mix(mix(identity.address[0]) ^ identity.address[1]) ^ identity.port_and_protocol);
 }
 
 topolb_backend usable_row(const SocketAddress& address, Protocol protocol, std::uint32_t flags) {
@@ -31,31 +47,32 @@ topolb_backend usable_row(const SocketAddress& address, Protocol protocol, std::
 }  // namespace
 
 BackendTable::BackendTable(MappedArray<topolb_backend>& rows, topolb_port_set& ports)
-    : rows_(rows), ports_(ports), ids_(rows.capacity()), references_(rows.capacity()), index_(64) {}
+    : rows_(rows), ports_(ports), ids_(rows.capacity()), references_(rows.capacity()) {}
 
 std::optional<std::uint32_t> BackendTable::acquire(const SocketAddress& address, Protocol protocol,
                                                    std::uint32_t flags) {
   const topolb_backend wanted = usable_row(address, protocol, flags);
-  if (const auto id = find(wanted); id != 0) {
-    store_flags(id, flags);
-    add_reference(id);
-    return id;
+  if (const auto known = find(wanted)) {
+    store_flags(*known, flags);
+    add_reference(*known);
+    return known;
   }
   const auto id = ids_.allocate();
   if (!id) return std::nullopt;
   topolb_add_port(&ports_, address.port);
   rows_[*id] = wanted;
   add_reference(*id);
-  index(*id);
+  index_.insert(hash_of(wanted), *id);
+  found_ = *id;
   return id;
 }
 
 std::optional<std::uint32_t> BackendTable::acquire_known(const SocketAddress& address,
                                                          Protocol protocol) {
   const auto id = find(usable_row(address, protocol, 0));
-  if (id == 0) return std::nullopt;
-  store_flags(id, rows_[id].flags & ~std::uint32_t{TOPOLB_BACKEND_GONE});
-  add_reference(id);
+  if (!id) return std::nullopt;
+  store_flags(*id, rows_[*id].flags & ~std::uint32_t{TOPOLB_BACKEND_GONE});
+  add_reference(*id);
   return id;
 }
 
@@ -63,12 +80,16 @@ void BackendTable::add_reference(std::uint32_t id) {
   if (references_[id]++ == 0) ++live_;
 }
 
-std::uint32_t BackendTable::find(const topolb_backend& wanted) const {
-  auto bucket = bucket_of(wanted);
-  while (index_[bucket] != 0 && identity_of(rows_[index_[bucket]]) != identity_of(wanted)) {
-    bucket = (bucket + 1) % index_.size();
-  }
-  return index_[bucket];
+// The backends of a Service got their ids one after the other, and are asked for in that order: the
+// next row is nearly always it. A row that is not free is a backend's only one.
+std::optional<std::uint32_t> BackendTable::find(const topolb_backend& wanted) {
+  const Identity identity = identity_of(wanted);
+  const auto is_it = [&](std::uint32_t id) { return identity_of(rows_[id]) == identity; };
+  const std::uint32_t next = found_ + 1;
+  const auto id = next < rows_.capacity() && is_it(next) ? std::optional(next)
+                                                         : index_.find(hash_of(wanted), is_it);
+  if (id) found_ = *id;
+  return id;
 }
 
 void BackendTable::release(std::uint32_t id) {
@@ -85,21 +106,23 @@ std::vector<SocketAddress> BackendTable::take_gone_udp() {
   auto gone = std::exchange(gone_udp_, {});
   std::erase_if(gone, [&](const auto& backend) {
     const auto id = find(usable_row(backend, Protocol::UDP, 0));
-    return id != 0 && references_[id] > 0;
+    return id && references_[*id] > 0;
   });
   return gone;
 }
 
-// Programs read this word while we store it.
+// Programs read this word while we store it. Nearly always it is as it was: then the line stays
+// where they have it.
 void BackendTable::store_flags(std::uint32_t id, std::uint32_t flags) {
-  std::atomic_ref(rows_[id].flags).store(flags, std::memory_order_relaxed);
+  std::uint32_t& known = rows_[id].flags;
+  if (known != flags) std::atomic_ref(known).store(flags, std::memory_order_relaxed);
 }
 
 bool BackendTable::restore(std::uint32_t id) {
   if (id == 0 || id >= rows_.capacity() || rows_[id].state == TOPOLB_BACKEND_FREE) return false;
   if (references_[id] == 0) {
     ids_.take(id);
-    index(id);
+    index_.insert(hash_of(rows_[id]), id);
   }
   add_reference(id);
   return true;
@@ -109,7 +132,7 @@ void BackendTable::reclaim() {
   for (const auto id : std::exchange(retired_, {})) {
     if (references_[id] > 0 || rows_[id].state == TOPOLB_BACKEND_FREE)
       continue;  // came back; twice
-    unindex(id);
+    index_.erase(hash_of(rows_[id]), id);
     rows_[id] = {};
     ids_.retire(id);
   }
@@ -122,46 +145,6 @@ std::vector<std::uint32_t> BackendTable::restore_unreferenced() {
     if (references_[id] == 0 && restore(id)) restored.push_back(id);
   }
   return restored;
-}
-
-std::size_t BackendTable::bucket_of(const topolb_backend& row) const {
-  return std::hash<std::string_view>{}(identity_of(row)) % index_.size();
-}
-
-void BackendTable::index(std::uint32_t id) {
-  if ((indexed_ + 1) * 2 > index_.size()) grow_index();
-  auto bucket = bucket_of(rows_[id]);
-  while (index_[bucket] != 0) bucket = (bucket + 1) % index_.size();
-  index_[bucket] = id;
-  ++indexed_;
-}
-
-void BackendTable::unindex(std::uint32_t id) {
-  auto hole = bucket_of(rows_[id]);
-  while (index_[hole] != id) hole = (hole + 1) % index_.size();
-  // Backward shift: moves up what could no longer be found past the hole.
-  for (auto next = (hole + 1) % index_.size(); index_[next] != 0;
-       next = (next + 1) % index_.size()) {
-    const auto home = bucket_of(rows_[index_[next]]);
-    const auto distance_to = [&](std::size_t at) {
-      return (at + index_.size() - home) % index_.size();
-    };
-    if (distance_to(hole) <= distance_to(next)) {
-      index_[hole] = index_[next];
-      hole = next;
-    }
-  }
-  index_[hole] = 0;
-  --indexed_;
-}
-
-void BackendTable::grow_index() {
-  std::vector<std::uint32_t> old(index_.size() * 2);
-  old.swap(index_);
-  indexed_ = 0;
-  for (const auto id : old) {
-    if (id != 0) index(id);
-  }
 }
 
 }  // namespace topolb::dataplane

@@ -10,6 +10,7 @@
 #include "dataplane/allocator.h"
 #include "dataplane/bpf_map.h"
 #include "maps/layout.h"
+#include "util/id_index.h"
 #include "util/ip.h"
 
 namespace topolb::dataplane {
@@ -43,13 +44,9 @@ class BackendTable {
   [[nodiscard]] bool has_retired() const { return !retired_.empty(); }
 
  private:
-  [[nodiscard]] std::size_t bucket_of(const topolb_backend& row) const;
-  [[nodiscard]] std::uint32_t find(const topolb_backend& wanted) const;  // 0: not there
+  std::optional<std::uint32_t> find(const topolb_backend& wanted);
   void add_reference(std::uint32_t id);
   void store_flags(std::uint32_t id, std::uint32_t flags);
-  void index(std::uint32_t id);
-  void unindex(std::uint32_t id);
-  void grow_index();
 
   MappedArray<topolb_backend>& rows_;
   topolb_port_set& ports_;
@@ -57,9 +54,8 @@ class BackendTable {
   std::vector<std::uint32_t> references_;  // by id
   std::vector<std::uint32_t> retired_;     // some of them may have come back since
   std::vector<SocketAddress> gone_udp_;    // they, too
-  // Open addressing over ids (0: empty): the keys are the rows themselves.
-  std::vector<std::uint32_t> index_;
-  std::size_t indexed_ = 0;
+  IdIndex index_;
+  std::uint32_t found_ = 0;  // by the last find()
   std::uint32_t live_ = 0;
 };
 

@@ -47,8 +47,16 @@ class BackendCount {
   std::vector<std::uint64_t> hashes_;
 };
 
+// Of one Service in so many pods terminate: for them it has as many tiers again.
+constexpr std::size_t kOneInTerminates = 4;
+
+std::size_t sets_for(std::size_t tiers) {
+  return std::max<std::size_t>(1, (tiers + TOPOLB_TIERS_PER_SET - 1) / TOPOLB_TIERS_PER_SET);
+}
+
 struct Rows {
   std::size_t sets = 0;
+  std::size_t sets_while_terminating = 0;  // beside those
   std::size_t lines = 0;
   std::uint32_t largest_tier = 0;  // in lines
 };
@@ -70,7 +78,10 @@ void add_rows(const core::TrafficPlan& traffic, Rows& rows) {
       rows.largest_tier = std::max(rows.largest_tier, lines);
     }
   }
-  rows.sets += std::max<std::size_t>(1, (tiers + TOPOLB_TIERS_PER_SET - 1) / TOPOLB_TIERS_PER_SET);
+  rows.sets += sets_for(tiers);
+  if (traffic.terminating_tiers.empty()) {
+    rows.sets_while_terminating += sets_for(2 * tiers) - sets_for(tiers);
+  }
 }
 
 /// The kinds of traffic of a plan that have backends of their own.
@@ -113,7 +124,7 @@ MapSizes sizes_needed(const std::vector<core::SharedPlan>& plan) {
   return {
       .frontends = with_room(frontends),
       .services = with_room(names),
-      .sets = with_room(rows.sets),
+      .sets = with_room(rows.sets + rows.sets_while_terminating / kOneInTerminates),
       .slot_lines = with_room(rows.lines + std::size_t{rows.largest_tier} * kRoomForLargestTier),
       .backends = with_room(backends.distinct()),
       .affinities = has_affinity ? kAsManyAsMayBe : kNoAffinities,

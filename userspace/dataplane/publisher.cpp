@@ -196,24 +196,26 @@ void Publisher::apply(const core::RemoveService& operation) {
 Result<void> Publisher::publish(const core::ServicePortPlan& plan) {
   const auto known = records_.find(plan.key);
   const Record before = known == records_.end() ? Record{} : known->second;
-  auto record = record_of(plan);
-  if (!record) return record.error();
+  auto wanted = record_of(plan, before);
+  if (!wanted) return wanted.error();
+  Record& record = known == records_.end() ? records_[plan.key] : known->second;
+  record = *wanted;
   // Before the sets let go of them.
   auto idle = acquire_known(plan.idle_backends, plan.key.protocol);
-  const auto id = (*record)->id;
+  const auto id = record.id;
   has_affinity_ = has_affinity_ || plan.affinity_timeout_s > 0;
   auto switched = source_ranges_.add(id, plan.source_ranges);
-  if (switched) switched = switch_sets(**record, plan);
+  if (switched) switched = switch_sets(record, plan);
   if (switched) {
     source_ranges_.keep_only(id, plan.source_ranges);
     idle.swap(idle_backends_[id]);
     if (idle_backends_[id].empty()) idle_backends_.erase(id);
   }
   for (const auto backend_id : idle) writer_.backends().release(backend_id);
-  if (!switched && (*record)->sets.internal == 0) {
+  if (!switched && record.sets.internal == 0) {
     apply(core::RemoveService{plan.key});  // a new one that found no room
   } else {
-    keep_counters_of_sets(**record, before, plan, switched.has_value());
+    keep_counters_of_sets(record, before, plan, switched.has_value());
   }
   return switched;
 }
@@ -245,10 +247,9 @@ std::vector<std::uint32_t> Publisher::acquire_known(const std::vector<SocketAddr
   return ids;
 }
 
-Result<Publisher::Record*> Publisher::record_of(const core::ServicePortPlan& plan) {
+Result<Publisher::Record> Publisher::record_of(const core::ServicePortPlan& plan,
+                                               const Record& known) {
   const std::uint32_t counter_count = counters_for(plan);
-  const auto found = records_.find(plan.key);
-  const Record known = found == records_.end() ? Record{} : found->second;
   Record record = known;
   if (record.counter_count != counter_count) {
     const auto counters = allocate(counter_ids_, counter_count);
@@ -263,9 +264,7 @@ Result<Publisher::Record*> Publisher::record_of(const core::ServicePortPlan& pla
     }
     return named.error();
   }
-  Record& kept = records_[plan.key];
-  kept = record;
-  return &kept;
+  return record;
 }
 
 Result<void> Publisher::name(Record& record, const core::ServicePortPlan& plan) {

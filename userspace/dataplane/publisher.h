@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/cluster_state.h"
@@ -84,6 +85,15 @@ class Publisher {
     SetIds sets;
   };
 
+  struct HashOfKey {
+    std::size_t operator()(const core::ServicePortKey& key) const noexcept {
+      const std::hash<std::string> hash;
+      return hash(key.service.name) * 31 + hash(key.service.namespace_name) +
+             (std::size_t{key.port} << 16U | static_cast<std::size_t>(key.protocol) << 8U |
+              static_cast<std::size_t>(key.family));
+    }
+  };
+
   void apply(const core::PublishService& operation);
   void apply(const core::AddFrontend& operation);
   void apply(const core::RemoveFrontend& operation);
@@ -94,7 +104,7 @@ class Publisher {
   Result<void> publish(const core::ServicePortPlan& plan);
   std::vector<std::uint32_t> acquire_known(const std::vector<SocketAddress>& backends,
                                            Protocol protocol);
-  Result<Record*> record_of(const core::ServicePortPlan& plan);
+  Result<Record> record_of(const core::ServicePortPlan& plan, const Record& known);
   Result<void> name(Record& record, const core::ServicePortPlan& plan);
   Result<void> renumber(std::uint32_t from, std::uint32_t to, const core::ServicePortPlan& plan);
   void keep_counters_of_sets(Record& record, const Record& before,
@@ -114,7 +124,7 @@ class Publisher {
   SourceRanges source_ranges_;
   RunAllocator service_ids_;
   RunAllocator counter_ids_;
-  std::map<core::ServicePortKey, Record> records_;
+  std::unordered_map<core::ServicePortKey, Record, HashOfKey> records_;
   // By service id, where it has any: ids of backends that are in none of its sets.
   std::map<std::uint32_t, std::vector<std::uint32_t>> idle_backends_;
   std::map<std::uint16_t, std::uint32_t> node_ports_;  // port -> frontends

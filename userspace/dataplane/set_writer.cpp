@@ -118,7 +118,10 @@ std::optional<PreparedSet::Tier> SetWriter::prepare_tier(const core::Tier& tier,
     }
     prepared.backend_ids.push_back(*id);
   }
-  std::sort(prepared.backend_ids.begin(), prepared.backend_ids.end());
+  auto& ids = prepared.backend_ids;
+  const auto in_order = std::is_sorted_until(ids.begin(), ids.end());  // mostly all of them
+  std::sort(in_order, ids.end());
+  std::inplace_merge(ids.begin(), in_order, ids.end());
   return prepared;
 }
 

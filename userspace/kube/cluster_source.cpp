@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <random>
+#include <utility>
 
 #include "kube/resource.h"
 
@@ -78,12 +79,14 @@ void ClusterSource::follow(ReflectorOptions options) {
 void ClusterSource::enqueue(std::vector<Change> changes) {
   const std::lock_guard lock(mutex_);
   queue_.push(std::move(changes));
+  if (std::exchange(is_readable_, true)) return;
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = write(event_.get(), &one, sizeof one);
 }
 
 ClusterChanges ClusterSource::drain() {
   const std::lock_guard lock(mutex_);
+  is_readable_ = false;
   std::uint64_t count = 0;
   [[maybe_unused]] const auto read_bytes = read(event_.get(), &count, sizeof count);
   return queue_.take();

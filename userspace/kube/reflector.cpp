@@ -18,6 +18,8 @@ constexpr unsigned kStaleLists = 3;
 constexpr unsigned kUselessWatches = 3;
 constexpr unsigned kEndlessStreams = 2;
 constexpr int kGone = 410;
+// Each time that something is told wakes somebody up. Of a list little is worth that.
+constexpr std::size_t kToldTogether = 64;
 
 bool is_overload(int status) { return status == 429 || status == 503; }
 
@@ -284,7 +286,7 @@ Reflector::Outcome Reflector::stream_list(const std::stop_token& stop) {
                                 {"resourceVersionMatch", "NotOlderThan"},
                                 {"allowWatchBookmarks", "true"},
                                 {"timeoutSeconds", watch_seconds()}}),
-                        options_.list_deadlines, on_event, response, stop);
+                        options_.list_deadlines, on_event, kToldTogether, response, stop);
   if (!version.empty()) {
     if (auto stale = check_version(version)) return stale;
     accept_list(version);
@@ -306,7 +308,8 @@ Reflector::Outcome Reflector::stream_list(const std::stop_token& stop) {
 
 Reflector::Outcome Reflector::stream(const std::string& target, const Deadlines& deadlines,
                                      const std::function<Outcome(WatchEvent)>& on_event,
-                                     HttpResponse& ret_response, const std::stop_token& stop) {
+                                     std::size_t told_together, HttpResponse& ret_response,
+                                     const std::stop_token& stop) {
   EventSplitter events;
   Outcome ended;
   const auto on_bytes = [&](std::string_view bytes) {
@@ -318,7 +321,7 @@ Reflector::Outcome Reflector::stream(const std::string& target, const Deadlines&
   const auto on_piece = [&](std::string_view piece) {
     contact();
     const auto more = events.feed(piece, on_bytes);
-    tell_changes();
+    if (changes_.size() >= told_together) tell_changes();
     if (!more) ended = Failure{.what = more.error().what, .answered = true};
     return more && *more;
   };
@@ -327,6 +330,7 @@ Reflector::Outcome Reflector::stream(const std::string& target, const Deadlines&
   request.accept = prefer_protobuf(resource().accept_watch);
   request.deadlines = deadlines;
   auto response = environment_.api.send(request, on_piece, stop);
+  tell_changes();
   if (ended) {
     ret_response.status = 200;
     return ended;
@@ -377,7 +381,7 @@ Reflector::Outcome Reflector::watch(const std::stop_token& stop) {
               {"allowWatchBookmarks", "true"},
               {"resourceVersion", resource_version_},
               {"timeoutSeconds", watch_seconds()}}),
-      options_.watch_deadlines, [this](WatchEvent event) { return apply(std::move(event)); },
+      options_.watch_deadlines, [this](WatchEvent event) { return apply(std::move(event)); }, 1,
       response, stop);
   if (is_older(newest_version_, resource_version_)) newest_version_ = resource_version_;
   if (!failure && response.status != 200) failure = http_failure(response);

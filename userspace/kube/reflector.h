@@ -92,8 +92,8 @@ class Reflector {
   Outcome watch(const std::stop_token& stop);
   Outcome apply(WatchEvent event);
   Outcome stream(const std::string& target, const Deadlines& deadlines,
-                 const std::function<Outcome(WatchEvent)>& on_event, HttpResponse& ret_response,
-                 const std::stop_token& stop);
+                 const std::function<Outcome(WatchEvent)>& on_event, std::size_t told_together,
+                 HttpResponse& ret_response, const std::stop_token& stop);
   Result<HttpResponse> get(ApiRequest request, std::string& ret_body, const std::stop_token& stop);
 
   [[nodiscard]] std::string target(const std::vector<std::pair<std::string, std::string>>& query);

@@ -85,11 +85,6 @@ IpAddress IpAddress::unspecified(Family family) {
   return address;
 }
 
-Family IpAddress::family() const {
-  return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes_.begin()) ? Family::IPv4
-                                                                                : Family::IPv6;
-}
-
 bool IpAddress::is_unspecified() const { return *this == unspecified(family()); }
 
 std::string IpAddress::to_string() const {

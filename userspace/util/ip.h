@@ -2,9 +2,12 @@
 // IP addresses, protocols and sockets' addresses as strong types.
 #pragma once
 
+#include <endian.h>
+
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <optional>
 #include <string>
@@ -33,15 +36,28 @@ class IpAddress {
   /// 0.0.0.0 or ::
   static IpAddress unspecified(Family family);
 
-  [[nodiscard]] Family family() const;
+  [[nodiscard]] Family family() const {
+    return number_at(0) == 0 && number_at(8) >> 32U == 0xffff ? Family::IPv4 : Family::IPv6;
+  }
   [[nodiscard]] bool is_unspecified() const;
   [[nodiscard]] const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }
   /// RFC 5952 for IPv6.
   [[nodiscard]] std::string to_string() const;
 
-  auto operator<=>(const IpAddress&) const = default;
+  bool operator==(const IpAddress&) const = default;
+  /// Inline, and not byte by byte: lists of thousands are merged by it at every change.
+  std::strong_ordering operator<=>(const IpAddress& other) const {
+    const auto order = number_at(0) <=> other.number_at(0);
+    return order != 0 ? order : number_at(8) <=> other.number_at(8);
+  }
 
  private:
+  [[nodiscard]] std::uint64_t number_at(std::size_t byte) const {
+    std::uint64_t number = 0;
+    std::memcpy(&number, &bytes_[byte], sizeof(number));
+    return be64toh(number);
+  }
+
   std::array<std::uint8_t, 16> bytes_{};
 };
 

@@ -84,6 +84,19 @@ TEST(MapSizes, TiersTakeSetsLinesAndCounters) {
   EXPECT_GE(sizes.slot_lines, 1 + 2 + 100 * 2) << "a tier of two lines may change often";
 }
 
+// Two tiers fill a set; pods of one Service in four terminate, which makes it four.
+TEST(MapSizes, RoomForTiersOfTerminatingPods) {
+  const auto sets_of = [](const core::TrafficPlan& internal) {
+    const std::vector<core::ServicePortPlan> eight(8, web(internal));
+    return sizes_needed(core::share(eight)).sets - sizes_needed({}).sets;
+  };
+  EXPECT_EQ(sets_of(traffic({{"a", backends(3)}, {"b", backends(5)}})), 8U + 2U);
+  EXPECT_EQ(sets_of(traffic({{"", backends(5)}})), 8U) << "there is room for another tier";
+  auto terminating = traffic({{"a", backends(3)}, {"b", backends(5)}});
+  terminating.terminating_tiers = {{"b", backends(1)}};
+  EXPECT_EQ(sets_of(terminating), 16U);
+}
+
 TEST(MapSizes, AffinitiesOnlyWhereSomeServiceHasIt) {
   auto port = web(traffic({{"", backends(1)}}));
   EXPECT_LT(sizes_needed(core::share({port})).affinities, 100U);

@@ -83,10 +83,12 @@ class ReflectorTest : public testing::Test {
   std::chrono::steady_clock::time_point now;
   std::chrono::milliseconds wait{};
   std::string words;
+  unsigned times_told = 0;
   std::unique_ptr<Reflector> reflector;
 
  private:
   void note(const std::vector<Change>& changes) {
+    ++times_told;
     for (const Change& change : changes) {
       std::string word;
       if (const auto* put = std::get_if<Put>(&change)) word = "+" + put->object.id.key.name;

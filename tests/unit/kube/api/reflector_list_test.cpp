@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lists: a whole one is the truth, anything less is unknown. Source: Kubernetes API concepts;
 // design.md 6 ("a failed list is unknown, never empty"); KEP-3157.
+#include <algorithm>
+
 #include "reflector_fixture.h"
 
 namespace topolb::kube {
@@ -228,6 +230,18 @@ TEST_F(StreamedListTest, TheFirstOneIsToldAsItComes) {
   EXPECT_FALSE(reflector->status().synced);
   EXPECT_EQ(step({200, {event_line("ADDED", service_json("b", "2")), bookmark_line("10", true)}}),
             "+b -a =");
+}
+
+TEST_F(StreamedListTest, TheFirstOneIsToldInParts) {
+  Answer answer;
+  for (int i = 0; i < 1000; ++i) {
+    answer.pieces.push_back(event_line("ADDED", service_json(fmt::format("s{}", i), "1")));
+  }
+  answer.broken = connection_lost();
+  const auto told = step(std::move(answer));
+  EXPECT_EQ(std::ranges::count(told, '+'), 1000);
+  EXPECT_GT(times_told, 10U) << "who takes them must not need room for all at once";
+  EXPECT_LT(times_told, 50U) << "each time wakes somebody up";
 }
 
 TEST_F(StreamedListTest, RefusedFallsBackToPagesAtOnce) {
