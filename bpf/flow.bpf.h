@@ -34,6 +34,12 @@ static __always_inline void count_event(__u32 event)
 
 #include "flow_table.bpf.h"
 
+/* Whether a packet is a client's first of a connection, if it has no flow. */
+static __always_inline int is_syn(const struct packet *packet)
+{
+	return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
 /* What becomes of a packet. */
 struct step {
 	struct topolb_flow_key to; /* its new addresses and ports */
@@ -153,7 +159,7 @@ __noinline int topolb_follow_flow(struct __sk_buff *ctx, const struct packet *pa
 
 	if (is_idle_too_long(flow, now))
 		return FLOW_OVER;
-	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
+	if (is_syn(packet) &&
 	    (state & TOPOLB_FLOW_RESET || (state & TOPOLB_FLOW_CLOSED) == TOPOLB_FLOW_CLOSED ||
 	     (is_direct(state) && state & TOPOLB_FLOW_CLOSED)))
 		return FLOW_OVER; /* the client uses its port again */
@@ -262,8 +268,11 @@ __noinline int topolb_claim_port(struct topolb_flow *flow, __u32 flow_id, __u64 
 			port = first + (__u32)(((hash >> 32) * (last - first + 1)) >> 32);
 		}
 		flow->source_port_be = bpf_htons((__u16)port);
+		/* Where few ports are left, each may have what room there is. */
+		int kind = probe < TOPOLB_PORT_PROBES / 2 ? KEY_OF_CHOICE : KEY_OF_REPLY;
+
 		if (!topolb_add_slot(topolb_flow_hash(base, (__u16)port, flow_port_step), flow_id,
-				     KEY_OF_CHOICE, config))
+				     kind, config))
 			return 0;
 	}
 	return -1;

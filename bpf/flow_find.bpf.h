@@ -130,7 +130,8 @@ static __always_inline __u32 find_slot_of(const struct topolb_flow_line *line, _
 	return TOPOLB_FLOW_SLOT_FREE;
 }
 
-/* Whether a slot's flow has the key of a packet, of the client or (`is_reply`) of the backend. */
+/* Whether a slot's row has the key of a packet, of the client or (`is_reply`) of the backend. Its
+ * generation may be odd. *found has no flow if not. */
 static __always_inline int is_flow_of(__u32 slot, const struct topolb_flow_key *key, int is_reply,
 				      const struct topolb_settings *config,
 				      struct found_flow *found)
@@ -172,8 +173,8 @@ static __always_inline struct found_flow find_flow(const struct topolb_flow_key 
 	return found;
 }
 
-/* The same, for most packets: those of the flows that this CPU met lately need no look into the
- * index. `is_first`: it is no such packet. */
+/* The same: packets of flows that this CPU has met lately need no look into the index.
+ * `is_first`: of a connection: it has no flow, or the client has sent it again. */
 static __always_inline struct found_flow find_recent_flow(const struct topolb_flow_key *key,
 							  int is_first, int is_reply,
 							  const struct topolb_settings *config)
@@ -186,12 +187,12 @@ static __always_inline struct found_flow find_recent_flow(const struct topolb_fl
 	if (!recent)
 		return found;
 	slot = &recent->slots[hash >> TOPOLB_RECENT_FLOWS_SHIFT];
-	/* A row that was given up still has its key, which may stand in another by now. */
+	/* A row that was given up still has its key, which may be another row's by now. */
 	if (!is_first && *slot >> flow_id_bits == topolb_recent_tag(hash, flow_id_bits) &&
 	    is_flow_of(*slot, key, is_reply, config, &found) && !(found.generation & 1))
 		return found;
 	found = find_flow(key, is_reply, config);
-	if (found.flow)
+	if (found.flow) /* the hash again: it is quicker than to keep it on the stack */
 		*slot = topolb_flow_slot(topolb_recent_tag(topolb_recent_hash(key), flow_id_bits),
 					 found.id, flow_id_bits);
 	return found;

@@ -185,6 +185,7 @@ static __always_inline __u32 put_slot(struct topolb_flow_line *line, __u32 slot,
 		if (!other && first_free == TOPOLB_FLOW_WAYS)
 			first_free = way;
 	}
+	/* The second bound is for the verifier. */
 	for (__u32 way = first_free; way < ways && way < TOPOLB_FLOW_WAYS; way++) {
 		if (line->slots[way] == TOPOLB_FLOW_SLOT_FREE &&
 		    __sync_val_compare_and_swap(&line->slots[way], TOPOLB_FLOW_SLOT_FREE, slot) ==
@@ -269,8 +270,8 @@ enum {
 /*
  * Makes a flow found by the key that has the hash. -1: another flow has the key, or, once in ten
  * million times, both lines are full or have the tag; a KEY_OF_CHOICE is not added if the first
- * line has the tag, or more than a few keys. Where two CPUs add the same key, each looks after it
- * has, and who finds another takes its own back.
+ * line has the tag, or its first TOPOLB_FLOW_WAYS_OF_CHOICE slots are taken. Where two CPUs add the
+ * same key, each looks after it has, and who finds another takes its own back.
  */
 __noinline int topolb_add_slot(__u64 hash, __u32 flow_id, int kind,
 			       const struct topolb_settings *config)

@@ -2,8 +2,8 @@
 /*
  * The only place that defines maps. Who reads and writes which, and what a row
  * means, is in maps/layout.h. Userspace sizes every map before load, except
- * settings; the agent pins all but the socket-local storages, which live as
- * long as a program that uses them.
+ * settings; the agent pins all but the socket-local storages and the caches,
+ * which live as long as a program that uses them.
  */
 #ifndef TOPOLB_LB_MAPS_BPF_H
 #define TOPOLB_LB_MAPS_BPF_H
@@ -171,7 +171,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct topolb_recent_flows);
+	__type(value, struct topolb_recent_flows); /* a cache of flow_index */
 } recent_flows SEC(".maps");
 
 /* The routes to the backends met last, by a hash of the address. */

@@ -7,8 +7,8 @@
  * the stack, with the client's address, if the replies pass here anyway; else masqueraded
  * and by its own route. Replies to masqueraded packets come back in at ingress, all others
  * are translated at egress of the client's device. Reads what the agent publishes and
- * writes affinities, counters, flows and their index, routes, fragments, reply_budgets and
- * packet_events.
+ * writes affinities, counters, flows, their index and the cache of that, routes, fragments,
+ * reply_budgets and packet_events.
  *
  * The attached programs, at the end, only read, and leave what may be of a flow to workers, which
  * write (docs/decisions/0042): packets with ports to one, all others to another (0050).
@@ -214,12 +214,6 @@ static __always_inline int may_be_reply(const struct packet *packet,
 
 	return port >= config->masquerade_port_min && port <= config->masquerade_port_max &&
 	       may_be_masquerade(packet->key.destination.bytes[15], config);
-}
-
-/* Whether a packet is the first of a connection, sent once more if it has a flow. */
-static __always_inline int is_syn(const struct packet *packet)
-{
-	return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
 /* Says in *step what becomes of a packet of a client. Returns what meet_flow() does; FLOW_OVER,

@@ -12,7 +12,7 @@
  * of flow_index; in a large one the first is a step on with each port of the client
  * (docs/decisions/0049). It stands in a slot of the first one, or, if that is full or has another
  * key with the same tag, of the second one; then the first has a mark, for good. Replies to a port
- * that was chosen stand in their first line only, most in the one of the client's key (0052). The
+ * that a program chose stand mostly in the line of the client's key (0052). The
  * slot holds the row's id and a tag from the hash. So a packet is found with one line and one row,
  * and nothing is allocated. At most five of fifteen slots are taken on average: both lines of a key
  * are full, or have its tag, once in ten million times (of 65,536 flows; of 16 million the tag has
@@ -74,8 +74,8 @@ TOPOLB_ASSERT(sizeof(struct topolb_flow_cursor) == 12);
 /*
  * recent_flows: per-CPU array with one row: a cache of the index, by a hash that takes a third of
  * the time. An entry is a slot with a tag of that hash; whoever uses one compares the key, as with
- * a slot of the index. The hash has no seed: who makes keys that collide gets packets that take the
- * index.
+ * a slot of the index. The hash has no seed: keys that collide, by chance or on purpose,
+ * take the index in turns.
  */
 #define TOPOLB_RECENT_FLOWS_SHIFT (64 - 11)
 struct topolb_recent_flows {
@@ -83,7 +83,8 @@ struct topolb_recent_flows {
 };
 TOPOLB_ASSERT(sizeof(struct topolb_recent_flows) == 8192);
 
-/* Of what IPv4's keys differ in, and most of IPv6's. The upper bits are the entry. */
+/* Of what IPv4's keys differ in but the protocol, and most of IPv6's. The upper bits are the entry.
+ */
 static inline __u64 topolb_recent_hash(const struct topolb_flow_key *key)
 {
 	const __u32 *from = (const __u32 *)&key->source, *to = (const __u32 *)&key->destination;
@@ -170,27 +171,30 @@ static inline __u32 topolb_flow_line_of(__u32 hash, __u32 lines)
 	return (__u32)(((__u64)hash * lines) >> 32);
 }
 
-/* The step of an index: a line, so that a key at a port stands in a line of its own; in a large one
- * the least step, which is several. */
+/* The step of an index: a line, so that each port's key stands in a line of its own; where lines
+ * are more than the least step goes around by, that one. */
 static inline __u32 topolb_flow_port_step(__u32 lines)
 {
-	__u32 line = 0xffffffffU / lines + 1;
+	__u32 line;
 
 	if (lines < TOPOLB_FLOW_FEWEST_LINES_WITH_STEPS ||
 	    lines > TOPOLB_FLOW_MOST_LINES_WITH_STEPS)
 		return 0;
+	line = 0xffffffffU / lines + 1;
 	return line > TOPOLB_FLOW_LEAST_PORT_STEP ? line : TOPOLB_FLOW_LEAST_PORT_STEP;
 }
 
 /* The port, of a round around the index from `first` on, by which a key with this base stands in
- * the first line of `hash`; where a step is several lines, within a step before it. It may be
- * beyond the last port. The ports of keys whose ports ascend ascend alike. */
+ * the first line of `hash`; with the least step, within a step before it. It may be beyond the last
+ * port. The ports of keys whose ports ascend ascend alike. */
 static inline __u32 topolb_flow_port_near(__u64 hash, __u64 base, __u32 first, __u32 port_step,
 					  __u32 lines)
 {
 	__u32 port = first + ((__u32)hash - (__u32)base - first * port_step) / port_step;
 	__u32 place = (__u32)base + port * port_step;
 
+	/* Its steps and the lines, also those of a table made by an older agent, drift apart: it
+	 * would be this port and the next in turns, and one of them twice in a row now and then. */
 	if (port_step == TOPOLB_FLOW_LEAST_PORT_STEP)
 		return port;
 	return port +

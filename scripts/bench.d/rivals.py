@@ -47,8 +47,10 @@ def load_conntrack(node: Node) -> None:
 
 def attach_empty_programs(place: Place, programs: Programs, node: Node) -> None:
     """At the hooks that topolb's are attached to."""
+    pin_path = place.pin_path(node.name)
+    pin_path.mkdir(parents=True)
     process = place.start(node.namespace, str(programs.empty), str(node.cgroup), DEVICE,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                          str(pin_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     if process.stdout.readline() != "ready\n":
         raise Failed(f"{programs.empty.name}: cannot attach to {node.name}")
 

@@ -7,31 +7,31 @@
 #include <net/if.h>
 
 #include <array>
+#include <cerrno>
 #include <stdexcept>
 
 #include "dataplane/socket_hooks.h"
 #include "dataplane/tc_attach.h"
+#include "util/result.h"
 
 namespace topolb::bench {
 namespace {
 
 constexpr std::int32_t kAllow = 1;  // of a cgroup's hook
-constexpr std::int32_t kNext = -1;  // TCX_NEXT: as if there was no program
+constexpr std::int32_t kNext = -1;  // TC_ACT_UNSPEC: as if there was no program
 
-UniqueFd load(bpf_prog_type type, bpf_attach_type attach_type, std::int32_t answer) {
+[[noreturn]] void fail(const std::string& what) {
+  throw std::runtime_error(errno_error(errno, what).message());
+}
+
+UniqueFd load(bpf_prog_type type, std::int32_t answer, bpf_attach_type attach_type = {}) {
   const std::array<bpf_insn, 2> program{
       {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = answer},
        {.code = BPF_JMP | BPF_EXIT}}};
   LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = attach_type);
   UniqueFd loaded(bpf_prog_load(type, "nothing", "GPL", program.data(), program.size(), &options));
-  if (!loaded) throw std::runtime_error("load a program that does nothing");
+  if (!loaded) fail("load a program that does nothing");
   return loaded;
-}
-
-UniqueFd attach(const UniqueFd& program, int where, bpf_attach_type attach_type) {
-  UniqueFd link(bpf_link_create(program.get(), where, attach_type, nullptr));
-  if (!link) throw std::runtime_error("attach a program that does nothing");
-  return link;
 }
 
 }  // namespace
@@ -42,19 +42,21 @@ EmptyPrograms::EmptyPrograms(const std::string& cgroup) {
     const auto type = hook.attach_type == BPF_CGROUP_INET_SOCK_RELEASE
                           ? BPF_PROG_TYPE_CGROUP_SOCK
                           : BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
-    UniqueFd program = load(type, hook.attach_type, kAllow);
-    links_.push_back(attach(program, directory.get(), hook.attach_type));
+    UniqueFd program = load(type, kAllow, hook.attach_type);
+    UniqueFd link(bpf_link_create(program.get(), directory.get(), hook.attach_type, nullptr));
+    if (!link) fail(fmt::format("attach a program that does nothing to {}", hook.name));
+    links_.push_back(std::move(link));
     by_hook_[hook.name] = std::move(program);
   }
 }
 
-void EmptyPrograms::attach_to_device(const std::string& name) {
-  const auto index = ::if_nametoindex(name.c_str());
-  if (index == 0) throw std::runtime_error(fmt::format("there is no device {}", name));
+void EmptyPrograms::attach_to_device(const std::string& name, const std::string& pin_path) {
+  const dataplane::TcDevice device{::if_nametoindex(name.c_str()), name};
+  if (device.index == 0) fail("find device " + name);
   for (const auto direction : {dataplane::TcDirection::Ingress, dataplane::TcDirection::Egress}) {
-    const auto attach_type = dataplane::tcx_attach_type(direction);
-    const UniqueFd program = load(BPF_PROG_TYPE_SCHED_CLS, attach_type, kNext);
-    links_.push_back(attach(program, static_cast<int>(index), attach_type));
+    const UniqueFd program = load(BPF_PROG_TYPE_SCHED_CLS, kNext);
+    auto attached = dataplane::attach_tc(pin_path, device, direction, program.get());
+    if (!attached) throw std::runtime_error(attached.error().message());
   }
 }
 

@@ -16,8 +16,9 @@ class EmptyPrograms {
  public:
   /// At the socket hooks of a cgroup.
   explicit EmptyPrograms(const std::string& cgroup);
-  /// And at both directions of a device of this network namespace, by tcx links.
-  void attach_to_device(const std::string& name);
+  /// And at both directions of a device of this network namespace, as topolb's own are: links are
+  /// pinned below `pin_path`, which is there.
+  static void attach_to_device(const std::string& name, const std::string& pin_path);
   /// Those of the socket hooks.
   [[nodiscard]] const std::map<std::string, UniqueFd>& by_hook() const { return by_hook_; }
 

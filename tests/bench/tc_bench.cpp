@@ -114,6 +114,7 @@ class Bench {
     if (cost_ == nullptr || tc_bench__load(cost_) != 0) {
       throw std::runtime_error("load tc_bench.bpf.o");
     }
+    path_.settings().masquerade_port_min = 1024;  // as an agent has it
     path_.publish(make_plan(), {kNearBackend});
   }
   ~Bench() { tc_bench__destroy(cost_); }

@@ -17,6 +17,8 @@ namespace {
 
 constexpr const char* kNear = "10.96.0.2:80";
 constexpr const char* kNearBackend = "10.2.0.2:8080";
+constexpr const char* kFar = "10.96.0.3:53";
+constexpr const char* kFarBackend = "10.1.0.5:53";
 constexpr const char* kNear6 = "[fd00:96::2]:80";
 constexpr const char* kNearBackend6 = "[fd00:2::2]:8080";
 
@@ -41,7 +43,8 @@ class OneCpu {
 class RecentFlows : public ::testing::Test {
  protected:
   RecentFlows() {
-    path_.publish({service("near", kNear, Protocol::TCP, traffic({{"", {kNearBackend}}})),
+    path_.publish({service("far", kFar, Protocol::UDP, traffic({{"", {kFarBackend}}})),
+                   service("near", kNear, Protocol::TCP, traffic({{"", {kNearBackend}}})),
                    service("near6", kNear6, Protocol::TCP, traffic({{"", {kNearBackend6}}}))},
                   {kNearBackend, kNearBackend6});
   }
@@ -53,6 +56,15 @@ class RecentFlows : public ::testing::Test {
     spec.destination = destination;
     spec.tcp_flags = flags;
     return path_.run(hook, build(spec)).view();
+  }
+
+  /// To the remote Service.
+  PacketView datagram(const std::string& source, const std::string& destination) {
+    PacketSpec spec;
+    spec.source = source;
+    spec.destination = destination;
+    spec.protocol = Protocol::UDP;
+    return path_.run(Hook::Ingress, build(spec)).view();
   }
 
   void open(const std::string& client, const std::string& frontend = kNear,
@@ -100,7 +112,7 @@ TEST_F(RecentFlows, ThoseMetLatelyNeedNoIndex) {
   expect_translated("198.51.100.7:1001");
 }
 
-TEST_F(RecentFlows, TheFirstOfConnectionDoesNot) {
+TEST_F(RecentFlows, TheFirstOfAConnectionGoesByTheIndex) {
   open("198.51.100.7:1001");
   clear_index();
   run(Hook::Ingress, "198.51.100.7:1001", kNear, kSyn);
@@ -128,6 +140,29 @@ TEST_F(RecentFlows, FlowWhoseRowWasGivenAwayIsGone) {
   EXPECT_EQ(run(Hook::Egress, kNearBackend, "198.51.100.7:1001", kAck).source, kNearBackend);
   run(Hook::Ingress, "198.51.100.7:1001", kNear, kAck);
   EXPECT_EQ(path_.event(TOPOLB_EVENT_UNKNOWN_FLOW), 1U);
+}
+
+TEST_F(RecentFlows, DatagramsOfRemoteBackendsNeedNoIndexEither) {
+  const auto there = datagram("198.51.100.7:1001", kFar);
+  ASSERT_EQ(there.destination, kFarBackend);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(datagram(kFarBackend, there.source).destination, "198.51.100.7:1001");
+    EXPECT_EQ(datagram("198.51.100.7:1001", kFar).source, there.source);
+    clear_index();
+  }
+  EXPECT_EQ(path_.flows().count(), 1U);
+}
+
+// The next datagram opens another, which the cache then has.
+TEST_F(RecentFlows, FlowThatIsOverIsNotMetAgain) {
+  for (int i = 0; i < 3; ++i) {
+    const auto there = datagram("198.51.100.7:1001", kFar);
+    EXPECT_EQ(datagram(kFarBackend, there.source).destination, "198.51.100.7:1001");
+    EXPECT_EQ(datagram("198.51.100.7:1001", kFar).source, there.source);
+    EXPECT_EQ(path_.flows().count(), 1U);
+    EXPECT_EQ(path_.event(TOPOLB_EVENT_FLOW_OPENED), static_cast<std::uint64_t>(i + 1));
+    path_.age_flows(2 * TOPOLB_FLOW_UDP_REPLIED_S);
+  }
 }
 
 // Of IPv6's addresses the hash has the last four bytes.

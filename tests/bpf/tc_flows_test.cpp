@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a flow: states, timeouts, ports used again, backends that go, a full table.
 // Sources: RFC 9293, 3.6; nf_conntrack_proto_tcp.c (what kube-proxy relies on); KEP-1669.
-#include <arpa/inet.h>
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <set>

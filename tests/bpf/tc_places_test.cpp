@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -88,7 +88,7 @@ TEST_F(TcFlowPlaces, RepliesStandInTheClientsLine) {
 
 // Keys that can't stand elsewhere need the rest of the line.
 TEST_F(TcFlowPlaces, RepliesStandElsewhereWhenTheLineFillsUp) {
-  publish(kBackends);
+  publish({kBackends[0]});
   dial("198.51.100.7:1024");
   topolb_flow first{};
   path_.flows().for_each([&](std::uint32_t id, const topolb_flow& flow) {
@@ -100,7 +100,7 @@ TEST_F(TcFlowPlaces, RepliesStandElsewhereWhenTheLineFillsUp) {
     std::fill_n(static_cast<std::uint32_t*>(line.slots), ways, slot_of_neither_tag(first));
   };
 
-  fill(TOPOLB_FLOW_WAYS_OF_CHOICE - 1);  // and the client's key
+  fill(TOPOLB_FLOW_WAYS_OF_CHOICE - 1);
   dial("198.51.100.7:1024");
   topolb_flow second{};
   path_.flows().for_each([&](std::uint32_t, const topolb_flow& flow) { second = flow; });
@@ -117,6 +117,27 @@ TEST_F(TcFlowPlaces, RepliesStandElsewhereWhenTheLineFillsUp) {
   EXPECT_EQ((replys_line(second) + facts().lines - clients_line(second)) % facts().lines,
             TOPOLB_PORTS_BETWEEN);
   EXPECT_EQ(line.is_overflowed, 0U);
+}
+
+// Where there is no other port.
+TEST_F(TcFlowPlaces, TheOnlyPortTakesTheRestOfItsLine) {
+  publish({kBackends[0]});
+  path_.settings().masquerade_port_max = kFirstPort;
+  dial("198.51.100.7:1024");
+  topolb_flow flow{};
+  path_.flows().for_each([&](std::uint32_t id, const topolb_flow& found) {
+    flow = found;
+    path_.flows().remove(id, found);
+  });
+  auto& line = path_.flows().line(replys_line(flow));
+  for (const auto taken : {TOPOLB_FLOW_WAYS_OF_CHOICE, TOPOLB_FLOW_WAYS}) {
+    std::fill_n(static_cast<std::uint32_t*>(line.slots), taken, slot_of_neither_tag(flow));
+    EXPECT_EQ(dial("198.51.100.7:1024").action, kRedirect) << taken << " ways are taken";
+    EXPECT_EQ(path_.flows().count(), 1U);
+    path_.flows().for_each(
+        [&](std::uint32_t id, const topolb_flow& found) { path_.flows().remove(id, found); });
+  }
+  EXPECT_EQ(line.is_overflowed, 1U);
 }
 
 // Both keys of such a flow would have the same slot.

@@ -35,6 +35,10 @@ constexpr std::uint32_t kFilterHandle = 1;
 // path.
 constexpr const char* kOwnMap = "packet_events";
 
+bpf_attach_type attach_type(TcDirection direction) {
+  return static_cast<bpf_attach_type>(direction == TcDirection::Ingress ? kTcxIngress : kTcxEgress);
+}
+
 std::string link_prefix(TcDirection direction) {
   return fmt::format("tc-{}-", to_string(direction));
 }
@@ -143,10 +147,6 @@ std::string_view to_string(TcDirection direction) {
   return direction == TcDirection::Ingress ? "ingress" : "egress";
 }
 
-bpf_attach_type tcx_attach_type(TcDirection direction) {
-  return static_cast<bpf_attach_type>(direction == TcDirection::Ingress ? kTcxIngress : kTcxEgress);
-}
-
 Result<TcMethod> attach_tc(const std::string& pin_path, const TcDevice& device,
                            TcDirection direction, int program) {
   const std::string path = pin_of(pin_path, device, direction);
@@ -161,8 +161,8 @@ Result<TcMethod> attach_tc(const std::string& pin_path, const TcDevice& device,
   if (::mkdir(links.c_str(), 0700) != 0 && errno != EEXIST) {
     return errno_error(errno, "make directory " + links);
   }
-  const UniqueFd link(bpf_link_create(program, static_cast<int>(device.index),
-                                      tcx_attach_type(direction), nullptr));
+  const UniqueFd link(
+      bpf_link_create(program, static_cast<int>(device.index), attach_type(direction), nullptr));
   if (!link) {
     const int failed = errno;
     if (failed != EINVAL) return errno_error(failed, "attach to " + place(device, direction));

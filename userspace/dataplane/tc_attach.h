@@ -3,8 +3,6 @@
 // Other people's programs and filters on the device stay as they are.
 #pragma once
 
-#include <linux/bpf.h>
-
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,8 +14,6 @@ namespace topolb::dataplane {
 
 enum class TcDirection : std::uint8_t { Ingress, Egress };
 std::string_view to_string(TcDirection direction);  // "ingress", "egress"
-/// Of a tcx link.
-bpf_attach_type tcx_attach_type(TcDirection direction);
 
 enum class TcMethod : std::uint8_t { Link, Filter };
 
