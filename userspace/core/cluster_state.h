@@ -87,7 +87,7 @@ class ClusterState {
   /// node, the keyed Services with a backend there.
   std::vector<Operation> replan();
 
-  /// Names of the Services that the last replan() looked at, sorted.
+  /// Names of the Services that the last replan() looked at, sorted, each once.
   [[nodiscard]] const std::vector<ObjectKey>& last_replanned() const { return last_replanned_; }
 
   /// The plan of every Service as of the last replan(), sorted by key.

@@ -29,13 +29,14 @@ struct Claimant {
 /// The ObjectKeys given must live until they are released.
 class FrontendClaims {
  public:
+  /// What is there already, or not there, is no error and changes nothing.
   void add(const FrontendAddress& frontend, const Claimant& claimant);
   void release(const FrontendAddress& frontend, const Claimant& claimant);
   /// All of them; the first one gets it.
   [[nodiscard]] std::vector<Claimant> claimants(const FrontendAddress& frontend) const;
   /// Who gets it. @pre somebody claims it.
   [[nodiscard]] const Claimant& winner(const FrontendAddress& frontend) const;
-  /// Somebody does not get what he claims.
+  /// Somebody does not get what it claims.
   [[nodiscard]] bool any_conflict() const { return losers_ > 0; }
 
  private:

@@ -110,3 +110,13 @@ ServicePlan plan_service(const Service& service, const ServiceEndpoints& endpoin
                          const NodeView& node);
 
 }  // namespace topolb::core
+
+template <>
+struct std::hash<topolb::core::ServicePortKey> {
+  std::size_t operator()(const topolb::core::ServicePortKey& key) const noexcept {
+    const std::hash<std::string> hash;
+    return hash(key.service.name) * 31 + hash(key.service.namespace_name) +
+           (std::size_t{key.port} << 16U | static_cast<std::size_t>(key.protocol) << 8U |
+            static_cast<std::size_t>(key.family));
+  }
+};

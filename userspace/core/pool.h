@@ -44,7 +44,7 @@ class Pool {
     return id;
   }
 
-  /// One more holder of what has one.
+  /// One more holder. @pre is_held(id)
   void hold(PoolId id) { ++entries_[id].holders; }
 
   void release(PoolId id) {

@@ -73,7 +73,7 @@ void ClusterState::note_problems(const NamedEntry& entry) {
 }
 
 void ClusterState::leave_lost_frontends_out(const NamedEntry& entry, ServicePlan& plan) {
-  if (!claims_.any_conflict()) return;
+  if (!claims_.any_conflict()) return;  // everybody has got what it claims
   bool lost = false;
   for (ServicePortPlan& port : plan.ports) {
     const Claimant self{&entry.first, port.key.port};

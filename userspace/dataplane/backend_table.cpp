@@ -55,6 +55,7 @@ std::optional<std::uint32_t> BackendTable::acquire(const SocketAddress& address,
   if (const auto known = find(wanted)) {
     store_flags(*known, flags);
     add_reference(*known);
+    last_ = *known;
     return known;
   }
   const auto id = ids_.allocate();
@@ -63,7 +64,7 @@ std::optional<std::uint32_t> BackendTable::acquire(const SocketAddress& address,
   rows_[*id] = wanted;
   add_reference(*id);
   index_.insert(hash_of(wanted), *id);
-  found_ = *id;
+  last_ = *id;
   return id;
 }
 
@@ -73,6 +74,7 @@ std::optional<std::uint32_t> BackendTable::acquire_known(const SocketAddress& ad
   if (!id) return std::nullopt;
   store_flags(*id, rows_[*id].flags & ~std::uint32_t{TOPOLB_BACKEND_GONE});
   add_reference(*id);
+  last_ = *id;
   return id;
 }
 
@@ -80,16 +82,15 @@ void BackendTable::add_reference(std::uint32_t id) {
   if (references_[id]++ == 0) ++live_;
 }
 
-// The backends of a Service got their ids one after the other, and are asked for in that order: the
-// next row is nearly always it. A row that is not free is a backend's only one.
-std::optional<std::uint32_t> BackendTable::find(const topolb_backend& wanted) {
+std::optional<std::uint32_t> BackendTable::find(const topolb_backend& wanted) const {
   const Identity identity = identity_of(wanted);
   const auto is_it = [&](std::uint32_t id) { return identity_of(rows_[id]) == identity; };
-  const std::uint32_t next = found_ + 1;
-  const auto id = next < rows_.capacity() && is_it(next) ? std::optional(next)
-                                                         : index_.find(hash_of(wanted), is_it);
-  if (id) found_ = *id;
-  return id;
+  // The backends of a Service got their ids one after the other, and are asked for in that order:
+  // the next row is nearly always it. The index would say the same: it has every row in use, a
+  // backend has one row, and a free one has no protocol.
+  const std::uint32_t next = last_ + 1;
+  if (next < rows_.capacity() && is_it(next)) return next;
+  return index_.find(hash_of(wanted), is_it);
 }
 
 void BackendTable::release(std::uint32_t id) {
@@ -111,8 +112,8 @@ std::vector<SocketAddress> BackendTable::take_gone_udp() {
   return gone;
 }
 
-// Programs read this word while we store it. Nearly always it is as it was: then the line stays
-// where they have it.
+// Programs read this word while we store it; nobody else writes it. Nearly always it is as it was:
+// then the line stays in the caches of all CPUs.
 void BackendTable::store_flags(std::uint32_t id, std::uint32_t flags) {
   std::uint32_t& known = rows_[id].flags;
   if (known != flags) std::atomic_ref(known).store(flags, std::memory_order_relaxed);

@@ -21,10 +21,10 @@ class BackendTable {
   BackendTable(MappedArray<topolb_backend>& rows, topolb_port_set& ports);
 
   /// The id of a backend, made if new, with one more reference; `flags` become those of its row.
-  /// None: the array is full.
+  /// None: the array is full. @pre every row in use was restored.
   std::optional<std::uint32_t> acquire(const SocketAddress& address, Protocol protocol,
                                        std::uint32_t flags = 0);
-  /// The same for a backend that has a row. None: it has none.
+  /// The same for a backend that has a row. None: it has none. @pre likewise
   std::optional<std::uint32_t> acquire_known(const SocketAddress& address, Protocol protocol);
   /// Gives one reference back. The last one retires the row: it stays readable until reclaim(), and
   /// is the backend's again if that comes back before.
@@ -44,7 +44,7 @@ class BackendTable {
   [[nodiscard]] bool has_retired() const { return !retired_.empty(); }
 
  private:
-  std::optional<std::uint32_t> find(const topolb_backend& wanted);
+  [[nodiscard]] std::optional<std::uint32_t> find(const topolb_backend& wanted) const;
   void add_reference(std::uint32_t id);
   void store_flags(std::uint32_t id, std::uint32_t flags);
 
@@ -55,7 +55,7 @@ class BackendTable {
   std::vector<std::uint32_t> retired_;     // some of them may have come back since
   std::vector<SocketAddress> gone_udp_;    // they, too
   IdIndex index_;
-  std::uint32_t found_ = 0;  // by the last find()
+  std::uint32_t last_ = 0;  // that was acquired
   std::uint32_t live_ = 0;
 };
 

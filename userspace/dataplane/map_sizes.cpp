@@ -47,7 +47,7 @@ class BackendCount {
   std::vector<std::uint64_t> hashes_;
 };
 
-// Of one Service in so many pods terminate: for them it has as many tiers again.
+// Room for pods of one Service in so many to terminate, in as many tiers as the ready ones are in.
 constexpr std::size_t kOneInTerminates = 4;
 
 std::size_t sets_for(std::size_t tiers) {
@@ -55,11 +55,17 @@ std::size_t sets_for(std::size_t tiers) {
 }
 
 struct Rows {
-  std::size_t sets = 0;
-  std::size_t sets_while_terminating = 0;  // beside those
+  std::size_t sets = 0;          // while no pod terminates
+  std::size_t now_more = 0;      // for those that do
+  std::size_t at_most_more = 0;  // if pods of every Service did
   std::size_t lines = 0;
   std::uint32_t largest_tier = 0;  // in lines
 };
+
+std::size_t tiers_with_backends(const std::vector<core::Tier>& tiers) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(tiers, [](const auto& tier) { return !tier.backends.empty(); }));
+}
 
 // As SetWriter places them.
 void add_rows(const core::TrafficPlan& traffic, Rows& rows) {
@@ -78,10 +84,10 @@ void add_rows(const core::TrafficPlan& traffic, Rows& rows) {
       rows.largest_tier = std::max(rows.largest_tier, lines);
     }
   }
-  rows.sets += sets_for(tiers);
-  if (traffic.terminating_tiers.empty()) {
-    rows.sets_while_terminating += sets_for(2 * tiers) - sets_for(tiers);
-  }
+  const std::size_t ready = tiers_with_backends(traffic.tiers);
+  rows.sets += sets_for(ready);
+  rows.now_more += sets_for(tiers) - sets_for(ready);
+  rows.at_most_more += sets_for(2 * ready) - sets_for(ready);
 }
 
 /// The kinds of traffic of a plan that have backends of their own.
@@ -124,7 +130,7 @@ MapSizes sizes_needed(const std::vector<core::SharedPlan>& plan) {
   return {
       .frontends = with_room(frontends),
       .services = with_room(names),
-      .sets = with_room(rows.sets + rows.sets_while_terminating / kOneInTerminates),
+      .sets = with_room(rows.sets + std::max(rows.now_more, rows.at_most_more / kOneInTerminates)),
       .slot_lines = with_room(rows.lines + std::size_t{rows.largest_tier} * kRoomForLargestTier),
       .backends = with_room(backends.distinct()),
       .affinities = has_affinity ? kAsManyAsMayBe : kNoAffinities,

@@ -27,9 +27,9 @@ struct MapSizes {
   bool operator==(const MapSizes&) const = default;
 };
 
-/// The least that a plan can be published and changed in, with some room for what is replaced. Of
-/// affinities all that there may be, or hardly any when no Service has it; of source_ranges all;
-/// sockets are 0, as they don't depend on the plan.
+/// The least that a plan can be published and changed in, with some room for what is replaced, and
+/// for pods that terminate. Of affinities all that there may be, or hardly any when no Service has
+/// it; of source_ranges all; sockets are 0, as they don't depend on the plan.
 MapSizes sizes_needed(const std::vector<core::SharedPlan>& plan);
 
 /// How many entries a map that a plan needs room in may get, by its name; in what MapFill counts.

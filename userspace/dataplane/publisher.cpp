@@ -212,11 +212,11 @@ Result<void> Publisher::publish(const core::ServicePortPlan& plan) {
     if (idle_backends_[id].empty()) idle_backends_.erase(id);
   }
   for (const auto backend_id : idle) writer_.backends().release(backend_id);
-  if (!switched && record.sets.internal == 0) {
+  if (!switched && before.id == 0) {
     apply(core::RemoveService{plan.key});  // a new one that found no room
-  } else {
-    keep_counters_of_sets(record, before, plan, switched.has_value());
+    return switched;                       // its record is gone
   }
+  keep_counters_of_sets(record, before, plan, switched.has_value());
   return switched;
 }
 

@@ -85,15 +85,6 @@ class Publisher {
     SetIds sets;
   };
 
-  struct HashOfKey {
-    std::size_t operator()(const core::ServicePortKey& key) const noexcept {
-      const std::hash<std::string> hash;
-      return hash(key.service.name) * 31 + hash(key.service.namespace_name) +
-             (std::size_t{key.port} << 16U | static_cast<std::size_t>(key.protocol) << 8U |
-              static_cast<std::size_t>(key.family));
-    }
-  };
-
   void apply(const core::PublishService& operation);
   void apply(const core::AddFrontend& operation);
   void apply(const core::RemoveFrontend& operation);
@@ -124,7 +115,7 @@ class Publisher {
   SourceRanges source_ranges_;
   RunAllocator service_ids_;
   RunAllocator counter_ids_;
-  std::unordered_map<core::ServicePortKey, Record, HashOfKey> records_;
+  std::unordered_map<core::ServicePortKey, Record> records_;
   // By service id, where it has any: ids of backends that are in none of its sets.
   std::map<std::uint32_t, std::vector<std::uint32_t>> idle_backends_;
   std::map<std::uint16_t, std::uint32_t> node_ports_;  // port -> frontends

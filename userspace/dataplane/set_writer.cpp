@@ -119,7 +119,8 @@ std::optional<PreparedSet::Tier> SetWriter::prepare_tier(const core::Tier& tier,
     prepared.backend_ids.push_back(*id);
   }
   auto& ids = prepared.backend_ids;
-  const auto in_order = std::is_sorted_until(ids.begin(), ids.end());  // mostly all of them
+  const auto in_order =
+      std::is_sorted_until(ids.begin(), ids.end());  // mostly all: ids were given in this order
   std::sort(in_order, ids.end());
   std::inplace_merge(ids.begin(), in_order, ids.end());
   return prepared;

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <random>
-#include <utility>
 
 #include "kube/resource.h"
 
@@ -79,9 +78,9 @@ void ClusterSource::follow(ReflectorOptions options) {
 void ClusterSource::enqueue(std::vector<Change> changes) {
   const std::lock_guard lock(mutex_);
   queue_.push(std::move(changes));
-  if (std::exchange(is_readable_, true)) return;
+  if (is_readable_) return;
   const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = write(event_.get(), &one, sizeof one);
+  is_readable_ = write(event_.get(), &one, sizeof one) == sizeof one;
 }
 
 ClusterChanges ClusterSource::drain() {

@@ -75,7 +75,7 @@ class ClusterSource {
   UniqueFd event_;
   mutable std::mutex mutex_;  // queue_, is_readable_, other_nodes_
   ChangeQueue queue_;
-  bool is_readable_ = false;                // fd()
+  bool is_readable_ = false;                // event_ was written, and not read since
   std::optional<std::string> other_nodes_;  // their selector; none: they are not followed
   std::vector<Follower> followers_;         // the last: of the other Nodes
   std::vector<std::jthread> threads_;       // last: joined before what they use is gone

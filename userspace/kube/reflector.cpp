@@ -18,8 +18,9 @@ constexpr unsigned kStaleLists = 3;
 constexpr unsigned kUselessWatches = 3;
 constexpr unsigned kEndlessStreams = 2;
 constexpr int kGone = 410;
-// Each time that something is told wakes somebody up. Of a list little is worth that.
-constexpr std::size_t kToldTogether = 64;
+// Changes that are told together: each telling may wake the one who takes them.
+constexpr std::size_t kOfAList = 64;
+constexpr std::size_t kOfAWatch = 1;
 
 bool is_overload(int status) { return status == 429 || status == 503; }
 
@@ -221,9 +222,9 @@ void Reflector::begin_list() {
   nameless_.clear();
 }
 
-// What the very first list has is told at once: there is nothing that it could contradict, and who
-// takes the changes knows from Synced that it was complete. Later ones are told as a whole or not
-// at all; only what has changed is kept until then.
+// What the very first list has is told as it comes, in parts: there is nothing that it could
+// contradict, and who takes the changes knows from Synced that it was complete. Later ones are told
+// as a whole or not at all; only what has changed is kept until then.
 void Reflector::take_listed(DecodedDocument document) {
   for (DecodedObject& object : document.objects) {
     if (!known_.is_change(object)) continue;
@@ -286,7 +287,7 @@ Reflector::Outcome Reflector::stream_list(const std::stop_token& stop) {
                                 {"resourceVersionMatch", "NotOlderThan"},
                                 {"allowWatchBookmarks", "true"},
                                 {"timeoutSeconds", watch_seconds()}}),
-                        options_.list_deadlines, on_event, kToldTogether, response, stop);
+                        options_.list_deadlines, on_event, kOfAList, response, stop);
   if (!version.empty()) {
     if (auto stale = check_version(version)) return stale;
     accept_list(version);
@@ -381,8 +382,8 @@ Reflector::Outcome Reflector::watch(const std::stop_token& stop) {
               {"allowWatchBookmarks", "true"},
               {"resourceVersion", resource_version_},
               {"timeoutSeconds", watch_seconds()}}),
-      options_.watch_deadlines, [this](WatchEvent event) { return apply(std::move(event)); }, 1,
-      response, stop);
+      options_.watch_deadlines, [this](WatchEvent event) { return apply(std::move(event)); },
+      kOfAWatch, response, stop);
   if (is_older(newest_version_, resource_version_)) newest_version_ = resource_version_;
   if (!failure && response.status != 200) failure = http_failure(response);
   if (response.status == kGone) resource_version_.clear();

@@ -91,6 +91,7 @@ class Reflector {
   void accept_list(const std::string& version);
   Outcome watch(const std::stop_token& stop);
   Outcome apply(WatchEvent event);
+  // Tells changes as soon as there are so many, and the rest before it returns, however it ends.
   Outcome stream(const std::string& target, const Deadlines& deadlines,
                  const std::function<Outcome(WatchEvent)>& on_event, std::size_t told_together,
                  HttpResponse& ret_response, const std::stop_token& stop);

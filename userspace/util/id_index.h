@@ -4,6 +4,7 @@
 // for, and growing reads none.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -11,10 +12,14 @@
 
 namespace topolb {
 
-/// Hashes need not be mixed well: equal things have equal ones, different things rarely do. Not
-/// thread-safe.
+/// Equal things have equal hashes, different things rarely do, which is all that is asked of those.
+/// Not thread-safe.
 class IdIndex {
  public:
+  IdIndex() = default;
+  IdIndex(const IdIndex&) = delete;
+  IdIndex& operator=(const IdIndex&) = delete;
+
   /// The id of this hash for which `is_it(id)` is true.
   template <typename IsIt>
   [[nodiscard]] std::optional<std::uint32_t> find(std::size_t hash, const IsIt& is_it) const {
@@ -34,7 +39,10 @@ class IdIndex {
   /// @pre the id is there, with this hash.
   void erase(std::size_t hash, std::uint32_t id) {
     std::size_t hole = home_of(mark_of(hash));
-    while (buckets_[hole].id != id || buckets_[hole].mark == kEmpty) hole = next(hole);
+    while (buckets_[hole].id != id) {
+      assert(buckets_[hole].mark != kEmpty);
+      hole = next(hole);
+    }
     // Moves up what could no longer be found past the hole.
     for (std::size_t at = next(hole); buckets_[at].mark != kEmpty; at = next(at)) {
       const std::size_t home = home_of(buckets_[at].mark);
@@ -55,7 +63,9 @@ class IdIndex {
   static constexpr std::size_t kSlack = 5;  // about one in so many buckets is empty, at least
 
   static std::uint32_t mark_of(std::size_t hash) {
-    const auto mixed = static_cast<std::uint32_t>(hash * 0x9e3779b97f4a7c15ULL >> 32U);
+    hash *= 0x9e3779b97f4a7c15ULL;
+    const auto mixed =
+        static_cast<std::uint32_t>((hash ^ hash >> 32U) * 0x9e3779b97f4a7c15ULL >> 32U);
     return mixed == kEmpty ? 1 : mixed;
   }
   [[nodiscard]] std::size_t home_of(std::uint32_t mark) const {

@@ -84,17 +84,24 @@ TEST(MapSizes, TiersTakeSetsLinesAndCounters) {
   EXPECT_GE(sizes.slot_lines, 1 + 2 + 100 * 2) << "a tier of two lines may change often";
 }
 
-// Two tiers fill a set; pods of one Service in four terminate, which makes it four.
+// Two tiers fill a set; terminating pods need another one.
 TEST(MapSizes, RoomForTiersOfTerminatingPods) {
-  const auto sets_of = [](const core::TrafficPlan& internal) {
-    const std::vector<core::ServicePortPlan> eight(8, web(internal));
+  const auto ready = traffic({{"a", backends(3)}, {"b", backends(5)}});
+  auto terminating = ready;
+  terminating.terminating_tiers = {{"b", backends(1)}};
+  const auto sets_of = [](int count, const core::TrafficPlan& first,
+                          const core::TrafficPlan& rest) {
+    std::vector<core::ServicePortPlan> eight(8, web(rest));
+    for (int i = 0; i < count; ++i) eight[static_cast<std::size_t>(i)] = web(first);
     return sizes_needed(core::share(eight)).sets - sizes_needed({}).sets;
   };
-  EXPECT_EQ(sets_of(traffic({{"a", backends(3)}, {"b", backends(5)}})), 8U + 2U);
-  EXPECT_EQ(sets_of(traffic({{"", backends(5)}})), 8U) << "there is room for another tier";
-  auto terminating = traffic({{"a", backends(3)}, {"b", backends(5)}});
-  terminating.terminating_tiers = {{"b", backends(1)}};
-  EXPECT_EQ(sets_of(terminating), 16U);
+  const auto small = traffic({{"", backends(5)}});
+  EXPECT_EQ(sets_of(8, small, small), 8U) << "there is room for another tier";
+  for (const int count : {0, 1, 2}) {
+    EXPECT_EQ(sets_of(count, terminating, ready), 8U + 2U) << count << " of 8 have them";
+  }
+  EXPECT_EQ(sets_of(3, terminating, ready), 8U + 3U);
+  EXPECT_EQ(sets_of(8, terminating, ready), 16U);
 }
 
 TEST(MapSizes, AffinitiesOnlyWhereSomeServiceHasIt) {

@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
+#include <vector>
 
 namespace topolb {
 namespace {
@@ -36,6 +39,28 @@ TEST(IdIndex, TellsEqualHashesApart) {
   for (std::uint32_t id = 0; id < 100; ++id) {
     const auto found = index.find(0, [id](std::uint32_t other) { return other == id; });
     EXPECT_EQ(found.has_value(), id % 2 == 1) << id;
+  }
+}
+
+// At most one of its first buckets is empty.
+TEST(IdIndex, FindsAllWhenItIsNearlyFull) {
+  for (std::uint32_t seed = 0; seed < 200; ++seed) {
+    IdIndex index;
+    std::vector<std::uint32_t> ids;
+    std::mt19937 random(seed);
+    const auto hash_of = [&](std::uint32_t id) { return (id + seed) * 7919U; };
+    for (std::uint32_t id = 0; id < 100; ++id) {
+      if (ids.size() == 6) {
+        const auto victim = ids.begin() + random() % 6;
+        index.erase(hash_of(*victim), *victim);
+        ids.erase(victim);
+      }
+      index.insert(hash_of(id), id);
+      ids.push_back(id);
+      for (const auto known : ids) {
+        ASSERT_EQ(index.find(hash_of(known), [&](auto other) { return other == known; }), known);
+      }
+    }
   }
 }
 
