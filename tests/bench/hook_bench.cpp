@@ -17,6 +17,7 @@
 #include "bench_node.h"
 #include "bench_report.h"
 #include "dataplane/socket_hooks.h"
+#include "dependent_lines.h"
 #include "empty_programs.h"
 #include "hook_client.h"
 #include "support/plans.h"
@@ -122,10 +123,21 @@ class Bench {
     for (int round = 0; round <= rounds; ++round) {
       std::shuffle(order.begin(), order.end(), random);
       for (const auto index : order) measure(kinds_[index], count, report, round > 0);
+      if (many_) measure_memory(count, report, round > 0);
     }
   }
 
  private:
+  // To hold a connect to a random Service against.
+  void measure_memory(std::uint32_t count, Report& report, bool keep) {
+    const double ns = memory_.time(count);
+    Report::Row row{.workload = "three-lines", .stat = "mean", .config = "memory", .unit = "ns"};
+    row.services = kMany;
+    row.backends = kBackends;
+    row.heat = "random";
+    if (keep) report.add(row, ns);
+  }
+
   const Programs& serve(const std::string& name, const std::vector<core::ServicePortPlan>& plan) {
     nodes_.push_back(std::make_unique<Node>(sandbox_, name));
     nodes_.back()->serve(plan);
@@ -172,7 +184,7 @@ class Bench {
     add_sizes("one", 1);
     if (!quick_) add_sizes("s1000", 1000);
     if (!quick_) add_sizes("s10000", 10'000);
-    if (many_) add_sizes("s100000", 100'000);
+    if (many_) add_sizes("s100000", kMany);
 
     const auto& udp = serve("udp", bench::services(1, Protocol::UDP));
     const auto& udp_cgroup = nodes_.back()->cgroup();
@@ -205,7 +217,10 @@ class Bench {
         Operation::TcpConnect, big, nodes_.back()->cgroup(), {frontend(0)});
   }
 
+  static constexpr int kMany = 100'000;
+
   test::Sandbox sandbox_;
+  DependentLines memory_{kMany, kBackends};
   bool quick_;
   bool many_;
   std::vector<std::unique_ptr<Node>> nodes_;
