@@ -28,26 +28,59 @@ static __always_inline int is_row_of(const struct topolb_frontend_row *row,
 	       row->port_be == dialled->port_be && same_address(&row->address, &dialled->address);
 }
 
+/* The row of a line that has a frontend; NULL: none. */
+static __always_inline struct topolb_frontend_row *
+find_in_line(struct topolb_frontend_line *line, const struct topolb_frontend *dialled)
+{
+	for (int i = 0; i < TOPOLB_FRONTENDS_PER_LINE; i++) {
+		if (is_row_of(&line->rows[i], dialled))
+			return &line->rows[i];
+	}
+	return NULL;
+}
+
+static __always_inline int may_be_in_next(const struct topolb_frontend_line *line)
+{
+	return line->rows[TOPOLB_FRONTENDS_PER_LINE - 1].protocol != 0;
+}
+
+/* The line, from the second of a search on, that has a frontend; 0: none. A global function: the
+ * verifier reads it once, not wherever a frontend is looked for. */
+__noinline __u32 topolb_find_line(const struct topolb_frontend *dialled, __u32 first_id)
+{
+	if (!dialled)
+		return 0;
+	for (__u32 probe = 1; probe < TOPOLB_FRONTEND_PROBES; probe++) {
+		__u32 line_id = first_id + probe;
+		struct topolb_frontend_line *line = bpf_map_lookup_elem(&frontends, &line_id);
+
+		if (!line)
+			return 0;
+		if (find_in_line(line, dialled))
+			return line_id;
+		if (!may_be_in_next(line))
+			return 0;
+	}
+	return 0;
+}
+
 /* The row of a frontend; NULL: nobody dials a Service by that. Whoever goes on to use one
  * of its set ids reads that once, and takes 0 as NULL. */
 static __always_inline struct topolb_frontend_row *find_row(const struct topolb_frontend *dialled,
 							    const struct topolb_settings *config)
 {
 	__u32 line_id = topolb_first_line(dialled, config->frontend_seed, frontend_lines);
+	struct topolb_frontend_line *line = bpf_map_lookup_elem(&frontends, &line_id);
+	struct topolb_frontend_row *row;
 
-	for (int probe = 0; probe < TOPOLB_FRONTEND_PROBES; probe++, line_id++) {
-		struct topolb_frontend_line *line = bpf_map_lookup_elem(&frontends, &line_id);
-
-		if (!line)
-			return NULL;
-		for (int i = 0; i < TOPOLB_FRONTENDS_PER_LINE; i++) {
-			if (is_row_of(&line->rows[i], dialled))
-				return &line->rows[i];
-		}
-		if (!line->rows[TOPOLB_FRONTENDS_PER_LINE - 1].protocol)
-			return NULL;
-	}
-	return NULL;
+	if (!line)
+		return NULL;
+	row = find_in_line(line, dialled);
+	if (row || !may_be_in_next(line))
+		return row;
+	line_id = topolb_find_line(dialled, line_id);
+	line = line_id ? bpf_map_lookup_elem(&frontends, &line_id) : NULL;
+	return line ? find_in_line(line, dialled) : NULL;
 }
 
 static __always_inline int is_node_port(__be16 port_be, const struct topolb_settings *config)
