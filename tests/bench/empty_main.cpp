@@ -3,14 +3,16 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
-#include <stdexcept>
 #include <string>
 
 #include "empty_programs.h"
 
 int main(int argc, char** argv) {
+  if (argc != 4) {
+    std::fprintf(stderr, "usage: empty_programs CGROUP DEVICE PIN_PATH\n");
+    return 2;
+  }
   try {
-    if (argc != 4) throw std::invalid_argument("usage: empty_programs CGROUP DEVICE PIN_PATH");
     const topolb::bench::EmptyPrograms programs(argv[1]);
     topolb::bench::EmptyPrograms::attach_to_device(argv[2], argv[3]);
     std::cout << "ready" << std::endl;

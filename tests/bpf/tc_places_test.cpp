@@ -67,6 +67,18 @@ class TcFlowPlaces : public ::testing::Test {
     return topolb_flow_slot(tag, 0, facts().id_bits);
   }
 
+  /// The only flow.
+  topolb_flow flow() {
+    topolb_flow found{};
+    EXPECT_EQ(path_.flows().count(), 1U);
+    path_.flows().for_each([&](std::uint32_t, const topolb_flow& one) { found = one; });
+    return found;
+  }
+  void remove_all() {
+    path_.flows().for_each(
+        [&](std::uint32_t id, const topolb_flow& one) { path_.flows().remove(id, one); });
+  }
+
   static constexpr std::uint16_t kFirstPort = 1024;
   PacketPath path_{TOPOLB_MAX_FLOWS};
 };
@@ -90,32 +102,18 @@ TEST_F(TcFlowPlaces, RepliesStandInTheClientsLine) {
 TEST_F(TcFlowPlaces, RepliesStandElsewhereWhenTheLineFillsUp) {
   publish({kBackends[0]});
   dial("198.51.100.7:1024");
-  topolb_flow first{};
-  path_.flows().for_each([&](std::uint32_t id, const topolb_flow& flow) {
-    first = flow;
-    path_.flows().remove(id, flow);
-  });
+  const auto first = flow();
   auto& line = path_.flows().line(clients_line(first));
-  const auto fill = [&](std::uint32_t ways) {
-    std::fill_n(static_cast<std::uint32_t*>(line.slots), ways, slot_of_neither_tag(first));
+  // How many lines the replies stand from the client's, if so many ways are taken.
+  const auto apart = [&](std::uint32_t taken) {
+    remove_all();
+    std::fill_n(static_cast<std::uint32_t*>(line.slots), taken, slot_of_neither_tag(first));
+    dial("198.51.100.7:1024");
+    const auto now = flow();
+    return (replys_line(now) + facts().lines - clients_line(now)) % facts().lines;
   };
-
-  fill(TOPOLB_FLOW_WAYS_OF_CHOICE - 1);
-  dial("198.51.100.7:1024");
-  topolb_flow second{};
-  path_.flows().for_each([&](std::uint32_t, const topolb_flow& flow) { second = flow; });
-  EXPECT_EQ(path_.flows().count(), 1U);
-  EXPECT_EQ(replys_line(second), clients_line(second)) << "the last way that it may have";
-  EXPECT_EQ(line.is_overflowed, 0U);
-
-  path_.flows().for_each(
-      [&](std::uint32_t id, const topolb_flow& flow) { path_.flows().remove(id, flow); });
-  fill(TOPOLB_FLOW_WAYS_OF_CHOICE);
-  dial("198.51.100.7:1024");
-  path_.flows().for_each([&](std::uint32_t, const topolb_flow& flow) { second = flow; });
-  EXPECT_EQ(path_.flows().count(), 1U);
-  EXPECT_EQ((replys_line(second) + facts().lines - clients_line(second)) % facts().lines,
-            TOPOLB_PORTS_BETWEEN);
+  EXPECT_EQ(apart(TOPOLB_FLOW_WAYS_OF_CHOICE - 1), 0U) << "the last way that it may have";
+  EXPECT_EQ(apart(TOPOLB_FLOW_WAYS_OF_CHOICE), TOPOLB_PORTS_BETWEEN);
   EXPECT_EQ(line.is_overflowed, 0U);
 }
 
@@ -124,18 +122,13 @@ TEST_F(TcFlowPlaces, TheOnlyPortTakesTheRestOfItsLine) {
   publish({kBackends[0]});
   path_.settings().masquerade_port_max = kFirstPort;
   dial("198.51.100.7:1024");
-  topolb_flow flow{};
-  path_.flows().for_each([&](std::uint32_t id, const topolb_flow& found) {
-    flow = found;
-    path_.flows().remove(id, found);
-  });
-  auto& line = path_.flows().line(replys_line(flow));
+  const auto first = flow();
+  auto& line = path_.flows().line(replys_line(first));
   for (const auto taken : {TOPOLB_FLOW_WAYS_OF_CHOICE, TOPOLB_FLOW_WAYS}) {
-    std::fill_n(static_cast<std::uint32_t*>(line.slots), taken, slot_of_neither_tag(flow));
+    remove_all();
+    std::fill_n(static_cast<std::uint32_t*>(line.slots), taken, slot_of_neither_tag(first));
     EXPECT_EQ(dial("198.51.100.7:1024").action, kRedirect) << taken << " ways are taken";
     EXPECT_EQ(path_.flows().count(), 1U);
-    path_.flows().for_each(
-        [&](std::uint32_t id, const topolb_flow& found) { path_.flows().remove(id, found); });
   }
   EXPECT_EQ(line.is_overflowed, 1U);
 }
