@@ -33,17 +33,16 @@ static __always_inline int is_forwarded_protocol(__u32 protocol)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
 }
 
-/* The backend id in a slot, counted from first_slot; 0 if there is none. */
-static __always_inline __u32 backend_in_slot(const struct topolb_set *set, __u32 first_slot,
-					     __u32 slot)
+/* The backend id in a slot of a set's tier; 0 if there is none. */
+static __always_inline __u32 backend_in_slot(const struct topolb_set *set, __u32 slot)
 {
-	__u32 at = first_slot + slot, line_id = at / TOPOLB_SLOTS_PER_LINE;
+	__u32 line_id = set->first_line + slot / TOPOLB_SLOTS_PER_LINE;
 	struct topolb_slot_line *line;
 
-	if (at < TOPOLB_SLOTS_PER_SET)
-		return set->backend_ids[at];
+	if (!set->first_line)
+		return slot < TOPOLB_SLOTS_PER_SET ? set->backend_ids[slot] : 0;
 	line = bpf_map_lookup_elem(&slots, &line_id);
-	return line ? line->backend_ids[at % TOPOLB_SLOTS_PER_LINE] : 0;
+	return line ? line->backend_ids[slot % TOPOLB_SLOTS_PER_LINE] : 0;
 }
 
 static __always_inline int take_if_usable(__u32 backend_id, __u32 slot,
@@ -61,9 +60,9 @@ static __always_inline int take_if_usable(__u32 backend_id, __u32 slot,
 
 struct search {
 	const struct topolb_set *set;
-	__u32 first_slot;
 	__u32 backend_id;
 	__u32 low, high;
+	__u32 pad;
 };
 
 static long search_step(__u32 step __attribute__((unused)), void *data)
@@ -73,7 +72,7 @@ static long search_step(__u32 step __attribute__((unused)), void *data)
 
 	if (search->low >= search->high)
 		return 1;
-	if (backend_in_slot(search->set, search->first_slot, middle) < search->backend_id)
+	if (backend_in_slot(search->set, middle) < search->backend_id)
 		search->low = middle + 1;
 	else
 		search->high = middle;
@@ -81,27 +80,23 @@ static long search_step(__u32 step __attribute__((unused)), void *data)
 }
 
 /* Where a backend id stands in a tier (its ids ascend); backend_count if nowhere. */
-static __always_inline __u32 find_slot(const struct topolb_set *set, const struct topolb_tier *tier,
-				       __u32 backend_id)
+static __always_inline __u32 find_slot(const struct topolb_set *set, __u32 backend_id)
 {
 	struct search search = {
 		.set = set,
-		.first_slot = tier->first_slot,
 		.backend_id = backend_id,
-		.high = tier->backend_count,
+		.high = set->backend_count,
 	};
 
 	/* bpf_loop: the verifier reads one step, not all of them. */
 	bpf_loop(TOPOLB_MAX_SEARCH_STEPS, search_step, &search, 0);
-	if (search.low < tier->backend_count &&
-	    backend_in_slot(set, tier->first_slot, search.low) == backend_id)
+	if (search.low < set->backend_count && backend_in_slot(set, search.low) == backend_id)
 		return search.low;
-	return tier->backend_count;
+	return set->backend_count;
 }
 
 struct walk {
 	const struct topolb_set *set;
-	__u32 first_slot;
 	__u32 backend_count;
 	__u32 first;
 	struct topolb_choice *choice;
@@ -114,43 +109,35 @@ static long walk_step(__u32 step, void *data)
 
 	if (slot >= walk->backend_count)
 		slot -= walk->backend_count;
-	return take_if_usable(backend_in_slot(walk->set, walk->first_slot, slot), slot,
-			      walk->choice);
+	return take_if_usable(backend_in_slot(walk->set, slot), slot, walk->choice);
 }
 
 /*
- * Takes a usable backend of one tier; 0 if it has none. The preferred backend
+ * Takes a usable backend of a set's tier; 0 if it has none. The preferred backend
  * of `choice` if it is a usable one of this tier, else a random one: some random
  * probes, then, so that no usable backend is missed, a walk over the tier.
  *
  * A global function: the verifier reads it once, not once per tier.
  */
-__noinline int topolb_take_from_tier(const struct topolb_set *set, __u32 index,
-				     struct topolb_choice *choice)
+__noinline int topolb_take_from_tier(const struct topolb_set *set, struct topolb_choice *choice)
 {
-	if (!set || !choice || index >= TOPOLB_TIERS_PER_SET)
-		return 0;
-
-	const struct topolb_tier *tier = &set->tiers[index];
-
-	if (!tier->backend_count)
+	if (!set || !choice || !set->backend_count)
 		return 0;
 
 	if (choice->backend_id) {
 		__u32 slot = choice->slot;
 
-		if (slot >= tier->backend_count ||
-		    backend_in_slot(set, tier->first_slot, slot) != choice->backend_id)
-			slot = find_slot(set, tier, choice->backend_id);
-		if (slot < tier->backend_count && take_if_usable(choice->backend_id, slot, choice))
+		if (slot >= set->backend_count || backend_in_slot(set, slot) != choice->backend_id)
+			slot = find_slot(set, choice->backend_id);
+		if (slot < set->backend_count && take_if_usable(choice->backend_id, slot, choice))
 			return 1;
 	}
 
-	__u32 count = tier->backend_count, slot = 0;
+	__u32 count = set->backend_count, slot = 0;
 
 	for (int probe = 0; probe < TOPOLB_RANDOM_PROBES; probe++) {
 		slot = ((__u64)bpf_get_prandom_u32() * count) >> 32;
-		if (take_if_usable(backend_in_slot(set, tier->first_slot, slot), slot, choice))
+		if (take_if_usable(backend_in_slot(set, slot), slot, choice))
 			return 1;
 		if (count == 1)
 			return 0;
@@ -158,7 +145,6 @@ __noinline int topolb_take_from_tier(const struct topolb_set *set, __u32 index,
 
 	struct walk walk = {
 		.set = set,
-		.first_slot = tier->first_slot,
 		.backend_count = count,
 		.first = slot,
 		.choice = choice,
@@ -190,15 +176,11 @@ static __always_inline __u32 walk_tiers(const struct topolb_set *head, struct to
 {
 	const struct topolb_set *set = head;
 
-	for (int chain = 0; chain < TOPOLB_MAX_SET_CHAIN; chain++) {
-		for (int i = 0; i < TOPOLB_TIERS_PER_SET; i++) {
-			if (i >= set->tier_count)
-				break;
-			if (topolb_take_from_tier(set, i, choice)) {
-				count(head->first_counter + set->tiers[i].counter);
-				choice->topology_key_id = set->tiers[i].topology_key_id;
-				return TOPOLB_VERDICT_FORWARD;
-			}
+	for (int chain = 0; chain < TOPOLB_MAX_TIERS; chain++) {
+		if (topolb_take_from_tier(set, choice)) {
+			count(head->first_counter + set->counter);
+			choice->topology_key_id = set->topology_key_id;
+			return TOPOLB_VERDICT_FORWARD;
 		}
 		__u32 next_set = set->next_set;
 

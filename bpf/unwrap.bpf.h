@@ -104,8 +104,6 @@ __noinline int topolb_parse_wrapped(struct __sk_buff *ctx, const struct packet *
 
 struct backend_search {
 	const struct topolb_set *set;
-	__u32 first_slot;
-	__u32 pad;
 	struct topolb_choice *choice;
 };
 
@@ -113,7 +111,7 @@ static long match_step(__u32 slot, void *data)
 {
 	struct backend_search *search = data;
 	struct topolb_choice *choice = search->choice;
-	__u32 backend_id = backend_in_slot(search->set, search->first_slot, slot);
+	__u32 backend_id = backend_in_slot(search->set, slot);
 	struct topolb_backend *backend = bpf_map_lookup_elem(&backends, &backend_id);
 
 	if (!backend || backend->state == TOPOLB_BACKEND_FREE ||
@@ -127,31 +125,25 @@ static long match_step(__u32 slot, void *data)
 }
 
 /* Completes choice->backend, of which the address is known, if it is in the tier and here. */
-__noinline int topolb_find_in_tier(const struct topolb_set *set, __u32 index,
-				   struct topolb_choice *choice)
+__noinline int topolb_find_in_tier(const struct topolb_set *set, struct topolb_choice *choice)
 {
 	struct backend_search search = {.set = set, .choice = choice};
 
-	if (!is_dsr_on || !set || !choice || index >= TOPOLB_TIERS_PER_SET)
+	if (!is_dsr_on || !set || !choice)
 		return 0;
-	search.first_slot = set->tiers[index].first_slot;
-	bpf_loop(set->tiers[index].backend_count, match_step, &search, 0);
+	bpf_loop(set->backend_count, match_step, &search, 0);
 	return choice->backend_id != 0;
 }
 
 /* The same in all tiers of a set. */
 static __always_inline int find_in_set(const struct topolb_set *set, struct topolb_choice *choice)
 {
-	for (int chain = 0; chain < TOPOLB_MAX_SET_CHAIN; chain++) {
+	for (int chain = 0; chain < TOPOLB_MAX_TIERS; chain++) {
 		__u32 next_set = set->next_set;
 
-		for (int i = 0; i < TOPOLB_TIERS_PER_SET; i++) {
-			if (i >= set->tier_count)
-				break;
-			if (topolb_find_in_tier(set, i, choice)) {
-				choice->topology_key_id = set->tiers[i].topology_key_id;
-				return 1;
-			}
+		if (topolb_find_in_tier(set, choice)) {
+			choice->topology_key_id = set->topology_key_id;
+			return 1;
 		}
 		if (!next_set)
 			break;

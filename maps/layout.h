@@ -5,11 +5,11 @@
  * How one connection is chosen (docs/decisions/0030-a-frontend-points-at-its-set.md):
  *
  *   frontends[hash of address, port, protocol] -> one set id per kind of client
- *   sets[set id]                               -> verdict, flags, tiers, slots
- *   slots[(tier.first_slot + i) / 16]          -> slots of larger tiers
+ *   sets[set id]                               -> verdict, flags, a tier, its slots
+ *   slots[set.first_line + i / 16]             -> slots of larger tiers
  *   backends[slot]                             -> address, port, state
  *
- * A set, its chained sets and the slot lines of its tiers are immutable from
+ * A set, its chained sets and the slot lines of their tiers are immutable from
  * publication until a grace period after the last frontend stopped pointing at
  * them. A frontend is switched by one aligned 32-bit store per kind of client.
  *
@@ -104,38 +104,32 @@ enum {
 	TOPOLB_SET_CLIENT_IP_AFFINITY = 1 << 0,
 	/* Per-packet path: LoadBalancer frontends answer source_ranges only. */
 	TOPOLB_SET_SOURCE_RANGES = 1 << 1,
+	/* The tier is of serving-terminating backends (KEP-1669). */
+	TOPOLB_SET_TERMINATING = 1 << 2,
 };
 
-/* One tier that has at least one backend. Its ids ascend in the slots from first_slot on: those
- * below TOPOLB_SLOTS_PER_SET are the set's own, all others are the lines of slots[]. */
-struct topolb_tier {
-	__u32 first_slot;
-	__u32 backend_count;
-	__u16 topology_key_id; /* topology_keys; 0: the Service has no keys */
-	__u8 counter;	       /* counters[set.first_counter + counter] */
-	__u8 terminating;      /* 1: serving-terminating backends (KEP-1669) */
-};
-TOPOLB_ASSERT(sizeof(struct topolb_tier) == 12);
-TOPOLB_ASSERT_OFFSET(topolb_tier, topology_key_id, 8);
-
-/* sets: array by set id. The head counts in the first set of a chain only. */
+/* sets: array by set id: a tier that has at least one backend, chained to the one to take if no
+ * backend of this one is usable; a Service without backends has a set without a tier. Backend ids
+ * ascend. Of verdict, the other flags, affinity_timeout_s and first_counter, those of the first set
+ * of a chain count. */
 struct topolb_set {
-	__u8 verdict;	 /* TOPOLB_VERDICT_* */
-	__u8 flags;	 /* TOPOLB_SET_* */
-	__u8 tier_count; /* tiers in this set, without the chained ones */
-	__u8 pad;
+	__u8 verdict : 4;      /* TOPOLB_VERDICT_* */
+	__u8 flags : 4;	       /* TOPOLB_SET_* */
+	__u8 counter;	       /* of the tier: counters[first_counter + counter] */
+	__u16 topology_key_id; /* of the tier, in topology_keys; 0: the Service has no keys */
 	__u32 affinity_timeout_s;
 	__u32 first_counter; /* counters[first_counter]: refused */
 	__u32 next_set;	     /* 0: the last of the chain */
-	struct topolb_tier tiers[TOPOLB_TIERS_PER_SET];
-	__u32 backend_ids[TOPOLB_SLOTS_PER_SET]; /* slots of this set's own tiers */
+	__u32 backend_count; /* 0: there is no tier */
+	__u32 first_line;    /* slots[first_line]: where the backend ids begin; 0: they are here */
+	__u32 backend_ids[TOPOLB_SLOTS_PER_SET];
 };
-TOPOLB_ASSERT(sizeof(struct topolb_set) == 96);
-TOPOLB_ASSERT_OFFSET(topolb_set, tiers, 16);
-TOPOLB_ASSERT_OFFSET(topolb_set, backend_ids, 40);
+TOPOLB_ASSERT(sizeof(struct topolb_set) == 64);
+TOPOLB_ASSERT_OFFSET(topolb_set, affinity_timeout_s, 4);
+TOPOLB_ASSERT_OFFSET(topolb_set, backend_ids, 24);
 
 /* slots: array of lines, in runs, for tiers that find no room in their set. Slot s of a tier is in
- * line s / TOPOLB_SLOTS_PER_LINE. */
+ * line s / TOPOLB_SLOTS_PER_LINE of its run. Line 0 is never used. */
 struct topolb_slot_line {
 	__u32 backend_ids[TOPOLB_SLOTS_PER_LINE];
 };
@@ -269,25 +263,25 @@ struct topolb_masquerade_device {
 } __attribute__((aligned(8))); /* the agent writes it at once */
 TOPOLB_ASSERT(sizeof(struct topolb_masquerade_device) == 8);
 
-/* settings: array with one row, written by the agent. */
+/* settings: array with one row, written by the agent. What programs read most is one cache line. */
 struct topolb_settings {
 	__u32 layout_version;
 	__u16 node_port_min; /* host order; no NodePort at all: min > max */
 	__u16 node_port_max;
+	__u64 frontend_seed;
 	__u64 node_netns_cookie; /* NodePorts answer on loopback only here */
-	__u64 published_ns;	 /* CLOCK_REALTIME of the last complete publication */
-	__u64 publications;	 /* how many there were */
-	/* CLOCK_REALTIME of the API server's last word on the kind of object that it has been
-	 * silent about for longest; 0: objects come from files. */
-	__u64 heard_ns;
-	char node_name[256];
 	/* Per-packet path, host order, inclusive. Neither NodePorts nor the node's ephemeral
 	 * ports. */
 	__u16 masquerade_port_min;
 	__u16 masquerade_port_max;
-	__u32 packet_flags; /* TOPOLB_PACKETS_* */
-	__u64 frontend_seed;
+	__u32 packet_flags;    /* TOPOLB_PACKETS_* */
 	__u64 masquerade_bits; /* topolb_masquerade_bit() of all masquerades */
+	__u64 published_ns;    /* CLOCK_REALTIME of the last complete publication */
+	__u64 publications;    /* how many there were */
+	/* CLOCK_REALTIME of the API server's last word on the kind of object that it has been
+	 * silent about for longest; 0: objects come from files. */
+	__u64 heard_ns;
+	char node_name[256];
 	/* Per-packet path: of every row of frontends, of backends and of flows. */
 	struct topolb_port_set frontend_ports;
 	struct topolb_port_set backend_ports;

@@ -9,7 +9,7 @@
 
 /* The layout of layout.h. An agent that finds pins of another version builds
  * the new state beside the old one and switches the programs by link update. */
-#define TOPOLB_LAYOUT_VERSION 7
+#define TOPOLB_LAYOUT_VERSION 8
 
 /* design.md 3.2: at most 16 topology keys. Each can appear twice in the kernel:
  * once with its ready, once with its serving-terminating backends. */
@@ -20,11 +20,9 @@
 #define TOPOLB_FRONTENDS_PER_LINE 2
 #define TOPOLB_FRONTEND_PROBES 32
 
-/* A set is a head, two tiers and 14 slots, chained when there are more tiers; most Services need
- * no more than that one. */
-#define TOPOLB_TIERS_PER_SET 2
-#define TOPOLB_SLOTS_PER_SET 14
-#define TOPOLB_MAX_SET_CHAIN (TOPOLB_MAX_TIERS / TOPOLB_TIERS_PER_SET)
+/* A set is a chain of cache lines: a tier each, with the ids of its backends if they are no more
+ * than this. Most Services need one. */
+#define TOPOLB_SLOTS_PER_SET 10
 
 /* A slot line is one cache line of backend ids. */
 #define TOPOLB_SLOTS_PER_LINE 16

@@ -169,7 +169,7 @@ TEST_F(TakeOver, WhatAKilledAgentLeftUnfinishedIsCleared) {
   // without a service: as a SIGKILL between two writes leaves them.
   maps().backends[77] = {.port_be = 1, .state = TOPOLB_BACKEND_USABLE};
   maps().slots[88].backend_ids[0] = 77;
-  maps().sets[99] = {.verdict = TOPOLB_VERDICT_FORWARD, .tier_count = 1};
+  maps().sets[99] = {.verdict = TOPOLB_VERDICT_FORWARD, .backend_count = 1};
   dataplane::write_name(maps().service_names, 55, {});
   dataplane::FrontendTable table(maps().frontends, maps().settings[0]);
   ASSERT_TRUE(table.put({.port_be = 1, .protocol = 6, .service_id = 66, .inside_set = 99}));

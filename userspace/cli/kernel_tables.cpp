@@ -23,10 +23,9 @@ void for_each_set(const KernelService& service, const Visit& visit) {
 
 void add_lines(const KernelSet& set, LiveRows& live) {
   for (const auto& tier : set.tiers) {
-    if (tier.first_slot < TOPOLB_SLOTS_PER_SET) continue;  // in the set itself
+    if (tier.first_line == 0) continue;  // in the set itself
     for (std::size_t slot = 0; slot < tier.backend_ids.size(); ++slot) {
-      const auto line =
-          (tier.first_slot + static_cast<std::uint32_t>(slot)) / TOPOLB_SLOTS_PER_LINE;
+      const auto line = tier.first_line + static_cast<std::uint32_t>(slot) / TOPOLB_SLOTS_PER_LINE;
       LiveRows::Line& row = live.lines[line];
       if (slot % TOPOLB_SLOTS_PER_LINE == 0)
         row = {.set_id = set.set_ids.front(), .backend_ids = {}};

@@ -11,21 +11,22 @@
 namespace topolb::cli {
 namespace {
 
-/// The tiers of one row of `sets`: "zone: 2 at 17" means 2 backends from slot 17 on.
+/// The tier of one row of `sets`, if it has one: "zone: 20 at 16" means 20 backends from slot 16 of
+/// `slots` on, "at 0" in the row itself.
 RecordCell tiers_cell(const topolb_set& set, const std::map<std::uint32_t, std::string>& keys) {
   Json::Array tiers;
   std::vector<std::string> texts;
-  for (std::size_t i = 0; i < std::min<std::size_t>(set.tier_count, TOPOLB_TIERS_PER_SET); ++i) {
-    const topolb_tier& tier = set.tiers[i];
-    const auto found = keys.find(tier.topology_key_id);
+  if (set.backend_count != 0) {
+    const auto found = keys.find(set.topology_key_id);
     const bool has_key = found != keys.end();
+    const auto first_slot = set.first_line * TOPOLB_SLOTS_PER_LINE;
     tiers.emplace_back(Json::Object{{"key", has_key ? Json(found->second) : Json()},
-                                    {"terminating", tier.terminating != 0},
-                                    {"first_slot", tier.first_slot},
-                                    {"backend_count", tier.backend_count},
-                                    {"counter", set.first_counter + tier.counter}});
+                                    {"terminating", (set.flags & TOPOLB_SET_TERMINATING) != 0},
+                                    {"first_slot", first_slot},
+                                    {"backend_count", set.backend_count},
+                                    {"counter", set.first_counter + set.counter}});
     texts.push_back(fmt::format("{}: {} at {}", has_key ? short_key(found->second) : "all",
-                                tier.backend_count, tier.first_slot));
+                                set.backend_count, first_slot));
   }
   return {std::move(tiers), std::move(texts)};
 }

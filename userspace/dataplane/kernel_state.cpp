@@ -17,18 +17,19 @@ std::string text_of(const char (&field)[N]) {
   return {field, ::strnlen(field, N)};
 }
 
-KernelTier read_tier(const KernelMaps& maps, std::uint32_t set_id, const topolb_tier& tier,
+KernelTier read_tier(const KernelMaps& maps, std::uint32_t set_id,
                      const std::map<std::uint32_t, std::string>& keys) {
-  KernelTier result{.terminating = tier.terminating != 0,
+  const topolb_set& set = maps.sets[set_id];
+  KernelTier result{.terminating = (set.flags & TOPOLB_SET_TERMINATING) != 0,
                     .set_id = set_id,
-                    .first_slot = tier.first_slot,
-                    .counter = tier.counter};
-  if (const auto found = keys.find(tier.topology_key_id); found != keys.end()) {
+                    .first_line = set.first_line,
+                    .counter = set.counter};
+  if (const auto found = keys.find(set.topology_key_id); found != keys.end()) {
     result.key = found->second;
   }
-  result.backend_ids.reserve(tier.backend_count);
-  for (std::uint32_t i = 0; i < tier.backend_count; ++i) {
-    const auto* id = slot_of(maps, set_id, tier.first_slot + i);
+  result.backend_ids.reserve(set.backend_count);
+  for (std::uint32_t slot = 0; slot < set.backend_count; ++slot) {
+    const auto* id = slot_of(maps, set_id, slot);
     if (id == nullptr) break;
     result.backend_ids.push_back(*id);
   }
@@ -40,13 +41,10 @@ std::optional<KernelSet> read_set(const KernelMaps& maps, std::uint32_t set_id,
   if (set_id == 0 || set_id >= maps.sets.capacity()) return std::nullopt;
   KernelSet result{.verdict = static_cast<core::Verdict>(maps.sets[set_id].verdict),
                    .affinity_timeout_s = maps.sets[set_id].affinity_timeout_s};
-  while (set_id != 0 && set_id < maps.sets.capacity() &&
-         result.set_ids.size() < TOPOLB_MAX_SET_CHAIN) {
+  while (set_id != 0 && set_id < maps.sets.capacity() && result.set_ids.size() < TOPOLB_MAX_TIERS) {
     const topolb_set& set = maps.sets[set_id];
     result.set_ids.push_back(set_id);
-    for (std::size_t i = 0; i < std::min<std::size_t>(set.tier_count, TOPOLB_TIERS_PER_SET); ++i) {
-      result.tiers.push_back(read_tier(maps, set_id, set.tiers[i], keys));
-    }
+    if (set.backend_count != 0) result.tiers.push_back(read_tier(maps, set_id, keys));
     set_id = set.next_set;
   }
   return result;
@@ -91,8 +89,9 @@ SocketAddress from_wire(const topolb_backend& backend) {
 }
 
 const std::uint32_t* slot_of(const KernelMaps& maps, std::uint32_t set_id, std::uint32_t slot) {
-  if (slot < TOPOLB_SLOTS_PER_SET) return &maps.sets[set_id].backend_ids[slot];
-  const auto line = slot / TOPOLB_SLOTS_PER_LINE;
+  const topolb_set& set = maps.sets[set_id];
+  if (set.first_line == 0) return slot < TOPOLB_SLOTS_PER_SET ? &set.backend_ids[slot] : nullptr;
+  const auto line = set.first_line + slot / TOPOLB_SLOTS_PER_LINE;
   if (line >= maps.slots.capacity()) return nullptr;
   return &maps.slots[line].backend_ids[slot % TOPOLB_SLOTS_PER_LINE];
 }

@@ -18,7 +18,7 @@ struct KernelTier {
   std::string key;  // "" without topology keys
   bool terminating = false;
   std::uint32_t set_id = 0;                // the one of the chain that holds the tier
-  std::uint32_t first_slot = 0;            // as in topolb_tier
+  std::uint32_t first_line = 0;            // as in topolb_set
   std::uint32_t counter = 0;               // offset in the Service's counters
   std::vector<std::uint32_t> backend_ids;  // ascending
 };
@@ -57,7 +57,7 @@ std::map<std::uint32_t, std::string> topology_key_names(const KernelMaps& maps);
 /// The first tier of a set that has a usable backend now, as the kernel would walk; null: none.
 const KernelTier* effective_tier(const KernelSet& set, const KernelMaps& maps);
 
-/// The backend id in a slot of a set's tiers, numbered as in topolb_tier; null: beyond the maps.
+/// The backend id in a slot of a set's tier; null: beyond the maps.
 const std::uint32_t* slot_of(const KernelMaps& maps, std::uint32_t set_id, std::uint32_t slot);
 /// What a row is found by.
 topolb_frontend key_of(const topolb_frontend_row& row);

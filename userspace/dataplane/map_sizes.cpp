@@ -50,9 +50,7 @@ class BackendCount {
 // Room for pods of one Service in so many to terminate, in as many tiers as the ready ones are in.
 constexpr std::size_t kOneInTerminates = 4;
 
-std::size_t sets_for(std::size_t tiers) {
-  return std::max<std::size_t>(1, (tiers + TOPOLB_TIERS_PER_SET - 1) / TOPOLB_TIERS_PER_SET);
-}
+std::size_t sets_for(std::size_t tiers) { return std::max<std::size_t>(1, tiers); }
 
 struct Rows {
   std::size_t sets = 0;          // while no pod terminates
@@ -69,24 +67,18 @@ std::size_t tiers_with_backends(const std::vector<core::Tier>& tiers) {
 
 // As SetWriter places them.
 void add_rows(const core::TrafficPlan& traffic, Rows& rows) {
-  std::size_t tiers = 0;
-  std::size_t own_slots = 0;
   for (const auto* list : {&traffic.tiers, &traffic.terminating_tiers}) {
     for (const auto& tier : *list) {
-      if (tier.backends.empty()) continue;
-      if (tiers++ % TOPOLB_TIERS_PER_SET == 0) own_slots = 0;
-      if (own_slots + tier.backends.size() <= TOPOLB_SLOTS_PER_SET) {
-        own_slots += tier.backends.size();
-        continue;
-      }
+      if (tier.backends.size() <= TOPOLB_SLOTS_PER_SET) continue;
       const auto lines = lines_for(tier.backends.size());
       rows.lines += lines;
       rows.largest_tier = std::max(rows.largest_tier, lines);
     }
   }
   const std::size_t ready = tiers_with_backends(traffic.tiers);
+  const std::size_t terminating = tiers_with_backends(traffic.terminating_tiers);
   rows.sets += sets_for(ready);
-  rows.now_more += sets_for(tiers) - sets_for(ready);
+  rows.now_more += sets_for(ready + terminating) - sets_for(ready);
   rows.at_most_more += sets_for(2 * ready) - sets_for(ready);
 }
 

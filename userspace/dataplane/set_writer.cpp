@@ -132,35 +132,26 @@ void SetWriter::drop(const PreparedSet& prepared) {
   }
 }
 
-// Chains rows until every tier is in one, and its ids in the row itself if they fit.
+// A row for each tier, with its ids if they fit.
 Result<std::vector<topolb_set>> SetWriter::place_tiers(const PreparedSet& prepared) {
-  std::vector<topolb_set> rows(1);
-  std::size_t own_slots = 0;
-  for (const auto& tier : prepared.tiers) {
-    if (rows.back().tier_count == TOPOLB_TIERS_PER_SET) {
-      rows.emplace_back();
-      own_slots = 0;
-    }
-    topolb_set& row = rows.back();
-    const auto count = tier.backend_ids.size();
-    topolb_tier& placed = row.tiers[row.tier_count++];
-    placed = {.first_slot = static_cast<std::uint32_t>(own_slots),
-              .backend_count = static_cast<std::uint32_t>(count),
-              .topology_key_id = tier.key_id,
-              .counter = tier.counter,
-              .terminating = tier.terminating};
-    if (own_slots + count <= TOPOLB_SLOTS_PER_SET) {
-      std::copy(tier.backend_ids.begin(), tier.backend_ids.end(), row.backend_ids + own_slots);
-      own_slots += count;
+  std::vector<topolb_set> rows(std::max<std::size_t>(1, prepared.tiers.size()));
+  for (std::size_t i = 0; i < prepared.tiers.size(); ++i) {
+    const auto& tier = prepared.tiers[i];
+    topolb_set& row = rows[i];
+    row.flags = tier.terminating ? TOPOLB_SET_TERMINATING : 0;
+    row.counter = tier.counter;
+    row.topology_key_id = tier.key_id;
+    row.backend_count = static_cast<std::uint32_t>(tier.backend_ids.size());
+    if (tier.backend_ids.size() <= TOPOLB_SLOTS_PER_SET) {
+      std::copy(tier.backend_ids.begin(), tier.backend_ids.end(), row.backend_ids);
       continue;
     }
-    const auto line = lines_.allocate(lines_for(count));
+    const auto line = lines_.allocate(lines_for(tier.backend_ids.size()));
     if (!line) {
-      placed.backend_count = 0;  // nothing to give back
-      drop_lines(rows);
+      for (const auto& dropped : rows) retire_lines(dropped);
       return full("slots");
     }
-    placed.first_slot = *line * TOPOLB_SLOTS_PER_LINE;
+    row.first_line = *line;
     write_lines(*line, tier.backend_ids);
   }
   return rows;
@@ -174,15 +165,8 @@ void SetWriter::write_lines(std::uint32_t first, const std::vector<std::uint32_t
   }
 }
 
-void SetWriter::drop_lines(const std::vector<topolb_set>& rows) {
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.tier_count; ++i) retire_lines(row.tiers[i]);
-  }
-}
-
-void SetWriter::retire_lines(const topolb_tier& tier) {
-  if (tier.first_slot < TOPOLB_SLOTS_PER_SET || tier.backend_count == 0) return;
-  lines_.retire(tier.first_slot / TOPOLB_SLOTS_PER_LINE, lines_for(tier.backend_count));
+void SetWriter::retire_lines(const topolb_set& row) {
+  if (row.first_line != 0) lines_.retire(row.first_line, lines_for(row.backend_count));
 }
 
 Result<std::uint32_t> SetWriter::write(const PreparedSet& prepared) {
@@ -192,7 +176,7 @@ Result<std::uint32_t> SetWriter::write(const PreparedSet& prepared) {
   while (chain.size() < rows->size()) {
     const auto id = sets_.allocate();
     if (!id) {
-      drop_lines(*rows);
+      for (const auto& dropped : *rows) retire_lines(dropped);
       for (const auto taken : chain) sets_.retire(taken);
       return full("sets");
     }
@@ -201,7 +185,7 @@ Result<std::uint32_t> SetWriter::write(const PreparedSet& prepared) {
   for (std::size_t i = 0; i < rows->size(); ++i) {
     topolb_set& row = (*rows)[i];
     row.verdict = static_cast<std::uint8_t>(prepared.verdict);
-    row.flags = prepared.flags;
+    row.flags |= prepared.flags;
     row.affinity_timeout_s = prepared.affinity_timeout_s;
     row.first_counter = prepared.first_counter;
     row.next_set = i + 1 < chain.size() ? chain[i + 1] : 0;
@@ -211,45 +195,42 @@ Result<std::uint32_t> SetWriter::write(const PreparedSet& prepared) {
 }
 
 bool SetWriter::holds(std::uint32_t set_id, const PreparedSet& prepared) const {
-  if (set_id == 0) return false;
-  const topolb_set* set = &maps_.sets[set_id];
-  if (set->verdict != static_cast<std::uint8_t>(prepared.verdict) || set->flags != prepared.flags ||
-      set->affinity_timeout_s != prepared.affinity_timeout_s ||
-      set->first_counter != prepared.first_counter) {
+  const auto is_head = [&](const topolb_set& set) {
+    return set.verdict == static_cast<std::uint8_t>(prepared.verdict) &&
+           (set.flags & ~TOPOLB_SET_TERMINATING) == prepared.flags &&
+           set.affinity_timeout_s == prepared.affinity_timeout_s &&
+           set.first_counter == prepared.first_counter;
+  };
+  if (set_id == 0 || !is_head(maps_.sets[set_id])) return false;
+  if (prepared.tiers.empty())
+    return maps_.sets[set_id].backend_count == 0 && maps_.sets[set_id].next_set == 0;
+  for (const auto& wanted : prepared.tiers) {
+    if (set_id == 0 || !holds_tier(set_id, wanted)) return false;
+    set_id = maps_.sets[set_id].next_set;
+  }
+  return set_id == 0;
+}
+
+bool SetWriter::holds_tier(std::uint32_t set_id, const PreparedSet::Tier& wanted) const {
+  const topolb_set& set = maps_.sets[set_id];
+  if (set.topology_key_id != wanted.key_id || set.counter != wanted.counter ||
+      ((set.flags & TOPOLB_SET_TERMINATING) != 0) != wanted.terminating ||
+      set.backend_count != wanted.backend_ids.size()) {
     return false;
   }
-  std::size_t at = 0;
-  for (const auto& wanted : prepared.tiers) {
-    if (at == set->tier_count) {
-      if (set->next_set == 0) return false;
-      set_id = set->next_set;
-      set = &maps_.sets[set_id];
-      at = 0;
-    }
-    if (at >= set->tier_count) return false;
-    const topolb_tier& tier = set->tiers[at++];
-    if (tier.topology_key_id != wanted.key_id || tier.counter != wanted.counter ||
-        (tier.terminating != 0) != wanted.terminating ||
-        tier.backend_count != wanted.backend_ids.size()) {
-      return false;
-    }
-    for (std::uint32_t i = 0; i < tier.backend_count; ++i) {
-      if (*slot_of(maps_, set_id, tier.first_slot + i) != wanted.backend_ids[i]) return false;
-    }
+  for (std::uint32_t slot = 0; slot < set.backend_count; ++slot) {
+    if (*slot_of(maps_, set_id, slot) != wanted.backend_ids[slot]) return false;
   }
-  return at == set->tier_count && set->next_set == 0;
+  return true;
 }
 
 void SetWriter::retire(std::uint32_t set_id) {
   while (set_id != 0) {
     const topolb_set& set = maps_.sets[set_id];
-    for (std::size_t i = 0; i < set.tier_count; ++i) {
-      const topolb_tier& tier = set.tiers[i];
-      for (std::uint32_t slot = 0; slot < tier.backend_count; ++slot) {
-        backends_.release(*slot_of(maps_, set_id, tier.first_slot + slot));
-      }
-      retire_lines(tier);
+    for (std::uint32_t slot = 0; slot < set.backend_count; ++slot) {
+      backends_.release(*slot_of(maps_, set_id, slot));
     }
+    retire_lines(set);
     sets_.retire(set_id);
     set_id = set.next_set;
   }
@@ -258,9 +239,7 @@ void SetWriter::retire(std::uint32_t set_id) {
 void SetWriter::restore(const KernelSet& set) {
   for (const auto id : set.set_ids) sets_.take(id);
   for (const auto& tier : set.tiers) {
-    if (tier.first_slot >= TOPOLB_SLOTS_PER_SET) {
-      lines_.take(tier.first_slot / TOPOLB_SLOTS_PER_LINE, lines_for(tier.backend_ids.size()));
-    }
+    if (tier.first_line != 0) lines_.take(tier.first_line, lines_for(tier.backend_ids.size()));
     for (const auto id : tier.backend_ids) backends_.restore(id);
   }
 }

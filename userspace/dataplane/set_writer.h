@@ -86,9 +86,9 @@ class SetWriter {
   std::optional<PreparedSet::Tier> prepare_tier(const core::Tier& tier,
                                                 const core::ServicePortPlan& port);
   Result<std::vector<topolb_set>> place_tiers(const PreparedSet& prepared);
+  [[nodiscard]] bool holds_tier(std::uint32_t set_id, const PreparedSet::Tier& wanted) const;
   void write_lines(std::uint32_t first, const std::vector<std::uint32_t>& backend_ids);
-  void drop_lines(const std::vector<topolb_set>& rows);
-  void retire_lines(const topolb_tier& tier);
+  void retire_lines(const topolb_set& row);
 
   KernelMaps& maps_;
   KeyTable keys_;
