@@ -90,7 +90,7 @@ static __always_inline int write_ipv6_wrapper(struct __sk_buff *ctx, __u32 first
 __noinline int topolb_wrap(struct __sk_buff *ctx, const struct packet *packet,
 			   const struct topolb_flow_key *to)
 {
-	if (!is_dsr_on || !packet || !to)
+	if (!is_dsr_on() || !packet || !to)
 		return -1;
 
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | (packet->is_ipv4 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV4
@@ -122,7 +122,7 @@ static __always_inline int send(struct __sk_buff *ctx, const struct packet *pack
 	__u8 ttl = packet->ttl;
 	int failed;
 
-	if (is_dsr_on && step->flags & STEP_DIRECT) {
+	if (is_dsr_on() && step->flags & STEP_DIRECT) {
 		step->to.source = *wrapper_source(packet, config);
 		overhead = wrapper_length(packet);
 	}
@@ -135,7 +135,7 @@ static __always_inline int send(struct __sk_buff *ctx, const struct packet *pack
 			return action;
 		ttl--;
 	}
-	if (is_dsr_on && step->flags & STEP_DIRECT)
+	if (is_dsr_on() && step->flags & STEP_DIRECT)
 		failed = topolb_wrap(ctx, packet, &step->to);
 	else
 		failed = rewrite(ctx, packet, &step->to, ttl) ||

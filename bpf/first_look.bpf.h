@@ -25,7 +25,7 @@ static __always_inline int look_at_ports(__u8 protocol, __u8 icmp, const __be16 
 					 struct look *look)
 {
 	if (!is_forwarded_protocol(protocol)) {
-		if (is_dsr_on && (protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6))
+		if (is_dsr_on() && (protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6))
 			return LOOK_CLOSER;
 		return protocol == icmp ? LOOK_CLOSER : LOOK_NOT_OURS;
 	}

@@ -21,7 +21,7 @@ static __noinline int is_nodes_own(const struct topolb_address *address)
  * behind it when DSR is off. */
 static __always_inline int is_direct(__u32 state)
 {
-	return is_dsr_on && state & TOPOLB_FLOW_DIRECT;
+	return is_dsr_on() && state & TOPOLB_FLOW_DIRECT;
 }
 
 static __always_inline void count_event(__u32 event)
@@ -257,8 +257,9 @@ __noinline int topolb_claim_port(struct topolb_flow *flow, __u32 flow_id, __u64 
 	if (!first || first > last)
 		return -1;
 	base = replies_base(flow, config);
-	near = flow_port_step ? topolb_flow_port_near(hash, base, first, flow_port_step, flow_lines)
-			      : last + 1;
+	near = flow_port_step()
+		       ? topolb_flow_port_near(hash, base, first, flow_port_step(), flow_lines())
+		       : last + 1;
 	hash = topolb_flow_mix(hash, (__u64)flow->generation << 32 | flow_id);
 	for (__u32 probe = 0; probe < TOPOLB_PORT_PROBES; probe++) {
 		__u32 port = near + probe * TOPOLB_PORTS_BETWEEN;
@@ -271,7 +272,7 @@ __noinline int topolb_claim_port(struct topolb_flow *flow, __u32 flow_id, __u64 
 		/* Where few ports are left, each may have what room there is. */
 		int kind = probe < TOPOLB_PORT_PROBES / 2 ? KEY_OF_CHOICE : KEY_OF_REPLY;
 
-		if (!topolb_add_slot(topolb_flow_hash(base, (__u16)port, flow_port_step), flow_id,
+		if (!topolb_add_slot(topolb_flow_hash(base, (__u16)port, flow_port_step()), flow_id,
 				     kind, config))
 			return 0;
 	}

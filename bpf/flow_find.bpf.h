@@ -11,12 +11,6 @@
 #include "masquerade.bpf.h"
 #include "maps/flow_table.h"
 
-/* struct topolb_flow_facts; the agent sets them before load. */
-const volatile __u64 flow_seed = 1;
-const volatile __u32 flow_lines = 16;
-const volatile __u32 flow_id_bits = 16;
-const volatile __u32 flow_port_step = 0;
-
 /* In place of a flow's id. */
 #define NO_FLOW 0xffffffff
 
@@ -68,14 +62,14 @@ static __always_inline int is_replys_key(const struct topolb_flow *flow,
 
 static __always_inline __u64 hash_at_port(__u64 base, __be16 client_port_be)
 {
-	return topolb_flow_hash(base, bpf_ntohs(client_port_be), flow_port_step);
+	return topolb_flow_hash(base, bpf_ntohs(client_port_be), flow_port_step());
 }
 
 /* Of the key of the client's packets, and of the replies. */
 static __always_inline __u64 clients_hash(const struct topolb_flow *flow)
 {
 	__u64 base = topolb_flow_base(&flow->client, &flow->frontend, flow->frontend_port_be,
-				      flow->protocol, flow_seed);
+				      flow->protocol, flow_seed());
 
 	return hash_at_port(base, flow->client_port_be);
 }
@@ -85,7 +79,7 @@ static __always_inline __u64 replies_base(const struct topolb_flow *flow,
 {
 	return topolb_flow_base(&flow->backend, address_seen_by_backend(flow, config),
 				flow->backend_port_be, flow->protocol,
-				topolb_flow_replys_seed(flow_seed));
+				topolb_flow_replys_seed(flow_seed()));
 }
 
 static __always_inline __u64 reply_hash(const struct topolb_flow *flow,
@@ -98,7 +92,7 @@ static __always_inline __u64 hash_of_key(const struct topolb_flow_key *key, int 
 {
 	__be16 service = is_reply ? key->source_port_be : key->destination_port_be;
 	__be16 client = is_reply ? key->destination_port_be : key->source_port_be;
-	__u64 seed = is_reply ? topolb_flow_replys_seed(flow_seed) : flow_seed;
+	__u64 seed = is_reply ? topolb_flow_replys_seed(flow_seed()) : flow_seed();
 
 	return hash_at_port(
 		topolb_flow_base(&key->source, &key->destination, service, key->protocol, seed),
@@ -107,18 +101,18 @@ static __always_inline __u64 hash_of_key(const struct topolb_flow_key *key, int 
 
 static __always_inline struct topolb_flow_place place_of(__u64 hash)
 {
-	return topolb_flow_place_of(hash, flow_lines, flow_id_bits);
+	return topolb_flow_place_of(hash, flow_lines(), flow_id_bits());
 }
 
 static __always_inline __u32 id_in(__u32 slot)
 {
-	return topolb_flow_id_in(slot, flow_id_bits);
+	return topolb_flow_id_in(slot, flow_id_bits());
 }
 
 /* The first slot of a line with a tag; 0: none. */
 static __always_inline __u32 find_slot_of(const struct topolb_flow_line *line, __u32 tag)
 {
-	__u32 id_bits = flow_id_bits; /* once: it is volatile */
+	__u32 id_bits = flow_id_bits();
 
 #pragma unroll
 	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++) {
@@ -188,13 +182,13 @@ static __always_inline struct found_flow find_recent_flow(const struct topolb_fl
 		return found;
 	slot = &recent->slots[hash >> TOPOLB_RECENT_FLOWS_SHIFT];
 	/* A row that was given up still has its key, which may be another row's by now. */
-	if (!is_first && *slot >> flow_id_bits == topolb_recent_tag(hash, flow_id_bits) &&
+	if (!is_first && *slot >> flow_id_bits() == topolb_recent_tag(hash, flow_id_bits()) &&
 	    is_flow_of(*slot, key, is_reply, config, &found) && !(found.generation & 1))
 		return found;
 	found = find_flow(key, is_reply, config);
 	if (found.flow) /* the hash again: it is quicker than to keep it on the stack */
-		*slot = topolb_flow_slot(topolb_recent_tag(topolb_recent_hash(key), flow_id_bits),
-					 found.id, flow_id_bits);
+		*slot = topolb_flow_slot(topolb_recent_tag(topolb_recent_hash(key), flow_id_bits()),
+					 found.id, flow_id_bits());
 	return found;
 }
 

@@ -5,13 +5,11 @@
 #ifndef TOPOLB_FLOW_ROWS_BPF_H
 #define TOPOLB_FLOW_ROWS_BPF_H
 
+#include "constants.bpf.h"
 #include "lb_maps.bpf.h"
 #include "maps/flow_table.h"
 
 #define READ_ONCE(field) (*(const volatile typeof(field) *)&(field))
-
-/* Of flow_rows; struct topolb_flow_facts. */
-const volatile __u32 flow_row_lines = 1;
 
 /* In place of a flow's id. */
 #define NO_ROOM 0xfffffffe
@@ -50,8 +48,8 @@ static __noinline void free_row(__u32 flow_id)
 		return;
 	cursor->full_tick = 0;
 	line = flow_id / TOPOLB_FLOW_ROWS_PER_LINE;
-	first = own_first(flow_row_lines);
-	cursor->row_line = line >= first ? line - first : line + flow_row_lines - first;
+	first = own_first(flow_row_lines());
+	cursor->row_line = line >= first ? line - first : line + flow_row_lines() - first;
 }
 
 /* The number of the only bit that is set, by a de Bruijn sequence: BPF has no instruction for it.
@@ -97,13 +95,13 @@ static long search_rows(__u32 step __attribute__((unused)), void *data)
 	struct row_search *search = data;
 	__u32 line = search->first + search->line;
 
-	if (line >= flow_row_lines)
-		line -= flow_row_lines;
+	if (line >= flow_row_lines())
+		line -= flow_row_lines();
 	search->flow_id = take_row_of(line);
 	if (search->flow_id != NO_ROOM)
 		return 1;
 	search->line++;
-	if (search->line >= flow_row_lines)
+	if (search->line >= flow_row_lines())
 		search->line = 0;
 	return 0;
 }
@@ -112,7 +110,7 @@ static long search_rows(__u32 step __attribute__((unused)), void *data)
  * tick: a flood on a full table is not to search all of it. */
 static __noinline __u32 take_row(void)
 {
-	struct row_search search = {.first = own_first(flow_row_lines), .flow_id = NO_ROOM};
+	struct row_search search = {.first = own_first(flow_row_lines()), .flow_id = NO_ROOM};
 	struct topolb_flow_cursor *cursor = read_cursor();
 	__u32 tick = (__u32)bpf_jiffies64() | 1;
 
@@ -120,7 +118,7 @@ static __noinline __u32 take_row(void)
 		return NO_ROOM;
 	search.line = cursor->row_line;
 	if (!search_rows(0, &search))
-		bpf_loop(flow_row_lines, search_rows, &search, 0);
+		bpf_loop(flow_row_lines(), search_rows, &search, 0);
 	cursor->row_line = search.line;
 	if (search.flow_id == NO_ROOM)
 		cursor->full_tick = tick;

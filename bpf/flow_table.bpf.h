@@ -26,7 +26,7 @@ static __always_inline void clear_slot(__u32 line_id, __u32 slot)
 static __noinline void drop_slot(__u64 hash, __u32 flow_id)
 {
 	struct topolb_flow_place place = place_of(hash);
-	__u32 slot = topolb_flow_slot(place.tag, flow_id, flow_id_bits);
+	__u32 slot = topolb_flow_slot(place.tag, flow_id, flow_id_bits());
 
 	clear_slot(place.lines[0], slot);
 	clear_slot(place.lines[1], slot);
@@ -116,7 +116,7 @@ struct victim {
 static long judge_row(__u32 step, void *data)
 {
 	struct victim *best = data;
-	__u32 rows = flow_row_lines * TOPOLB_FLOW_ROWS_PER_LINE;
+	__u32 rows = flow_row_lines() * TOPOLB_FLOW_ROWS_PER_LINE;
 	__u32 flow_id = best->first + step * (rows / TOPOLB_FLOWS_JUDGED), value;
 	struct topolb_flow *flow;
 	__u32 generation;
@@ -147,7 +147,7 @@ static long judge_row(__u32 step, void *data)
 __noinline __u32 topolb_evict(const struct topolb_settings *config)
 {
 	struct victim victim = {.now = topolb_flow_time(bpf_ktime_get_coarse_ns())};
-	__u32 rows = flow_row_lines * TOPOLB_FLOW_ROWS_PER_LINE;
+	__u32 rows = flow_row_lines() * TOPOLB_FLOW_ROWS_PER_LINE;
 	struct topolb_flow_cursor *cursor = read_cursor();
 
 	if (!config || !cursor)
@@ -174,7 +174,7 @@ static __noinline __u32 find_slot_in(__u32 line_id, __u32 tag)
  * what has the tag, or LINE_IS_FULL. */
 static __always_inline __u32 put_slot(struct topolb_flow_line *line, __u32 slot, __u32 ways)
 {
-	__u32 first_free = TOPOLB_FLOW_WAYS, id_bits = flow_id_bits;
+	__u32 first_free = TOPOLB_FLOW_WAYS, id_bits = flow_id_bits();
 
 #pragma unroll
 	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++) {
@@ -198,7 +198,7 @@ static __always_inline __u32 put_slot(struct topolb_flow_line *line, __u32 slot,
 /* Whether a line that a slot was put into has its tag twice now. */
 static __always_inline int is_tag_twice(const struct topolb_flow_line *line, __u32 slot)
 {
-	__u32 id_bits = flow_id_bits;
+	__u32 id_bits = flow_id_bits();
 
 #pragma unroll
 	for (__u32 way = 0; way < TOPOLB_FLOW_WAYS; way++)
@@ -219,7 +219,7 @@ static __noinline int put_into_second(__u32 first_id, __u32 second_id, __u32 slo
 	first->is_overflowed = 1;
 	if (put_slot(second, slot, TOPOLB_FLOW_WAYS))
 		return -1;
-	return find_slot_of(first, slot >> flow_id_bits) == other && !is_tag_twice(second, slot)
+	return find_slot_of(first, slot >> flow_id_bits()) == other && !is_tag_twice(second, slot)
 		       ? 0
 		       : -1;
 }
@@ -277,7 +277,7 @@ __noinline int topolb_add_slot(__u64 hash, __u32 flow_id, int kind,
 			       const struct topolb_settings *config)
 {
 	struct topolb_flow_place place = place_of(hash);
-	__u32 slot = topolb_flow_slot(place.tag, flow_id, flow_id_bits), other;
+	__u32 slot = topolb_flow_slot(place.tag, flow_id, flow_id_bits()), other;
 	struct topolb_flow_line *line = bpf_map_lookup_elem(&flow_index, &place.lines[0]);
 	int by_reply = kind != KEY_OF_CLIENT;
 

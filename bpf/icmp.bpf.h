@@ -159,12 +159,12 @@ __noinline int topolb_translate_icmp_error(struct __sk_buff *ctx, const struct p
 	    is_egress != (step.is_reply && !(step.flags & STEP_MASQUERADED)))
 		return TC_ACT_UNSPEC;
 	turn_around(&inner.key);
-	if (is_dsr_on && step.flags & STEP_DIRECT)
+	if (is_dsr_on() && step.flags & STEP_DIRECT)
 		step.to.source = *wrapper_source(outer, config);
 	hop = step.flags & (STEP_MASQUERADED | STEP_DIRECT) ? hop_of(ctx, &step) : NULL;
 	if (step.flags & (STEP_MASQUERADED | STEP_DIRECT) && (ttl <= 1 || !hop))
 		return TC_ACT_SHOT; /* no error about an error */
-	if (is_dsr_on && step.flags & STEP_DIRECT)
+	if (is_dsr_on() && step.flags & STEP_DIRECT)
 		return !hop || topolb_wrap(ctx, outer, &step.to) ? TC_ACT_SHOT : redirect_to(hop);
 	turn_around(&step.to);
 	if (rewrite_embedded(ctx, &inner, &step.to, &change))

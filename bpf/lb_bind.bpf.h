@@ -19,13 +19,12 @@ static __always_inline int is_unspecified_ipv6(const struct topolb_address *addr
 }
 
 /* A NodePort of the address family that `wanted` is of. */
-static __always_inline int has_node_port(struct topolb_frontend wanted,
-					 const struct topolb_settings *config)
+static __always_inline int has_node_port(struct topolb_frontend wanted)
 {
 	struct topolb_frontend_row *row;
 
 	wanted.address = unspecified_like(&wanted.address);
-	row = find_row(&wanted, config);
+	row = find_row(&wanted);
 	return row && row->kind == TOPOLB_FRONTEND_NODE_PORT && row->inside_set;
 }
 
@@ -37,13 +36,13 @@ static __always_inline int takes_node_port(struct bpf_sock_addr *ctx, struct top
 		return 0;
 	if (bpf_get_netns_cookie(ctx) != config->node_netns_cookie)
 		return 0;
-	if (has_node_port(wanted, config))
+	if (has_node_port(wanted))
 		return 1;
 	/* A socket on :: gets IPv4 too, unless it is IPV6_V6ONLY, which can't be seen here. */
 	if (!is_unspecified_ipv6(&wanted.address))
 		return 0;
 	wanted.address = ipv4_address(0);
-	return has_node_port(wanted, config);
+	return has_node_port(wanted);
 }
 
 #endif

@@ -7,11 +7,9 @@
 #ifndef TOPOLB_LB_FRONTEND_BPF_H
 #define TOPOLB_LB_FRONTEND_BPF_H
 
+#include "constants.bpf.h"
 #include "lb_address.bpf.h"
 #include "lb_maps.bpf.h"
-
-/* Set before load: lines of `frontends` that a search may begin in. */
-const volatile __u32 frontend_lines = 1;
 
 static __always_inline struct topolb_settings *read_settings(void)
 {
@@ -66,10 +64,9 @@ __noinline __u32 topolb_find_line(const struct topolb_frontend *dialled, __u32 f
 
 /* The row of a frontend; NULL: nobody dials a Service by that. Whoever goes on to use one
  * of its set ids reads that once, and takes 0 as NULL. */
-static __always_inline struct topolb_frontend_row *find_row(const struct topolb_frontend *dialled,
-							    const struct topolb_settings *config)
+static __always_inline struct topolb_frontend_row *find_row(const struct topolb_frontend *dialled)
 {
-	__u32 line_id = topolb_first_line(dialled, config->frontend_seed, frontend_lines);
+	__u32 line_id = topolb_first_line(dialled, frontend_seed(), frontend_lines());
 	struct topolb_frontend_line *line = bpf_map_lookup_elem(&frontends, &line_id);
 	struct topolb_frontend_row *row;
 

@@ -15,10 +15,8 @@
 #ifndef TOPOLB_LB_PEERS_BPF_H
 #define TOPOLB_LB_PEERS_BPF_H
 
+#include "constants.bpf.h"
 #include "lb_maps.bpf.h"
-
-/* Set before load: the lines of `peers`. */
-const volatile __u32 peer_lines = 1;
 
 /* The verifier lets a copy of half a pointer be computed with, but not the pointer. */
 static __always_inline __u32 low_half(const void *pointer)
@@ -32,7 +30,7 @@ static __always_inline __u32 low_half(const void *pointer)
 static __always_inline struct topolb_peer_line *peer_line_of(const void *socket)
 {
 	__u32 hash = low_half(socket) * 0x9e3779b1U; /* the golden ratio */
-	__u32 line_id = ((__u64)hash * peer_lines) >> 32;
+	__u32 line_id = ((__u64)hash * peer_lines()) >> 32;
 
 	return bpf_map_lookup_elem(&peers, &line_id);
 }

@@ -159,12 +159,9 @@ __noinline int topolb_take_from_tier(const struct topolb_set *set, struct topolb
 	return 0;
 }
 
-/* Set before load: of `counters`. */
-const volatile __u32 counters_per_cpu = 1;
-
 static __always_inline void count(__u32 counter_id)
 {
-	__u32 row = bpf_get_smp_processor_id() * counters_per_cpu + counter_id;
+	__u32 row = bpf_get_smp_processor_id() * counters_per_cpu() + counter_id;
 	struct topolb_counter *counter = bpf_map_lookup_elem(&counters, &row);
 
 	if (counter)

@@ -20,13 +20,11 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "constants.bpf.h"
 #include "lb_address.bpf.h"
 #include "lb_bind.bpf.h"
 #include "lb_peers.bpf.h"
 #include "lb_select.bpf.h"
-
-/* Set before load: the kernel knows bpf_set_retval (5.18). */
-const volatile __u8 has_set_retval = 1;
 
 #define ALLOW 1
 #define REFUSE 0
@@ -87,7 +85,7 @@ find_node_port(struct bpf_sock_addr *ctx, struct topolb_frontend dialled,
 		return NULL;
 	}
 	dialled.address = unspecified_like(&dialled.address);
-	return find_row(&dialled, config);
+	return find_row(&dialled);
 }
 
 static __always_inline struct topolb_frontend_row *
@@ -98,7 +96,7 @@ find_frontend(struct bpf_sock_addr *ctx, const struct topolb_frontend *dialled,
 
 	if (!is_forwarded_protocol(ctx->protocol))
 		return NULL;
-	row = find_row(dialled, config);
+	row = find_row(dialled);
 	/* Found by its own key, a NodePort was dialled at 0.0.0.0 or ::. */
 	if (row && row->kind != TOPOLB_FRONTEND_NODE_PORT)
 		return row;
@@ -114,7 +112,7 @@ static __always_inline int answer(__u32 verdict)
 {
 	if (verdict == TOPOLB_VERDICT_NONE || verdict == TOPOLB_VERDICT_FORWARD)
 		return ALLOW;
-	if (has_set_retval)
+	if (has_set_retval())
 		bpf_set_retval(verdict == TOPOLB_VERDICT_DROP ? -EHOSTUNREACH : -ECONNREFUSED);
 	return REFUSE;
 }
@@ -431,7 +429,7 @@ static __always_inline int answer_bind(struct bpf_sock_addr *ctx, struct topolb_
 {
 	if (!takes_node_port(ctx, wanted))
 		return ALLOW;
-	if (has_set_retval)
+	if (has_set_retval())
 		bpf_set_retval(-EADDRINUSE);
 	return REFUSE;
 }

@@ -39,7 +39,7 @@ static __noinline struct topolb_frontend_row *find_frontend(const struct packet 
 		.port_be = packet->key.destination_port_be,
 		.protocol = packet->key.protocol,
 	};
-	struct topolb_frontend_row *target = find_row(&dialled, config);
+	struct topolb_frontend_row *target = find_row(&dialled);
 
 	if (target)
 		return target;
@@ -53,7 +53,7 @@ static __noinline struct topolb_frontend_row *find_frontend(const struct packet 
 			return NULL;
 	}
 	dialled.address = unspecified_like(&dialled.address);
-	return find_row(&dialled, config);
+	return find_row(&dialled);
 }
 
 /* Chooses a backend for a new flow. Returns a TOPOLB_VERDICT_*. */
@@ -130,7 +130,7 @@ static __always_inline __u32 kind_of_flow(struct __sk_buff *ctx, const struct pa
 {
 	if (!must_masquerade(ctx, packet, backend, is_from_pod))
 		return 0;
-	if (is_dsr_on && !is_from_pod && !(backend->flags & TOPOLB_BACKEND_NODELESS) &&
+	if (is_dsr_on() && !is_from_pod && !(backend->flags & TOPOLB_BACKEND_NODELESS) &&
 	    !same_address(&packet->key.source, &backend->address))
 		return TOPOLB_FLOW_DIRECT;
 	return TOPOLB_FLOW_MASQUERADED;
@@ -370,7 +370,7 @@ int topolb_serve_any_ingress(struct __sk_buff *ctx)
 
 	if (!config)
 		return TC_ACT_UNSPEC;
-	if (is_dsr_on && !ctx->cb[0] && is_wrapper(kind, &packet)) {
+	if (is_dsr_on() && !ctx->cb[0] && is_wrapper(kind, &packet)) {
 		action = topolb_unwrap(ctx, &packet);
 		if (action != UNWRAPPED)
 			return action;
@@ -382,7 +382,7 @@ int topolb_serve_any_ingress(struct __sk_buff *ctx)
 		return leave_to(ctx, WORKER_INGRESS);
 	if (kind != PARSE_ICMP_ERROR)
 		return TC_ACT_UNSPEC;
-	if (is_dsr_on && !ctx->cb[0])
+	if (is_dsr_on() && !ctx->cb[0])
 		action = topolb_meet_wrapper_error(ctx, &packet);
 	return action == NOT_OURS ? topolb_translate_icmp_error(ctx, &packet, 0) : action;
 }

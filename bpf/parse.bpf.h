@@ -51,9 +51,6 @@
 #define IPV4_HEADERS_LENGTH (ETH_HLEN + sizeof(struct iphdr) + sizeof(struct tcphdr))
 #define IPV6_HEADERS_LENGTH (ETH_HLEN + sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
 
-/* Direct server return (dsr.bpf.h); the agent sets it before load. */
-const volatile __u32 is_dsr_on = 1;
-
 enum { PARSE_OTHER, PARSE_TRANSPORT, PARSE_ICMP_ERROR };
 enum { FRAGMENT_NONE, FRAGMENT_FIRST, FRAGMENT_LATER };
 

@@ -77,7 +77,7 @@ static __always_inline int send_back(struct __sk_buff *ctx, const struct packet 
 		return TC_ACT_SHOT;
 	count_event(TOPOLB_EVENT_REPLIED);
 	/* What was unwrapped came by another node, which takes no packets with its own address. */
-	if (is_dsr_on && packet->is_unwrapped)
+	if (is_dsr_on() && packet->is_unwrapped)
 		return bpf_redirect_neigh(ctx->ifindex, NULL, 0, 0);
 	return bpf_redirect(ctx->ifindex, 0);
 }

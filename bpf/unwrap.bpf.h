@@ -89,7 +89,7 @@ __noinline int topolb_parse_wrapped(struct __sk_buff *ctx, const struct packet *
 	__u32 wanted;
 	int kind;
 
-	if (!is_dsr_on || !outer || !inner || !is_whole(ctx, outer))
+	if (!is_dsr_on() || !outer || !inner || !is_whole(ctx, outer))
 		return PARSE_OTHER;
 	wanted = ETH_HLEN +
 		 (outer->is_ipv4 ? 2 * sizeof(struct iphdr) : 2 * sizeof(struct ipv6hdr)) +
@@ -129,7 +129,7 @@ __noinline int topolb_find_in_tier(const struct topolb_set *set, struct topolb_c
 {
 	struct backend_search search = {.set = set, .choice = choice};
 
-	if (!is_dsr_on || !set || !choice)
+	if (!is_dsr_on() || !set || !choice)
 		return 0;
 	bpf_loop(set->backend_count, match_step, &search, 0);
 	return choice->backend_id != 0;
@@ -167,7 +167,7 @@ find_wrapped_frontend(const struct packet *inner, const struct topolb_address *w
 
 	if (is_node_port(dialled.port_be, config) && same_address(&dialled.address, wrapper_source))
 		dialled.address = unspecified_like(&dialled.address);
-	return find_row(&dialled, config);
+	return find_row(&dialled);
 }
 
 /* Whether packets from the backend to the client leave by the device that this one came by. */
@@ -227,7 +227,7 @@ __noinline int topolb_open_wrapped(struct __sk_buff *ctx, const struct packet *o
 	__u32 set_id;
 	int verdict;
 
-	if (!is_dsr_on || !outer || !inner || !choice || !config)
+	if (!is_dsr_on() || !outer || !inner || !choice || !config)
 		return NOT_OURS;
 	target = find_wrapped_frontend(inner, &outer->key.source, config);
 	if (!target)
@@ -280,7 +280,7 @@ __noinline int topolb_masquerade_flow(struct __sk_buff *ctx, const struct packet
 	struct topolb_settings *config = read_settings();
 	struct found_flow found;
 
-	if (!is_dsr_on || !packet || !backend || !choice || !config)
+	if (!is_dsr_on() || !packet || !backend || !choice || !config)
 		return NOT_OURS;
 	found = find_clients_flow(&packet->key);
 	if (!found.flow || !same_address(&found.flow->backend, backend))
@@ -310,7 +310,7 @@ __noinline int topolb_is_about_backend(struct __sk_buff *ctx, const struct packe
 	struct packet embedded = {};
 	struct found_flow found;
 
-	if (!is_dsr_on || !outer || !error || parse_embedded(ctx, error, &embedded))
+	if (!is_dsr_on() || !outer || !error || parse_embedded(ctx, error, &embedded))
 		return 0;
 	turn_around(&embedded.key);
 	found = find_clients_flow(&embedded.key);
@@ -367,7 +367,7 @@ __noinline int topolb_unwrap(struct __sk_buff *ctx, struct packet *packet)
 	__u32 length;
 	int verdict;
 
-	if (!is_dsr_on || !packet || !unwrapping || !config || ctx->pkt_type != PACKET_HOST)
+	if (!is_dsr_on() || !packet || !unwrapping || !config || ctx->pkt_type != PACKET_HOST)
 		return TC_ACT_UNSPEC;
 	verdict = judge_wrapper(ctx, packet, unwrapping, config);
 	if (verdict == NOT_OURS)

@@ -93,7 +93,7 @@ __noinline int topolb_tell_client(struct __sk_buff *ctx, const struct packet *er
 	__u32 length;
 	__u64 sum;
 
-	if (!is_dsr_on || !error || !inner || !told || !hop ||
+	if (!is_dsr_on() || !error || !inner || !told || !hop ||
 	    bpf_skb_load_bytes(ctx, error->l4_offset, &before,
 			       sizeof(before.head) + sizeof(struct iphdr)))
 		return TC_ACT_SHOT;
@@ -138,7 +138,7 @@ __noinline int topolb_meet_wrapper_error(struct __sk_buff *ctx, const struct pac
 	struct topolb_hop *hop;
 	__u32 kind, mtu;
 
-	if (!is_dsr_on || !error || !config || !unwrapping || error->l3_offset != ETH_HLEN ||
+	if (!is_dsr_on() || !error || !config || !unwrapping || error->l3_offset != ETH_HLEN ||
 	    !is_nodes_own(&error->key.destination) ||
 	    parse_quoted_wrapper(ctx, error, &unwrapping->inner, &receiver) ||
 	    bpf_skb_load_bytes(ctx, error->l4_offset, &head, sizeof(head)))

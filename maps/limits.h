@@ -18,7 +18,7 @@
 
 /* A row of the frontends table is half a cache line; a search reads at most so many lines. */
 #define TOPOLB_FRONTENDS_PER_LINE 2
-#define TOPOLB_FRONTEND_PROBES 32
+#define TOPOLB_FRONTEND_PROBES 64
 
 /* A set is a chain of cache lines: a tier each, with the ids of its backends if they are no more
  * than this. Most Services need one. */

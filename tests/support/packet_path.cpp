@@ -13,8 +13,10 @@
 #include <stdexcept>
 
 #include "core/cluster_state.h"
+#include "dataplane/constants.h"
 #include "dataplane/kernel_state.h"
 #include "dataplane/masquerades.h"
+#include "dataplane/tc_programs.h"
 #include "lb_tc.skel.h"
 #include "support/sockets.h"
 
@@ -24,6 +26,7 @@ namespace {
 // linux/bpf.h of Linux 6.17; Debian 12's is older.
 constexpr std::uint32_t kChecksumComplete = 1U << 2;
 constexpr std::size_t kLargestFrame = 66000;
+constexpr std::uint64_t kFrontendSeed = 0x5eed5eed5eed;
 
 [[noreturn]] void fail(const std::string& what) {
   throw std::runtime_error(errno_error(errno, what).message());
@@ -64,35 +67,30 @@ T require(Result<T> result) {
 }  // namespace
 
 struct PacketPathObject {
-  lb_tc* skeleton = lb_tc__open();
-  PacketPathObject() = default;
+  lb_tc* skeleton;
+  explicit PacketPathObject(const dataplane::Constants& constants)
+      : skeleton(dataplane::open_skeleton(lb_tc__create_skeleton, lb_tc__destroy, constants)) {}
   PacketPathObject(const PacketPathObject&) = delete;
   PacketPathObject& operator=(const PacketPathObject&) = delete;
   ~PacketPathObject() { lb_tc__destroy(skeleton); }
 };
 
-PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes, bool dsr)
-    : object_(std::make_unique<PacketPathObject>()) {
+PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes, bool dsr) {
   make_node();
   external_device_ = ::if_nametoindex("out0");
   pod_device_ = ::if_nametoindex("pod0");
+  const auto facts = dataplane::flow_facts_for(flows, 0x5eed);
+  const auto rows = dataplane::entries_by_map(sizes);
+  object_ = std::make_unique<PacketPathObject>(dataplane::tc_constants(
+      kFrontendSeed, rows.at("frontends"), rows.at("counters"), facts, dsr));
   lb_tc* skeleton = object_->skeleton;
   if (skeleton == nullptr) fail("open lb_tc");
-  const auto facts = dataplane::flow_facts_for(flows, 0x5eed);
   bpf_map__set_max_entries(skeleton->maps.flows, facts.row_lines * TOPOLB_FLOW_ROWS_PER_LINE);
   bpf_map__set_max_entries(skeleton->maps.flow_rows, facts.row_lines);
   bpf_map__set_max_entries(skeleton->maps.flow_index, facts.lines);
-  skeleton->rodata->flow_seed = facts.seed;
-  skeleton->rodata->flow_row_lines = facts.row_lines;
-  skeleton->rodata->flow_lines = facts.lines;
-  skeleton->rodata->flow_id_bits = facts.id_bits;
-  skeleton->rodata->flow_port_step = facts.port_step;
-  skeleton->rodata->is_dsr_on = dsr ? 1 : 0;
-  for (const auto& [name, entries] : dataplane::entries_by_map(sizes)) {
+  for (const auto& [name, entries] : rows) {
     bpf_map__set_max_entries(bpf_object__find_map_by_name(skeleton->obj, name.c_str()), entries);
   }
-  skeleton->rodata->frontend_lines = sizes.frontends;
-  skeleton->rodata->counters_per_cpu = sizes.counters;
   if (lb_tc__load(skeleton) != 0) fail("load lb_tc");
   const std::uint32_t row = 0;
   if (bpf_map_update_elem(bpf_map__fd(skeleton->maps.flow_facts), &row, &facts, BPF_ANY) != 0) {
@@ -103,6 +101,7 @@ PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes, bo
   flows_.emplace(
       require(dataplane::FlowTable::open(open, dataplane::Access::ReadWrite, maps_->settings[0])));
   maps_->initialize();
+  settings().frontend_seed = kFrontendSeed;
   publisher_.emplace(*maps_);
   masquerade_with("192.0.2.10", "2001:db8::10");
   dataplane::choose_node_port_rows(settings(), [](const IpAddress&) { return true; });

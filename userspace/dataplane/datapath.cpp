@@ -15,6 +15,7 @@
 #include <map>
 #include <vector>
 
+#include "dataplane/constants.h"
 #include "dataplane/frontend_table.h"
 #include "dataplane/masquerades.h"
 #include "dataplane/peer_table.h"
@@ -26,7 +27,9 @@ namespace topolb::dataplane {
 
 struct LoadedObject {
   lb_sock* skeleton = nullptr;
-  LoadedObject() : skeleton(lb_sock__open()) {}
+  LoadedObject() : skeleton(lb_sock__open()) {}  // for its maps
+  explicit LoadedObject(const Constants& constants)
+      : skeleton(open_skeleton(lb_sock__create_skeleton, lb_sock__destroy, constants)) {}
   LoadedObject(const LoadedObject&) = delete;
   LoadedObject& operator=(const LoadedObject&) = delete;
   ~LoadedObject() { lb_sock__destroy(skeleton); }
@@ -208,9 +211,24 @@ Result<bool> Datapath::make_room(const MapSizes& needed) {
   return true;
 }
 
+Constants Datapath::constants_for(const std::map<std::string, std::uint32_t>& entries) const {
+  const auto entries_of = [&](const std::string& name) {
+    const auto at = entries.find(name);
+    if (at != entries.end()) return at->second;
+    return bpf_map__max_entries(bpf_object__find_map_by_name(object_->object(), name.c_str()));
+  };
+  const bool has_set_retval =
+      libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, nullptr) == 1;
+  return {{TOPOLB_HAS_SET_RETVAL, has_set_retval ? 1U : 0U},
+          {TOPOLB_FRONTEND_SEED, maps_->settings[0].frontend_seed},
+          {TOPOLB_FRONTEND_LINES, frontends_for(entries_of("frontends"))},
+          {TOPOLB_COUNTERS_PER_CPU, Counters::per_cpu(entries_of("counters"))},
+          {TOPOLB_PEER_LINES, entries_of("peers")}};
+}
+
 // The programs, on maps of so many entries, and the present ones of the others.
 Result<void> Datapath::load(const std::map<std::string, std::uint32_t>& entries) {
-  auto next = std::make_unique<LoadedObject>();
+  auto next = std::make_unique<LoadedObject>(constants_for(entries));
   if (next->skeleton == nullptr) return errno_error(errno, "open the BPF object");
   std::vector<std::string> reused = pinned_map_names();
   std::erase_if(reused, [&](const auto& name) { return entries.contains(name); });
@@ -222,12 +240,6 @@ Result<void> Datapath::load(const std::map<std::string, std::uint32_t>& entries)
   for (const auto& [name, size] : entries) {
     bpf_map__set_max_entries(bpf_object__find_map_by_name(next->object(), name.c_str()), size);
   }
-  auto& rodata = *next->skeleton->rodata;
-  rodata.has_set_retval = static_cast<std::uint8_t>(
-      libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, nullptr) == 1);
-  rodata.peer_lines = bpf_map__max_entries(next->skeleton->maps.peers);
-  rodata.frontend_lines = frontends_for(bpf_map__max_entries(next->skeleton->maps.frontends));
-  rodata.counters_per_cpu = Counters::per_cpu(bpf_map__max_entries(next->skeleton->maps.counters));
   if (const int failed = lb_sock__load(next->skeleton); failed != 0) {
     return errno_error(
         -failed, "load the BPF programs (needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)");

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 
+#include "dataplane/constants.h"
 #include "dataplane/kernel_maps.h"
 #include "dataplane/map_sizes.h"
 #include "dataplane/replaced_maps.h"
@@ -69,6 +70,7 @@ class Datapath {
   // Else the maps are there to be replaced by such that have room.
   [[nodiscard]] bool has_state() const { return is_loaded_ || took_over_; }
   [[nodiscard]] std::map<std::string, std::uint32_t> entries_now() const;
+  [[nodiscard]] Constants constants_for(const std::map<std::string, std::uint32_t>& entries) const;
   Result<void> load(const std::map<std::string, std::uint32_t>& entries);
   Result<void> replace_maps(const LoadedObject& next);
   Result<void> attach_program(std::size_t index, int cgroup_fd);

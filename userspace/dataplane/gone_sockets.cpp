@@ -15,6 +15,7 @@
 #include <string>
 #include <utility>
 
+#include "dataplane/constants.h"
 #include "dataplane/kernel_state.h"
 #include "dataplane/network_namespaces.h"
 #include "lb_gone.skel.h"
@@ -62,10 +63,14 @@ GoneSockets::GoneSockets(UniqueFd link, HashMap<topolb_gone_backend, std::uint32
 
 Result<GoneSockets> GoneSockets::load(const Datapath& datapath) {
   silence_libbpf();
-  const Skeleton skeleton(lb_gone__open(), lb_gone__destroy);
+  const auto peers = datapath.map("peers");
+  const auto lines = peers ? map_info(peers->get(), "peers") : peers.error();
+  if (!lines) return lines.error();
+  const Skeleton skeleton(open_skeleton(lb_gone__create_skeleton, lb_gone__destroy,
+                                        {{TOPOLB_PEER_LINES, lines->max_entries}}),
+                          lb_gone__destroy);
   if (!skeleton) return errno_error(errno, "open the BPF object");
   if (auto shared = share_maps(skeleton->obj, datapath); !shared) return shared.error();
-  skeleton->rodata->peer_lines = bpf_map__max_entries(skeleton->maps.peers);
   if (const int failed = lb_gone__load(skeleton.get()); failed != 0) {
     return errno_error(-failed, "load the iterator over UDP sockets");
   }

@@ -14,6 +14,7 @@
 #include <optional>
 #include <utility>
 
+#include "dataplane/constants.h"
 #include "dataplane/frontend_table.h"
 #include "dataplane/kernel_maps.h"
 #include "dataplane/socket_hooks.h"
@@ -22,8 +23,9 @@
 namespace topolb::dataplane {
 
 struct TcObject {
-  lb_tc* skeleton = lb_tc__open();
-  TcObject() = default;
+  lb_tc* skeleton;
+  explicit TcObject(const Constants& constants)
+      : skeleton(open_skeleton(lb_tc__create_skeleton, lb_tc__destroy, constants)) {}
   TcObject(const TcObject&) = delete;
   TcObject& operator=(const TcObject&) = delete;
   ~TcObject() { lb_tc__destroy(skeleton); }
@@ -90,46 +92,69 @@ std::optional<topolb_flow_facts> pinned_facts(const std::string& pin_path) {
   return facts;
 }
 
-/// What flow_facts says of the maps that the programs are to use.
-Result<std::uint32_t> maps_named_by(int settings) {
-  topolb_settings row{};
-  const std::uint32_t first = 0;
-  if (bpf_map_lookup_elem(settings, &first, &row) != 0) return errno_error(errno, "read settings");
-  return static_cast<std::uint32_t>(row.frontend_seed);
+using SharedMaps = std::function<Result<UniqueFd>(const std::string&)>;
+
+Result<topolb_settings> read_settings(const SharedMaps& shared) {
+  const auto map = shared("settings");
+  if (!map) return map.error();
+  topolb_settings settings{};
+  const std::uint32_t row = 0;
+  if (bpf_map_lookup_elem(map->get(), &row, &settings) != 0)
+    return errno_error(errno, "read settings");
+  return settings;
 }
 
-/// A whole table, or nothing of it. The facts of the one that is used.
-Result<topolb_flow_facts> choose_flow_table(lb_tc& skeleton, const std::string& pin_path,
-                                            const TcSizes& sizes) {
-  auto fresh = flow_facts_for(std::min(sizes.flows, sizes.most_flows), random_seed());
-  const auto maps = maps_named_by(bpf_map__fd(skeleton.maps.settings));
-  if (!maps) return maps.error();
-  fresh.maps = *maps;
-  const auto pinned = pinned_facts(pin_path);
+Result<std::uint32_t> entries_of(const SharedMaps& shared, const std::string& name) {
+  const auto map = shared(name);
+  const auto info = map ? map_info(map->get(), name) : map.error();
+  if (!info) return info.error();
+  return info->max_entries;
+}
+
+Result<Constants> constants_for(const SharedMaps& shared, std::uint64_t frontend_seed,
+                                const topolb_flow_facts& facts, bool dsr) {
+  const auto frontends = entries_of(shared, "frontends");
+  if (!frontends) return frontends.error();
+  const auto counters = entries_of(shared, "counters");
+  if (!counters) return counters.error();
+  return tc_constants(frontend_seed, *frontends, *counters, facts, dsr);
+}
+
+/// Whether the pinned flow table may go on in place of a fresh one.
+bool may_go_on(const topolb_flow_facts& pinned, const topolb_flow_facts& fresh,
+               const TcSizes& sizes) {
   const auto most = std::max(flow_facts_for(sizes.most_flows, 0).row_lines, fresh.row_lines);
-  if (pinned && pinned->maps == *maps && pinned->row_lines >= fresh.row_lines &&
-      pinned->row_lines <= most) {
-    set_sizes(skeleton, *pinned, sizes.fragments);
-    const auto pins = fitting_pins(skeleton.obj, pin_path, flow_table_maps());
-    for (const auto& [name, fd] : pins) {
-      if (auto reused = reuse_map(skeleton.obj, name, fd.get()); !reused) return reused.error();
-    }
-    if (!pins.empty()) return *pinned;
-  }
-  set_sizes(skeleton, fresh, sizes.fragments);
-  return fresh;
+  return pinned.maps == fresh.maps && pinned.row_lines >= fresh.row_lines &&
+         pinned.row_lines <= most;
 }
 
-Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts, bool dsr) {
-  skeleton.rodata->flow_seed = facts.seed;
-  skeleton.rodata->flow_row_lines = facts.row_lines;
-  skeleton.rodata->flow_lines = facts.lines;
-  skeleton.rodata->flow_id_bits = facts.id_bits;
-  skeleton.rodata->flow_port_step = facts.port_step;
-  skeleton.rodata->frontend_lines = frontends_for(bpf_map__max_entries(skeleton.maps.frontends));
-  skeleton.rodata->counters_per_cpu =
-      Counters::per_cpu(bpf_map__max_entries(skeleton.maps.counters));
-  skeleton.rodata->is_dsr_on = dsr ? 1 : 0;
+/// False: one of them is not there, or does not fit.
+Result<bool> reuse_pins(bpf_object* object, const std::string& pin_path,
+                        const std::vector<std::string>& names) {
+  const auto pins = fitting_pins(object, pin_path, names);
+  for (const auto& [name, fd] : pins) {
+    if (auto reused = reuse_map(object, name, fd.get()); !reused) return reused.error();
+  }
+  return !pins.empty();
+}
+
+/// For a flow table like that; on the maps that are shared, but with no flow table yet.
+Result<std::unique_ptr<TcObject>> open_object(const SharedMaps& shared, const Constants& constants,
+                                              const topolb_flow_facts& facts,
+                                              std::uint32_t fragments) {
+  auto object = std::make_unique<TcObject>(constants);
+  lb_tc* skeleton = object->skeleton;
+  if (skeleton == nullptr) return errno_error(errno, "open the BPF object of the per-packet path");
+  for (const auto& name : pinned_map_names()) {
+    auto fd = shared(name);
+    if (!fd) return fd.error();
+    if (auto reused = reuse_map(skeleton->obj, name, fd->get()); !reused) return reused.error();
+  }
+  set_sizes(*skeleton, facts, fragments);
+  return object;
+}
+
+Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts) {
   // The per-socket maps have no user here.
   bpf_map__set_autocreate(skeleton.maps.peers, false);
   bpf_map__set_autocreate(skeleton.maps.sockets, false);
@@ -144,7 +169,44 @@ Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts, bool d
   return {};
 }
 
+/// Ready to load: with the flow table that is pinned, whole, or else a fresh one.
+Result<std::pair<std::unique_ptr<TcObject>, topolb_flow_facts>> open_with_table(
+    const std::string& pin_path, const SharedMaps& shared, const TcSizes& sizes, bool dsr) {
+  const auto settings = read_settings(shared);
+  if (!settings) return settings.error();
+  auto fresh = flow_facts_for(std::min(sizes.flows, sizes.most_flows), random_seed());
+  fresh.maps = static_cast<std::uint32_t>(settings->frontend_seed);
+  std::vector<topolb_flow_facts> choices{fresh};
+  if (const auto pinned = pinned_facts(pin_path); pinned && may_go_on(*pinned, fresh, sizes)) {
+    choices.insert(choices.begin(), *pinned);
+  }
+  for (const auto& facts : choices) {
+    const auto constants = constants_for(shared, settings->frontend_seed, facts, dsr);
+    if (!constants) return constants.error();
+    auto object = open_object(shared, *constants, facts, sizes.fragments);
+    if (!object) return object.error();
+    if (&facts == &choices.back()) return std::pair{std::move(*object), facts};
+    const auto reused = reuse_pins((*object)->skeleton->obj, pin_path, flow_table_maps());
+    if (!reused) return reused.error();
+    if (*reused) return std::pair{std::move(*object), facts};
+  }
+  return make_error("no flow table");
+}
+
 }  // namespace
+
+Constants tc_constants(std::uint64_t frontend_seed, std::uint32_t frontend_rows,
+                       std::uint32_t counter_rows, const topolb_flow_facts& facts, bool dsr) {
+  return {{TOPOLB_FRONTEND_SEED, frontend_seed},
+          {TOPOLB_FRONTEND_LINES, frontends_for(frontend_rows)},
+          {TOPOLB_COUNTERS_PER_CPU, Counters::per_cpu(counter_rows)},
+          {TOPOLB_FLOW_SEED, facts.seed},
+          {TOPOLB_FLOW_LINES, facts.lines},
+          {TOPOLB_FLOW_ROW_LINES, facts.row_lines},
+          {TOPOLB_FLOW_ID_BITS, facts.id_bits},
+          {TOPOLB_FLOW_PORT_STEP, facts.port_step},
+          {TOPOLB_IS_DSR_ON, dsr ? 1U : 0U}};
+}
 
 TcPrograms::TcPrograms() = default;
 TcPrograms::TcPrograms(TcPrograms&&) noexcept = default;
@@ -164,22 +226,14 @@ Result<TcPrograms> TcPrograms::load(
   silence_libbpf();
   TcPrograms programs;
   programs.pin_path_ = pin_path;
-  programs.object_ = std::make_unique<TcObject>();
-  lb_tc* skeleton = programs.object_->skeleton;
-  if (skeleton == nullptr) return errno_error(errno, "open the BPF object of the per-packet path");
-  for (const auto& name : pinned_map_names()) {
-    auto fd = shared(name);
-    if (!fd) return fd.error();
-    if (auto reused = reuse_map(skeleton->obj, name, fd->get()); !reused) return reused.error();
-  }
-  const auto facts = choose_flow_table(*skeleton, pin_path, sizes);
-  if (!facts) return facts.error();
+  auto opened = open_with_table(pin_path, shared, sizes, dsr);
+  if (!opened) return opened.error();
+  programs.object_ = std::move(opened->first);
+  lb_tc& skeleton = *programs.object_->skeleton;
   for (const auto* name : {"fragments", "packet_events"}) {
-    for (const auto& [pin, fd] : fitting_pins(skeleton->obj, pin_path, {name})) {
-      if (auto reused = reuse_map(skeleton->obj, pin, fd.get()); !reused) return reused.error();
-    }
+    if (auto reused = reuse_pins(skeleton.obj, pin_path, {name}); !reused) return reused.error();
   }
-  if (auto loaded = load_object(*skeleton, *facts, dsr); !loaded) return loaded.error();
+  if (auto loaded = load_object(skeleton, opened->second); !loaded) return loaded.error();
   return programs;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dataplane/bpf_map.h"
+#include "dataplane/constants.h"
 #include "dataplane/flow_table.h"
 #include "maps/layout.h"
 #include "maps/limits.h"
@@ -23,6 +24,10 @@ struct TcSizes {
   std::uint32_t most_flows = TOPOLB_MAX_FLOWS;
   std::uint32_t fragments = TOPOLB_DEFAULT_FRAGMENTS;
 };
+
+/// What the programs have in their instructions, for maps of so many rows.
+Constants tc_constants(std::uint64_t frontend_seed, std::uint32_t frontend_rows,
+                       std::uint32_t counter_rows, const topolb_flow_facts& facts, bool dsr);
 
 struct TcObject;  // the bpftool skeleton
 
