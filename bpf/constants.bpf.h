@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The constants of maps/constants.h, each known to the verifier. */
+/*
+ * The constants of maps/constants.h, each known to the verifier. By asm, as the compiler is not to
+ * compute with what stands there now; not volatile, as it may load one once for several uses.
+ */
 #ifndef TOPOLB_CONSTANTS_BPF_H
 #define TOPOLB_CONSTANTS_BPF_H
 

@@ -62,7 +62,7 @@ struct search {
 	const struct topolb_set *set;
 	__u32 backend_id;
 	__u32 low, high;
-	__u32 pad;
+	__u32 pad; /* 0: no byte of the stack is left as it was */
 };
 
 static long search_step(__u32 step __attribute__((unused)), void *data)

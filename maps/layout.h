@@ -86,9 +86,11 @@ static inline __u32 topolb_first_line(const struct topolb_frontend *dialled, __u
 	const __u64 odd = 0x9e3779b97f4a7c15ULL; /* the golden ratio */
 	__u64 halves[2], hash;
 
+	/* Low bits change most of a product: those in which addresses differ come last on the wire.
+	 */
 	__builtin_memcpy(halves, &dialled->address, sizeof(halves));
-	hash = (seed ^ halves[0]) * odd;
-	hash = (hash ^ hash >> 32 ^ halves[1]) * odd;
+	hash = (seed ^ __builtin_bswap64(halves[0])) * odd;
+	hash = (hash ^ hash >> 32 ^ __builtin_bswap64(halves[1])) * odd;
 	hash = (hash ^ hash >> 32 ^ dialled->port_be ^ (__u64)dialled->protocol << 16) * odd;
 	return (__u32)((hash >> 32) * lines >> 32);
 }
@@ -113,6 +115,7 @@ enum {
  * ascend. Of verdict, the other flags, affinity_timeout_s and first_counter, those of the first set
  * of a chain count. */
 struct topolb_set {
+	/* Both in one byte: the tenth id finds room. */
 	__u8 verdict : 4;      /* TOPOLB_VERDICT_* */
 	__u8 flags : 4;	       /* TOPOLB_SET_* */
 	__u8 counter;	       /* of the tier: counters[first_counter + counter] */
@@ -125,7 +128,10 @@ struct topolb_set {
 	__u32 backend_ids[TOPOLB_SLOTS_PER_SET];
 };
 TOPOLB_ASSERT(sizeof(struct topolb_set) == 64);
-TOPOLB_ASSERT_OFFSET(topolb_set, affinity_timeout_s, 4);
+TOPOLB_ASSERT(TOPOLB_SET_TERMINATING < 1 << 4);
+TOPOLB_ASSERT_OFFSET(topolb_set, counter, 1);
+TOPOLB_ASSERT_OFFSET(topolb_set, topology_key_id, 2);
+TOPOLB_ASSERT_OFFSET(topolb_set, next_set, 12);
 TOPOLB_ASSERT_OFFSET(topolb_set, backend_ids, 24);
 
 /* slots: array of lines, in runs, for tiers that find no room in their set. Slot s of a tier is in
@@ -263,12 +269,12 @@ struct topolb_masquerade_device {
 } __attribute__((aligned(8))); /* the agent writes it at once */
 TOPOLB_ASSERT(sizeof(struct topolb_masquerade_device) == 8);
 
-/* settings: array with one row, written by the agent. What programs read most is one cache line. */
+/* settings: array with one row, written by the agent. The first line is what programs read for most
+ * packets and calls, and is seldom written. */
 struct topolb_settings {
 	__u32 layout_version;
 	__u16 node_port_min; /* host order; no NodePort at all: min > max */
 	__u16 node_port_max;
-	__u64 frontend_seed;
 	__u64 node_netns_cookie; /* NodePorts answer on loopback only here */
 	/* Per-packet path, host order, inclusive. Neither NodePorts nor the node's ephemeral
 	 * ports. */
@@ -276,12 +282,21 @@ struct topolb_settings {
 	__u16 masquerade_port_max;
 	__u32 packet_flags;    /* TOPOLB_PACKETS_* */
 	__u64 masquerade_bits; /* topolb_masquerade_bit() of all masquerades */
-	__u64 published_ns;    /* CLOCK_REALTIME of the last complete publication */
-	__u64 publications;    /* how many there were */
+	/* The row of masquerades that new flows take, by TOPOLB_IPV4 and TOPOLB_IPV6, if the device
+	 * by which they leave says nothing else; 0: there is none. */
+	__u8 node_masquerades[2];
+	/* The same rows where NodePorts answer on their address, else 0: most NodePorts are dialled
+	 * by these, and need no look into node_addresses. */
+	__u8 node_port_rows[2];
+	__u8 masquerade_device_count;
+	__u8 pad[3];
+	__u64 frontend_seed; /* programs have it in their instructions */
+	char node_name[256];
+	__u64 published_ns; /* CLOCK_REALTIME of the last complete publication */
+	__u64 publications; /* how many there were */
 	/* CLOCK_REALTIME of the API server's last word on the kind of object that it has been
 	 * silent about for longest; 0: objects come from files. */
 	__u64 heard_ns;
-	char node_name[256];
 	/* Per-packet path: of every row of frontends, of backends and of flows. */
 	struct topolb_port_set frontend_ports;
 	struct topolb_port_set backend_ports;
@@ -289,19 +304,12 @@ struct topolb_settings {
 	 * what it is as long as there may be a flow of it; unspecified: free. Row 0 is never
 	 * used. */
 	struct topolb_address masquerades[TOPOLB_MASQUERADES];
-	/* The row that new flows take, by TOPOLB_IPV4 and TOPOLB_IPV6, if the device by which they
-	 * leave says nothing else; 0: there is none. */
-	__u8 node_masquerades[2];
-	/* The same rows where NodePorts answer on their address, else 0: most NodePorts are dialled
-	 * by these, and need no look into node_addresses. */
-	__u8 node_port_rows[2];
-	__u8 masquerade_device_count;
-	__u8 pad[3];
 	struct topolb_masquerade_device masquerade_devices[TOPOLB_MASQUERADE_DEVICES];
 };
 TOPOLB_ASSERT(sizeof(struct topolb_settings) == 1864);
-TOPOLB_ASSERT_OFFSET(topolb_settings, frontend_ports, 320);
-TOPOLB_ASSERT_OFFSET(topolb_settings, masquerades, 704);
+TOPOLB_ASSERT_OFFSET(topolb_settings, node_name, 48);
+TOPOLB_ASSERT_OFFSET(topolb_settings, frontend_ports, 328);
+TOPOLB_ASSERT_OFFSET(topolb_settings, masquerades, 712);
 
 enum {
 	TOPOLB_IPV4 = 0,

@@ -14,11 +14,18 @@ def first_match(path: str, pattern: str) -> str:
     return found[1].strip() if found else "unknown"
 
 
-def returns() -> str:
-    """What the kernel does to returns of functions: programs of many calls take longer by it."""
-    path = Path("/sys/devices/system/cpu/vulnerabilities/spec_rstack_overflow")
-    found = re.search(r"Safe RET|IBPB", path.read_text(encoding="utf-8") if path.exists() else "")
-    return found[0] if found else "plain"
+MITIGATIONS = {  # file, what it says, and what that means here
+    ("spec_rstack_overflow", "Safe RET"): "returns by Safe RET",
+    ("spec_rstack_overflow", "IBPB"): "returns by IBPB",
+    ("meltdown", "PTI"): "isolated page tables",
+}
+
+
+def mitigations() -> list[str]:
+    """What the kernel does against attacks, where it costs calls of functions, or of the system."""
+    known = Path("/sys/devices/system/cpu/vulnerabilities")
+    return [meaning for (name, says), meaning in MITIGATIONS.items()
+            if (known / name).exists() and says in (known / name).read_text(encoding="utf-8")]
 
 
 def version(*command: str) -> str:
@@ -36,7 +43,7 @@ def describe(cli: Path, root: Path) -> dict:
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "kernel": platform.release().split("-")[0],
         "cpu": first_match("/proc/cpuinfo", r"^model name\s*:\s*(.*)$"),
-        "returns": returns(),
+        "mitigations": mitigations(),
         "cpus": len(os.sched_getaffinity(0)),
         "memory": first_match("/proc/meminfo", r"^MemTotal:\s*(.*)$"),
         "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
@@ -56,8 +63,7 @@ def line(run: dict) -> str:
     machine = run["machine"]
     virtual = "virtual machine, " if machine["virtual"] else ""
     quick = "quick run, few rounds; " if run["quick"] else ""
-    returned = machine.get("returns", "plain")
-    cpu = machine["cpu"] if returned == "plain" else f"{machine['cpu']}, returns by {returned}"
+    cpu = ", ".join([machine["cpu"], *machine.get("mitigations", [])])
     return (f"{quick}{machine['date'][:10]}, commit {machine['versions']['commit']}: {virtual}"
             f"{machine['cpus']} CPUs ({cpu}), Linux {machine['kernel']}; "
             f"load average {machine['load']} at the start")

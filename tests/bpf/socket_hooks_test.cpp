@@ -112,7 +112,7 @@ TEST_F(SocketHooks, TheKernelWalksTheTiersAsStatesFlip) {
                                           "10.1.0.4:80", "10.1.0.5:80", "10.1.0.6:80"};
   std::vector<std::unique_ptr<Server>> servers;
   for (const auto& backend : backends) servers.push_back(serve(backend));
-  // Six tiers: the fifth and sixth lie in the chained set; the last is the KEP-1669 fallback.
+  // Six tiers, each in a set of the chain; the last is the KEP-1669 fallback.
   start({service("web", "10.96.0.1:80", Protocol::TCP,
                  traffic({{"host", {backends[0]}},
                           {"rack", {backends[1]}},
@@ -141,6 +141,25 @@ TEST_F(SocketHooks, TheOnlyUsableBackendOfManyIsFound) {
     if (address != "10.1.0.77:80") set_state(address, TOPOLB_BACKEND_UNUSABLE);
   }
   for (int i = 0; i < 50; ++i) ASSERT_EQ(dial_tcp("10.96.0.1:80").backend, "10.1.0.77:80");
+}
+
+// Of as many as a set has room for, or its lines of slots, and one more.
+TEST_F(SocketHooks, TheLastBackendOfATierIsFound) {
+  std::vector<std::unique_ptr<Server>> servers;
+  for (const std::size_t count : {1, 10, 11, 16, 17, 32, 33}) {
+    std::vector<std::string> addresses;
+    for (std::size_t i = 1; i <= count; ++i)
+      addresses.push_back(fmt::format("10.1.{}.{}:80", count, i));
+    servers.push_back(serve(addresses.back()));
+    start({service("web", "10.96.0.1:80", Protocol::TCP, traffic({{"", addresses}}))});
+    for (const auto& address : addresses) {
+      if (address != addresses.back()) set_state(address, TOPOLB_BACKEND_UNUSABLE);
+    }
+    ASSERT_EQ(dial_tcp("10.96.0.1:80").backend, addresses.back()) << count;
+    set_state(addresses.back(), TOPOLB_BACKEND_UNUSABLE);
+    ASSERT_EQ(dial_tcp("10.96.0.1:80").error, ECONNREFUSED) << count;
+    stop();
+  }
 }
 
 TEST_F(SocketHooks, CountsConnectionsByTierAndRefusals) {

@@ -55,6 +55,60 @@ TEST_F(TakeOver, TheNextAgentKeepsIdsAndAppliesTheDifference) {
   EXPECT_TRUE(after.orphan_frontends.empty());
 }
 
+std::vector<std::string> addresses(int count, int subnet) {
+  std::vector<std::string> all;
+  for (int i = 1; i <= count; ++i) all.push_back(fmt::format("10.1.{}.{}:80", subnet, i));
+  return all;
+}
+
+core::ServicePortPlan chained(const std::vector<TierSpec>& tiers,
+                              const std::vector<TierSpec>& terminating) {
+  return service("web", "10.96.0.1:80", Protocol::TCP, traffic(tiers, terminating));
+}
+
+TEST_F(TakeOver, ASetOfSeveralTiersIsKeptOrReplacedWhole) {
+  const std::vector<TierSpec> tiers{
+      {"host", addresses(3, 1)}, {"rack", addresses(12, 2)}, {"zone", addresses(10, 3)}};
+  const std::vector<TierSpec> terminating{{"rack", addresses(17, 4)}};
+  auto fewer = tiers;
+  fewer.pop_back();
+  auto others = tiers;
+  others[2].backends.back() = "10.1.5.1:80";
+  auto renamed = tiers;
+  renamed[1].key = "row";
+  const core::ServicePortPlan refusing =
+      service("web", "10.96.0.1:80", Protocol::TCP, refused(core::Verdict::Reject));
+  start({chained(tiers, terminating)});
+  for (const auto& plan :
+       {chained(tiers, terminating), chained(tiers, {{"rack", addresses(16, 4)}}),
+        chained(tiers, {}), chained(fewer, terminating), chained(others, terminating),
+        chained(renamed, terminating), chained({}, terminating), refusing, chained(tiers, {})}) {
+    const auto before = dataplane::read_kernel_state(maps()).services.at(0).internal;
+    const bool is_same = plan == plan_.front();
+    stop();
+    start({plan});
+    ASSERT_TRUE(datapath_->took_over());
+    const auto after = dataplane::read_kernel_state(maps()).services.at(0).internal;
+    EXPECT_EQ(after.set_ids == before.set_ids, is_same);
+    std::vector<std::size_t> sizes;
+    for (const auto& tier : after.tiers) sizes.push_back(tier.backend_ids.size());
+    std::vector<std::size_t> wanted;
+    for (const auto* list : {&plan.internal.tiers, &plan.internal.terminating_tiers}) {
+      for (const auto& tier : *list) wanted.push_back(tier.backends.size());
+    }
+    EXPECT_EQ(sizes, wanted);
+    EXPECT_EQ(after.set_ids.size(), std::max<std::size_t>(1, wanted.size()));
+    publisher_->reclaim();
+  }
+  change_to({});
+  publisher_->reclaim();
+  for (const auto& set : maps().sets.rows()) ASSERT_EQ(set.verdict, TOPOLB_VERDICT_NONE);
+  for (const auto& line : maps().slots.rows()) ASSERT_EQ(line.backend_ids[0], 0U);
+  for (const auto& backend : maps().backends.rows()) {
+    ASSERT_EQ(backend.state, TOPOLB_BACKEND_FREE);
+  }
+}
+
 TEST_F(TakeOver, AFlippedStateSurvives) {
   start({web("a", 1, {"10.1.0.1:80", "10.1.0.2:80"})});
   set_state("10.1.0.1:80", TOPOLB_BACKEND_UNUSABLE);

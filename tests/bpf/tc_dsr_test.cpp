@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Direct server return: what the dialled node wraps, and what the backend's node takes out of it.
 // Sources: issue of the per-packet path; docs/decisions/0041; RFC 2003, RFC 2473.
+#include <fmt/format.h>
+
 #include "bpf/tc_dsr_fixture.h"
 
 namespace topolb::test {
@@ -128,6 +130,23 @@ TEST_P(TcDsr, TheBackendsNodeAnswersItself) {
     EXPECT_EQ(more.view().destination, at().local);
   }
   EXPECT_EQ(path_.flows().count(), 2U);
+}
+
+// The other node may have chosen a backend of any tier.
+TEST_P(TcDsr, TheBackendMayBeInAnyTier) {
+  std::vector<std::string> many;
+  for (int i = 100; i < 112; ++i) {
+    many.push_back(at().overhead == 20 ? fmt::format("10.2.0.{}:8080", i)
+                                       : fmt::format("[fd00:2::{}]:8080", i));
+  }
+  many.push_back(at().local);
+  const auto tiers = traffic({{"host", {at().remote}}, {"rack", {many[0]}}, {"zone", many}});
+  auto plan = service("web", at().cluster_ip, GetParam().protocol, tiers);
+  add_frontend(plan, core::FrontendKind::LoadBalancer, at().balancer, tiers);
+  path_.publish({plan}, {at().local});
+  const auto got = path_.run(Hook::Ingress, wrapped(packet(client(), at().balancer)));
+  ASSERT_EQ(got.action, kPass);
+  EXPECT_EQ(got.view().destination, at().local);
 }
 
 TEST_P(TcDsr, WhatIsNoneOfOursIsLeftAlone) {

@@ -67,12 +67,7 @@ T require(Result<T> result) {
 }  // namespace
 
 struct PacketPathObject {
-  lb_tc* skeleton;
-  explicit PacketPathObject(const dataplane::Constants& constants)
-      : skeleton(dataplane::open_skeleton(lb_tc__create_skeleton, lb_tc__destroy, constants)) {}
-  PacketPathObject(const PacketPathObject&) = delete;
-  PacketPathObject& operator=(const PacketPathObject&) = delete;
-  ~PacketPathObject() { lb_tc__destroy(skeleton); }
+  dataplane::OpenSkeleton<lb_tc> skeleton;
 };
 
 PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes, bool dsr) {
@@ -81,10 +76,11 @@ PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes, bo
   pod_device_ = ::if_nametoindex("pod0");
   const auto facts = dataplane::flow_facts_for(flows, 0x5eed);
   const auto rows = dataplane::entries_by_map(sizes);
-  object_ = std::make_unique<PacketPathObject>(dataplane::tc_constants(
-      kFrontendSeed, rows.at("frontends"), rows.at("counters"), facts, dsr));
-  lb_tc* skeleton = object_->skeleton;
-  if (skeleton == nullptr) fail("open lb_tc");
+  const auto constants =
+      dataplane::tc_constants(kFrontendSeed, rows.at("frontends"), rows.at("counters"), facts, dsr);
+  object_ = std::make_unique<PacketPathObject>(PacketPathObject{
+      require(dataplane::open_skeleton(lb_tc__create_skeleton, lb_tc__destroy, constants))});
+  lb_tc* skeleton = object_->skeleton.get();
   bpf_map__set_max_entries(skeleton->maps.flows, facts.row_lines * TOPOLB_FLOW_ROWS_PER_LINE);
   bpf_map__set_max_entries(skeleton->maps.flow_rows, facts.row_lines);
   bpf_map__set_max_entries(skeleton->maps.flow_index, facts.lines);

@@ -11,8 +11,8 @@
 namespace topolb::cli {
 namespace {
 
-/// The tier of one row of `sets`, if it has one: "zone: 20 at 16" means 20 backends from slot 16 of
-/// `slots` on, "at 0" in the row itself.
+/// The tier of one row of `sets`, if it has one, as a list: other layouts had more. "zone: 20 at
+/// 16" means 20 backends from slot 16 of `slots` on, "at 0" in the row itself.
 RecordCell tiers_cell(const topolb_set& set, const std::map<std::uint32_t, std::string>& keys) {
   Json::Array tiers;
   std::vector<std::string> texts;

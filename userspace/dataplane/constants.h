@@ -3,42 +3,48 @@
 #pragma once
 
 #include <bpf/libbpf.h>
+#include <fmt/format.h>
 
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
-#include <optional>
+#include <memory>
 #include <vector>
 
 #include "maps/constants.h"
+#include "util/result.h"
 
 namespace topolb::dataplane {
 
-using Constants = std::map<topolb_constant, std::uint64_t>;
+/// By topolb_constant.
+using Constants = std::map<std::uint32_t, std::uint64_t>;
 
-/// A copy of the ELF file of a BPF object, of `size` bytes, with its constants in place. None: it
-/// has one that `constants` lacks.
-std::optional<std::vector<std::uint64_t>> with_constants(const void* elf, std::size_t size,
-                                                         const Constants& constants);
+/// A copy of the ELF file of a BPF object, of `size` bytes, with its constants in place. The error
+/// names one that it has and `constants` lacks.
+Result<std::vector<std::uint64_t>> with_constants(const void* elf, std::size_t size,
+                                                  const Constants& constants);
 
-/// NAME__open() of a bpftool skeleton with constants; `create` is NAME__create_skeleton(),
-/// `destroy` NAME__destroy(). Null with errno as there; EINVAL: a constant is missing.
+/// A bpftool skeleton.
 template <typename Skeleton>
-Skeleton* open_skeleton(int (*create)(Skeleton*), void (*destroy)(Skeleton*),
-                        const Constants& constants) {
-  auto* skeleton = static_cast<Skeleton*>(std::calloc(1, sizeof(Skeleton)));
-  int failed = skeleton == nullptr ? -ENOMEM : create(skeleton);
-  if (failed == 0) {
-    bpf_object_skeleton& parts = *skeleton->skeleton;
-    auto elf = with_constants(parts.data, parts.data_sz, constants);
-    if (elf) parts.data = elf->data();  // libbpf copies what it needs
-    failed = elf ? bpf_object__open_skeleton(&parts, nullptr) : -EINVAL;
-  }
-  if (failed == 0) return skeleton;
-  destroy(skeleton);
-  errno = -failed;
-  return nullptr;
+using OpenSkeleton = std::unique_ptr<Skeleton, void (*)(Skeleton*)>;
+
+/// NAME__open() of a skeleton, with constants; `create` is NAME__create_skeleton(), `destroy`
+/// NAME__destroy().
+template <typename Skeleton>
+Result<OpenSkeleton<Skeleton>> open_skeleton(int (*create)(Skeleton*), void (*destroy)(Skeleton*),
+                                             const Constants& constants) {
+  OpenSkeleton<Skeleton> skeleton(static_cast<Skeleton*>(std::calloc(1, sizeof(Skeleton))),
+                                  destroy);
+  if (!skeleton || create(skeleton.get()) != 0) return errno_error(ENOMEM, "open a BPF object");
+  bpf_object_skeleton& parts = *skeleton->skeleton;
+  auto elf = with_constants(parts.data, parts.data_sz, constants);
+  if (!elf) return make_error(fmt::format("BPF object {}: {}", parts.name, elf.error().message()));
+  parts.data = elf->data();
+  const int failed = bpf_object__open_skeleton(&parts, nullptr);
+  parts.data = nullptr;  // libbpf has copied what it needs
+  if (failed != 0) return errno_error(-failed, fmt::format("open the BPF object {}", parts.name));
+  return skeleton;
 }
 
 }  // namespace topolb::dataplane

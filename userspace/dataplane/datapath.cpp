@@ -26,13 +26,7 @@
 namespace topolb::dataplane {
 
 struct LoadedObject {
-  lb_sock* skeleton = nullptr;
-  LoadedObject() : skeleton(lb_sock__open()) {}  // for its maps
-  explicit LoadedObject(const Constants& constants)
-      : skeleton(open_skeleton(lb_sock__create_skeleton, lb_sock__destroy, constants)) {}
-  LoadedObject(const LoadedObject&) = delete;
-  LoadedObject& operator=(const LoadedObject&) = delete;
-  ~LoadedObject() { lb_sock__destroy(skeleton); }
+  OpenSkeleton<lb_sock> skeleton;
 
   [[nodiscard]] bpf_object* object() const { return skeleton->obj; }
   [[nodiscard]] Result<UniqueFd> duplicate_map(const std::string& name) const {
@@ -136,7 +130,8 @@ Result<Datapath> Datapath::open(const DatapathOptions& options) {
 // Without programs: how large the maps have to be is known once the first state is complete.
 Result<void> Datapath::open_maps() {
   silence_libbpf();
-  object_ = std::make_unique<LoadedObject>();
+  // Its programs have no constants yet.
+  object_ = std::make_unique<LoadedObject>(LoadedObject{{lb_sock__open(), lb_sock__destroy}});
   if (object_->skeleton == nullptr) return errno_error(errno, "open the BPF object");
   bpf_object* object = object_->object();
   bpf_program* program = nullptr;
@@ -153,7 +148,7 @@ Result<void> Datapath::open_maps() {
     if (auto reused = reuse_map(object, name, fd->get()); !reused) return reused;
   }
   if (auto reused = reuse_peers(*object_); !reused) return reused;
-  if (const int failed = lb_sock__load(object_->skeleton); failed != 0) {
+  if (const int failed = lb_sock__load(object_->skeleton.get()); failed != 0) {
     return errno_error(-failed, "make the BPF maps");
   }
   auto maps = KernelMaps::open(
@@ -228,8 +223,9 @@ Constants Datapath::constants_for(const std::map<std::string, std::uint32_t>& en
 
 // The programs, on maps of so many entries, and the present ones of the others.
 Result<void> Datapath::load(const std::map<std::string, std::uint32_t>& entries) {
-  auto next = std::make_unique<LoadedObject>(constants_for(entries));
-  if (next->skeleton == nullptr) return errno_error(errno, "open the BPF object");
+  auto opened = open_skeleton(lb_sock__create_skeleton, lb_sock__destroy, constants_for(entries));
+  if (!opened) return opened.error();
+  auto next = std::make_unique<LoadedObject>(LoadedObject{std::move(*opened)});
   std::vector<std::string> reused = pinned_map_names();
   std::erase_if(reused, [&](const auto& name) { return entries.contains(name); });
   reused.insert(reused.end(), {"sockets", "udp_sockets"});
@@ -240,7 +236,7 @@ Result<void> Datapath::load(const std::map<std::string, std::uint32_t>& entries)
   for (const auto& [name, size] : entries) {
     bpf_map__set_max_entries(bpf_object__find_map_by_name(next->object(), name.c_str()), size);
   }
-  if (const int failed = lb_sock__load(next->skeleton); failed != 0) {
+  if (const int failed = lb_sock__load(next->skeleton.get()); failed != 0) {
     return errno_error(
         -failed, "load the BPF programs (needs root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)");
   }

@@ -24,9 +24,6 @@ namespace topolb::dataplane {
 
 namespace {
 
-// Needed to load only: later it would hold maps that the datapath has replaced.
-using Skeleton = std::unique_ptr<lb_gone, decltype(&lb_gone__destroy)>;
-
 Result<void> share_maps(bpf_object* object, const Datapath& datapath) {
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object) {
@@ -66,10 +63,11 @@ Result<GoneSockets> GoneSockets::load(const Datapath& datapath) {
   const auto peers = datapath.map("peers");
   const auto lines = peers ? map_info(peers->get(), "peers") : peers.error();
   if (!lines) return lines.error();
-  const Skeleton skeleton(open_skeleton(lb_gone__create_skeleton, lb_gone__destroy,
-                                        {{TOPOLB_PEER_LINES, lines->max_entries}}),
-                          lb_gone__destroy);
-  if (!skeleton) return errno_error(errno, "open the BPF object");
+  const auto opened = open_skeleton(lb_gone__create_skeleton, lb_gone__destroy,
+                                    {{TOPOLB_PEER_LINES, lines->max_entries}});
+  if (!opened) return opened.error();
+  // Needed to load only: later it would hold maps that the datapath has replaced.
+  const auto& skeleton = *opened;
   if (auto shared = share_maps(skeleton->obj, datapath); !shared) return shared.error();
   if (const int failed = lb_gone__load(skeleton.get()); failed != 0) {
     return errno_error(-failed, "load the iterator over UDP sockets");

@@ -195,15 +195,15 @@ Result<std::uint32_t> SetWriter::write(const PreparedSet& prepared) {
 }
 
 bool SetWriter::holds(std::uint32_t set_id, const PreparedSet& prepared) const {
-  const auto is_head = [&](const topolb_set& set) {
-    return set.verdict == static_cast<std::uint8_t>(prepared.verdict) &&
-           (set.flags & ~TOPOLB_SET_TERMINATING) == prepared.flags &&
-           set.affinity_timeout_s == prepared.affinity_timeout_s &&
-           set.first_counter == prepared.first_counter;
-  };
-  if (set_id == 0 || !is_head(maps_.sets[set_id])) return false;
-  if (prepared.tiers.empty())
-    return maps_.sets[set_id].backend_count == 0 && maps_.sets[set_id].next_set == 0;
+  if (set_id == 0) return false;
+  const topolb_set& head = maps_.sets[set_id];
+  if (head.verdict != static_cast<std::uint8_t>(prepared.verdict) ||
+      (head.flags & ~TOPOLB_SET_TERMINATING) != prepared.flags ||
+      head.affinity_timeout_s != prepared.affinity_timeout_s ||
+      head.first_counter != prepared.first_counter) {
+    return false;
+  }
+  if (prepared.tiers.empty()) return head.backend_count == 0 && head.next_set == 0;
   for (const auto& wanted : prepared.tiers) {
     if (set_id == 0 || !holds_tier(set_id, wanted)) return false;
     set_id = maps_.sets[set_id].next_set;

@@ -23,12 +23,8 @@
 namespace topolb::dataplane {
 
 struct TcObject {
-  lb_tc* skeleton;
-  explicit TcObject(const Constants& constants)
-      : skeleton(open_skeleton(lb_tc__create_skeleton, lb_tc__destroy, constants)) {}
-  TcObject(const TcObject&) = delete;
-  TcObject& operator=(const TcObject&) = delete;
-  ~TcObject() { lb_tc__destroy(skeleton); }
+  OpenSkeleton<lb_tc> skeleton;
+  topolb_flow_facts facts;  // of the flow table that it is for
 };
 
 namespace {
@@ -99,8 +95,9 @@ Result<topolb_settings> read_settings(const SharedMaps& shared) {
   if (!map) return map.error();
   topolb_settings settings{};
   const std::uint32_t row = 0;
-  if (bpf_map_lookup_elem(map->get(), &row, &settings) != 0)
+  if (bpf_map_lookup_elem(map->get(), &row, &settings) != 0) {
     return errno_error(errno, "read settings");
+  }
   return settings;
 }
 
@@ -139,19 +136,19 @@ Result<bool> reuse_pins(bpf_object* object, const std::string& pin_path,
 }
 
 /// For a flow table like that; on the maps that are shared, but with no flow table yet.
-Result<std::unique_ptr<TcObject>> open_object(const SharedMaps& shared, const Constants& constants,
-                                              const topolb_flow_facts& facts,
-                                              std::uint32_t fragments) {
-  auto object = std::make_unique<TcObject>(constants);
-  lb_tc* skeleton = object->skeleton;
-  if (skeleton == nullptr) return errno_error(errno, "open the BPF object of the per-packet path");
+Result<TcObject> open_object(const SharedMaps& shared, const TcSizes& sizes, bool dsr,
+                             std::uint64_t frontend_seed, const topolb_flow_facts& facts) {
+  const auto constants = constants_for(shared, frontend_seed, facts, dsr);
+  if (!constants) return constants.error();
+  auto skeleton = open_skeleton(lb_tc__create_skeleton, lb_tc__destroy, *constants);
+  if (!skeleton) return skeleton.error();
   for (const auto& name : pinned_map_names()) {
     auto fd = shared(name);
     if (!fd) return fd.error();
-    if (auto reused = reuse_map(skeleton->obj, name, fd->get()); !reused) return reused.error();
+    if (auto reused = reuse_map((*skeleton)->obj, name, fd->get()); !reused) return reused.error();
   }
-  set_sizes(*skeleton, facts, fragments);
-  return object;
+  set_sizes(**skeleton, facts, sizes.fragments);
+  return TcObject{std::move(*skeleton), facts};
 }
 
 Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts) {
@@ -169,28 +166,22 @@ Result<void> load_object(lb_tc& skeleton, const topolb_flow_facts& facts) {
   return {};
 }
 
-/// Ready to load: with the flow table that is pinned, whole, or else a fresh one.
-Result<std::pair<std::unique_ptr<TcObject>, topolb_flow_facts>> open_with_table(
-    const std::string& pin_path, const SharedMaps& shared, const TcSizes& sizes, bool dsr) {
+/// Ready to load: with the flow table that is pinned, if all of it is there and fits, or a fresh
+/// one.
+Result<TcObject> open_with_table(const std::string& pin_path, const SharedMaps& shared,
+                                 const TcSizes& sizes, bool dsr) {
   const auto settings = read_settings(shared);
   if (!settings) return settings.error();
   auto fresh = flow_facts_for(std::min(sizes.flows, sizes.most_flows), random_seed());
   fresh.maps = static_cast<std::uint32_t>(settings->frontend_seed);
-  std::vector<topolb_flow_facts> choices{fresh};
   if (const auto pinned = pinned_facts(pin_path); pinned && may_go_on(*pinned, fresh, sizes)) {
-    choices.insert(choices.begin(), *pinned);
-  }
-  for (const auto& facts : choices) {
-    const auto constants = constants_for(shared, settings->frontend_seed, facts, dsr);
-    if (!constants) return constants.error();
-    auto object = open_object(shared, *constants, facts, sizes.fragments);
+    auto object = open_object(shared, sizes, dsr, settings->frontend_seed, *pinned);
     if (!object) return object.error();
-    if (&facts == &choices.back()) return std::pair{std::move(*object), facts};
-    const auto reused = reuse_pins((*object)->skeleton->obj, pin_path, flow_table_maps());
+    const auto reused = reuse_pins(object->skeleton->obj, pin_path, flow_table_maps());
     if (!reused) return reused.error();
-    if (*reused) return std::pair{std::move(*object), facts};
+    if (*reused) return object;
   }
-  return make_error("no flow table");
+  return open_object(shared, sizes, dsr, settings->frontend_seed, fresh);
 }
 
 }  // namespace
@@ -228,12 +219,12 @@ Result<TcPrograms> TcPrograms::load(
   programs.pin_path_ = pin_path;
   auto opened = open_with_table(pin_path, shared, sizes, dsr);
   if (!opened) return opened.error();
-  programs.object_ = std::move(opened->first);
+  programs.object_ = std::make_unique<TcObject>(std::move(*opened));
   lb_tc& skeleton = *programs.object_->skeleton;
   for (const auto* name : {"fragments", "packet_events"}) {
     if (auto reused = reuse_pins(skeleton.obj, pin_path, {name}); !reused) return reused.error();
   }
-  if (auto loaded = load_object(skeleton, opened->second); !loaded) return loaded.error();
+  if (auto loaded = load_object(skeleton, programs.object_->facts); !loaded) return loaded.error();
   return programs;
 }
 

@@ -2,6 +2,7 @@
 // `topolb flow list` and `topolb status` on the flow table of a real agent, up and down, and with
 // tens of thousands of flows. Sources: issue of the per-packet path; docs/cli.md.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <set>
@@ -189,6 +190,19 @@ TEST_F(FlowList, IsCarriedOverWholeWhereALowerLimitSuffices) {
   cluster_.start_agent(1, {"--max-flows", "10000"});
   EXPECT_LT(room(), 10'000U + TOPOLB_FLOW_ROWS_PER_LINE);
   EXPECT_EQ(read({"flow", "list"}).size("/flows"), flows);
+}
+
+// Something has taken a pin away: the table is whole, or new.
+TEST_F(FlowList, OfATableThatIsNotWhole) {
+  const topolb_settings settings{};
+  auto table = dataplane::FlowTable::open_pinned(cluster_.pin_path(1), dataplane::Access::ReadWrite,
+                                                 settings);
+  ASSERT_TRUE(table && table->insert(established_flow()));
+  cluster_.stop_agent(1, SIGTERM);
+  ASSERT_EQ(::unlink(dataplane::pin_of_map(cluster_.pin_path(1), "flow_index").c_str()), 0);
+  cluster_.start_agent(1);
+  EXPECT_EQ(read({"flow", "list"}).size("/flows"), 0U);
+  EXPECT_GE(room(), std::uint32_t{TOPOLB_FIRST_FLOWS});
 }
 
 TEST_F(FlowList, OfAFullTable) {
