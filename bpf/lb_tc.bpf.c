@@ -216,6 +216,17 @@ static __always_inline int may_be_reply(const struct packet *packet,
 	       may_be_masquerade(packet->key.destination.bytes[15], config);
 }
 
+/* What becomes of a packet that may be a reply, but has no flow, nor a frontend. While the table is
+ * being replaced its flow may be in the other one: the node itself would reset it. */
+static __always_inline int pass_or_hold(const struct packet *packet,
+					const struct topolb_settings *config)
+{
+	return config->packet_flags & TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS &&
+			       may_be_reply(packet, config)
+		       ? TC_ACT_SHOT
+		       : TC_ACT_UNSPEC;
+}
+
 /* Says in *step what becomes of a packet of a client. Returns what meet_flow() does; FLOW_OVER,
  * too, if it has no flow. */
 static __always_inline int meet_client(struct __sk_buff *ctx, const struct packet *packet,
@@ -287,11 +298,13 @@ int topolb_serve_ingress(struct __sk_buff *ctx)
 		__u16 port = bpf_ntohs(packet.key.destination_port_be);
 
 		if (!may_have_port(&config->frontend_ports, port) || is_for_another(ctx))
-			return TC_ACT_UNSPEC;
+			return pass_or_hold(&packet, config);
 		/* A flow goes on without its frontend. */
 		if (meet_client(ctx, &packet, config, &step) == FLOW_OVER) {
 			int action = meet_frontend(ctx, &packet, config, &step);
 
+			if (action == TC_ACT_UNSPEC)
+				return pass_or_hold(&packet, config);
 			if (action != FLOW_BEGUN)
 				return action;
 		}

@@ -224,6 +224,33 @@ TEST_P(TcFlows, TcpToABackendThatIsGoneMayBeKept) {
   EXPECT_EQ(send(kAck).view().destination, kBackends[0]);
 }
 
+// In a table that is being replaced: the flow may be in the other one.
+TEST_P(TcFlows, WhatHasNoFlowYetIsHeldWhileTheTableIsReplaced) {
+  publish({kBackends[0]});
+  struct Packet {
+    const char* what;
+    const char* destination;
+    int held;
+    int otherwise;
+  };
+  // PacketPath masquerades with ports from 10000 to 29999.
+  for (const auto& [what, destination, held, otherwise] :
+       {Packet{"maybe a reply: the node would reset it", "192.0.2.10:20000", kDrop, kPass},
+        Packet{"the same, with a port like a frontend's", "192.0.2.10:29999", kDrop, kPass},
+        Packet{"of a client", kFrontend, kDrop, kRedirect},
+        Packet{"of the node's own", "192.0.2.10:9999", kPass, kPass},
+        Packet{"routed to others", "198.51.100.9:20000", kPass, kPass}}) {
+    path_.settings().packet_flags = TOPOLB_PACKETS_HOLD_UNKNOWN_FLOWS;
+    const auto send_it = [&, to = destination] {
+      return send(kSyn | kAck, Protocol::TCP, kBackends[0], to).action;
+    };
+    EXPECT_EQ(send_it(), held) << what;
+    path_.settings().packet_flags = 0;
+    EXPECT_EQ(send_it(), otherwise) << what;
+  }
+  EXPECT_EQ(flows(), 0U);
+}
+
 // As with conntrack: the rule is for new connections.
 TEST_P(TcFlows, ConnectionsGoOnWithoutTheirFrontend) {
   publish({kBackends[0]});
