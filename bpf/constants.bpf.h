@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The constants of maps/constants.h, each known to the verifier. By asm, as the compiler is not to
- * compute with what stands there now; not volatile, as it may load one once for several uses.
+ * compute with what stands there now; volatile, as it would keep one for several uses on the stack,
+ * of which Linux 6.1 lets some programs have no byte more.
  */
 #ifndef TOPOLB_CONSTANTS_BPF_H
 #define TOPOLB_CONSTANTS_BPF_H
@@ -15,7 +16,7 @@
 	{                                                                                          \
 		__u64 number;                                                                      \
                                                                                                    \
-		asm("%0 = %1 ll" : "=r"(number) : "i"(TOPOLB_CONSTANT_MARK | (id)));               \
+		asm volatile("%0 = %1 ll" : "=r"(number) : "i"(TOPOLB_CONSTANT_MARK | (id)));      \
 		return (type)number;                                                               \
 	}
 
