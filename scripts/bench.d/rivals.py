@@ -45,12 +45,12 @@ def load_conntrack(node: Node) -> None:
     node.namespace.run("nft", "-f", "-", text=CONNTRACK)
 
 
-def attach_empty_programs(place: Place, programs: Programs, node: Node) -> None:
-    """At the hooks that topolb's are attached to."""
+def attach_empty_programs(place: Place, programs: Programs, node: Node, *words: str) -> None:
+    """At the hooks that topolb's are attached to; with "least", some that are not empty."""
     pin_path = place.pin_path(node.name)
     pin_path.mkdir(parents=True)
     process = place.start(node.namespace, str(programs.empty), str(node.cgroup), DEVICE,
-                          str(pin_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                          str(pin_path), *words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     if process.stdout.readline() != "ready\n":
         raise Failed(f"{programs.empty.name}: cannot attach to {node.name}")
 

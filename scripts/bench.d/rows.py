@@ -12,6 +12,8 @@ REFERENCE = "direct"
 NOISE = "direct-again"
 # The direct connection, with programs that do nothing at every hook of topolb.
 FLOOR = "empty-programs"
+# And with such that put a backend in place of a Service, without a look-up or a state.
+LEAST = "least-programs"
 # The stat of all operations of all rounds: one sample, where the others have one a round.
 POOLED = "p99-pooled"
 

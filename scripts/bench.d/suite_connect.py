@@ -9,7 +9,7 @@ from cluster import BACKEND_CIDR, PORT, TARGET_PORT, Cluster
 from kube_proxy import RealKubeProxy
 from place import Node, Place, make_node
 from rivals import Programs, Rivals, attach_empty_programs, load_conntrack
-from rows import FLOOR, Row
+from rows import FLOOR, LEAST, Row
 from traffic import Client, Effort, Server, Turn, take_turns
 
 NAME = "connect"
@@ -134,8 +134,8 @@ def threaded_turns(network: Network, node: Node, targets: dict[str, list[str]],
 
 
 def direct_turns(config: str, network: Network, node: Node, clusters: list[Cluster]) -> list[Turn]:
-    """Dials the backends themselves."""
-    targets = backend_targets(clusters)
+    """Dials the backends themselves, or has the least programs do so."""
+    targets = service_targets(clusters[0]) if config == LEAST else backend_targets(clusters)
     name = {"suite": NAME, "config": config}
     hot = {**name, "heat": "hot"}
     client = network.client(node, targets)
@@ -152,13 +152,15 @@ def run(place: Place, programs: Programs, sizes: Sizes, effort: Effort,
         tell: Callable[[str], None]) -> list[Row]:
     network = Network(place, programs, min(os.sched_getaffinity(0)))
     clusters = [Cluster(services, BACKENDS) for services in sizes.services]
-    direct, conntrack, empty = map(network.node, ("direct", "conntrack", "empty"))
+    direct, conntrack, empty, least = map(network.node, ("direct", "conntrack", "empty", "least"))
     load_conntrack(conntrack)
     attach_empty_programs(place, programs, empty)
+    attach_empty_programs(place, programs, least, "least")
     # Twice the same: how far they are apart is the noise.
     turns = [*direct_turns("direct", network, direct, clusters),
              *direct_turns("direct-again", network, direct, clusters),
              *direct_turns(FLOOR, network, empty, clusters[:1]),
+             *direct_turns(LEAST, network, least, clusters[:1]),
              *direct_turns("conntrack", network, conntrack, clusters[:1])]
     rivals = Rivals(place, programs, network.kube_proxy)
     rows = []

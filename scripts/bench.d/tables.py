@@ -9,8 +9,8 @@ from rows import Row, differences, groups, ratios, reference_of
 # Heading and field of what names a row within its table.
 LABELS = (("", "config"), ("case", "case"), ("Services", "services"), ("backends", "backends"),
           ("nodes", "nodes"), ("tiers", "tiers"), ("flows", "flows"), ("Service", "heat"))
-CONFIGS = ("noop", "direct", "direct-again", "empty-programs", "conntrack", "iptables", "nftables",
-           "topolb")
+CONFIGS = ("noop", "direct", "direct-again", "empty-programs", "least-programs", "conntrack",
+           "iptables", "nftables", "topolb")
 UNITS = {"us": ("µs", 1), "ns": ("ns", 1), "ms": ("ms", 1), "s": ("s", 1), "bytes": ("MB", 1e6),
          "instructions": ("million", 1e6), "per-second": ("k/s", 1e3), "count": ("", 1)}
 

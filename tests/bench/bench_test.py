@@ -46,7 +46,7 @@ def expected_rows():
     for stat in "p50", "p99", "p99-pooled":
         for workload in SOCKET_WORKLOADS:
             row = {"suite": "connect", "workload": workload, "stat": stat, "heat": "hot"}
-            for config in (*DIRECT, "empty-programs"):
+            for config in (*DIRECT, "empty-programs", "least-programs"):
                 yield {**row, "config": config}
             for config in BALANCED:
                 for services in 1, 1000:

@@ -36,17 +36,20 @@ UniqueFd load(bpf_prog_type type, std::int32_t answer, bpf_attach_type attach_ty
 
 }  // namespace
 
-EmptyPrograms::EmptyPrograms(const std::string& cgroup) {
+EmptyPrograms::EmptyPrograms(const std::string& cgroup, const std::map<std::string, int>& others) {
   const UniqueFd directory(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   for (const auto& hook : dataplane::kSocketHooks) {
     const auto type = hook.attach_type == BPF_CGROUP_INET_SOCK_RELEASE
                           ? BPF_PROG_TYPE_CGROUP_SOCK
                           : BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
-    UniqueFd program = load(type, kAllow, hook.attach_type);
-    UniqueFd link(bpf_link_create(program.get(), directory.get(), hook.attach_type, nullptr));
-    if (!link) fail(fmt::format("attach a program that does nothing to {}", hook.name));
+    const auto other = others.find(hook.name);
+    UniqueFd empty;
+    if (other == others.end()) empty = load(type, kAllow, hook.attach_type);
+    const int program = empty ? empty.get() : other->second;
+    UniqueFd link(bpf_link_create(program, directory.get(), hook.attach_type, nullptr));
+    if (!link) fail(fmt::format("attach a program to {}", hook.name));
     links_.push_back(std::move(link));
-    by_hook_[hook.name] = std::move(program);
+    if (empty) by_hook_[hook.name] = std::move(empty);
   }
 }
 
