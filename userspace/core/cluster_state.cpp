@@ -133,6 +133,7 @@ void ClusterState::node_changed(const std::string& name, std::vector<std::string
 }
 
 void ClusterState::own_node_changed(const std::vector<std::string>& labels) {
+  facts_.forget_masks();
   const bool zone_changed = has_name(labels, kZoneLabel);
   const auto has_zone_hints = [&](PoolId placement) {
     return !pools_->placements[placement].zone_hints.empty();
@@ -156,6 +157,7 @@ void ClusterState::mark_those_on_changed_nodes() {
     const auto found = changed.find(pools_->placements[id].node_name);
     if (found == changed.end()) continue;
     changed_at[id] = &found->second;
+    facts_.forget_masks_of(id);
     any = true;
   }
   if (!any) return;

@@ -17,6 +17,7 @@
 #include "core/known_nodes.h"
 #include "core/model.h"
 #include "core/object_index.h"
+#include "core/placement_facts.h"
 #include "core/plan.h"
 #include "core/pools.h"
 #include "core/service_endpoints.h"
@@ -158,6 +159,7 @@ class ClusterState {
   void node_changed(const std::string& name, std::vector<std::string> labels);
   void own_node_changed(const std::vector<std::string>& labels);
   void mark_those_on_changed_nodes();
+  void forget_reused_placements();
   void plan_entry(NamedEntry& named, Planner& planner);
   void note_problems(const NamedEntry& entry);
   void leave_lost_frontends_out(const NamedEntry& entry, ServicePlan& plan);
@@ -171,6 +173,8 @@ class ClusterState {
   KnownNodes nodes_;
   /// Of other Nodes that changed since the last replan(): labels that did.
   std::unordered_map<std::string, std::vector<std::string>> changed_nodes_;
+  PlacementFacts facts_;
+  std::uint64_t known_reuses_ = 0;  // of ids of placements: facts_ is of these
   FrontendClaims claims_;
   std::vector<NamedEntry*> dirty_;
   std::unordered_set<const NamedEntry*> troubled_;  // those with problems

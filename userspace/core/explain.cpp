@@ -35,7 +35,7 @@ class PortExplainer {
  public:
   PortExplainer(const std::vector<PortEndpoint>& endpoints, const TopologyKeys& keys,
                 const NodeView& node)
-      : endpoints_(endpoints), keys_(keys), node_(node), matcher_(keys.keys, node) {}
+      : endpoints_(endpoints), keys_(keys), node_(node), matcher_(keys.keys, node, masks_) {}
 
   /// `local_policy` is the name of the traffic policy that is Local, or "".
   TrafficExplanation explain(const TrafficPlan& plan, std::string_view local_policy) {
@@ -76,6 +76,7 @@ class PortExplainer {
   const std::vector<PortEndpoint>& endpoints_;
   const TopologyKeys& keys_;
   const NodeView& node_;
+  KeyMasks masks_;
   KeyMatcher matcher_;
 };
 

@@ -12,15 +12,15 @@ const std::string* label_of(const NodeView& node, const std::string& node_name,
   return node_name.empty() ? nullptr : node.label(node_name, key);
 }
 
-KeyMatcher::KeyMatcher(const std::vector<std::string>& keys, const NodeView& node)
-    : keys_(keys), node_(node) {
+void KeyMatcher::find_own_values() {
   own_values_.reserve(keys_.size());
   for (const std::string& key : keys_) {
-    own_values_.push_back(label_of(node, node.node_name, key));
+    own_values_.push_back(label_of(node_, node_.node_name, key));
   }
 }
 
-KeyMask KeyMatcher::match(const Placement& placement) const {
+KeyMask KeyMatcher::match(const Placement& placement) {
+  if (own_values_.empty()) find_own_values();
   // While the Node object is unknown, the endpoint's own zone stands for that one label.
   const bool by_own_zone = !placement.zone.empty() && !is_on_known_node(placement, node_);
   KeyMask mask = 0;

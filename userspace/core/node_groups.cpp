@@ -143,7 +143,8 @@ std::vector<NodeGroup> plan_on_all_nodes(const Service& service, const ServiceEn
   std::vector<NodeGroup> groups;
   for (auto& members : alike_nodes(service, keys, endpoints, nodes)) {
     const NodeView view = nodes.view(members.front());
-    auto plan = Planner(view).plan(service, keys, endpoints);
+    PlacementFacts facts;  // of that node
+    auto plan = Planner(view, facts).plan(service, keys, endpoints);
     groups.push_back({std::move(members), std::move(plan)});
   }
   return groups;

@@ -89,10 +89,12 @@ const Tier* TrafficPlan::effective() const {
   return nullptr;
 }
 
-KeyMatcher& Planner::matcher_of(const std::vector<std::string>& keys) {
-  auto found = matchers_.find(keys);
-  if (found == matchers_.end()) found = matchers_.try_emplace(keys, keys, node_).first;
-  return found->second;
+// Cluster policy or keys.
+TrafficPlan Planner::shared_traffic(const TopologyKeys& keys,
+                                    const std::vector<PortEndpoint>& endpoints) {
+  if (keys.keys.empty()) return cluster_traffic(endpoints, node_);
+  KeyMatcher matcher(keys.keys, node_, facts_.masks_of(keys.keys));
+  return keyed_traffic(endpoints, matcher);
 }
 
 void Planner::plan_traffic(const Service& service, const TopologyKeys& keys,
@@ -102,12 +104,8 @@ void Planner::plan_traffic(const Service& service, const TopologyKeys& keys,
     if (external) plan.external = plan.node_external = TrafficPlan{};
     return;
   }
-  // Cluster policy or keys; made only where somebody follows it.
-  TrafficPlan shared;
-  if (!service.internal_local || external) {
-    shared = keys.keys.empty() ? cluster_traffic(endpoints, node_)
-                               : keyed_traffic(endpoints, matcher_of(keys.keys));
-  }
+  TrafficPlan shared;  // made only where somebody follows it
+  if (!service.internal_local || external) shared = shared_traffic(keys, endpoints);
   if (external) {
     plan.external = service.external_local ? local_traffic(endpoints, node_) : shared;
     plan.node_external = shared;
@@ -115,16 +113,17 @@ void Planner::plan_traffic(const Service& service, const TopologyKeys& keys,
   plan.internal = service.internal_local ? local_traffic(endpoints, node_) : std::move(shared);
 }
 
-Planner::Place Planner::place_of(const PortEndpoint& endpoint) {
+Place Planner::place_of(const PortEndpoint& endpoint) {
+  std::vector<Place>& places = facts_.places();
   const PoolId id = endpoint.placement_id;
-  if (id >= places_.size()) places_.resize(id + id / 2 + 1, Place::NotLookedAt);
-  if (places_[id] == Place::NotLookedAt) {
+  if (id >= places.size()) places.resize(id + id / 2 + 1, Place::NotLookedAt);
+  if (places[id] == Place::NotLookedAt) {
     const Placement& placement = *endpoint.placement;
-    places_[id] = is_local(placement, node_)    ? Place::Here
-                  : placement.node_name.empty() ? Place::OnNoNode
-                                                : Place::Elsewhere;
+    places[id] = is_local(placement, node_)    ? Place::Here
+                 : placement.node_name.empty() ? Place::OnNoNode
+                                               : Place::Elsewhere;
   }
-  return places_[id];
+  return places[id];
 }
 
 void Planner::plan_backends(const std::vector<PortEndpoint>& endpoints, ServicePortPlan& plan) {
@@ -167,7 +166,8 @@ ServicePlan Planner::plan(const Service& service, const TopologyKeys& keys,
 ServicePlan plan_service(const Service& service, const ServiceEndpoints& endpoints,
                          const NodeView& node) {
   const TopologyKeys keys = topology_keys_of(service);
-  return Planner(node).plan(service, keys, endpoints);
+  PlacementFacts facts;
+  return Planner(node, facts).plan(service, keys, endpoints);
 }
 
 }  // namespace topolb::core

@@ -3,37 +3,33 @@
 // Private to core.
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <string>
 #include <vector>
 
 #include "core/key_matcher.h"
+#include "core/placement_facts.h"
 #include "core/plan.h"
 
 namespace topolb::core {
 
-/// The NodeView, and the keys and endpoints given to plan(), must outlive it; the Nodes must not
-/// change meanwhile. All endpoints must be of one cluster state.
+/// The NodeView and the facts, which are of the same cluster state and node as it, must outlive it;
+/// the Nodes must not change meanwhile. All endpoints must be of one cluster state.
 class Planner {
  public:
-  explicit Planner(const NodeView& node) : node_(node) {}
+  Planner(const NodeView& node, PlacementFacts& facts) : node_(node), facts_(facts) {}
 
   /// `keys` is topology_keys_of(service). See plan_service().
   ServicePlan plan(const Service& service, const TopologyKeys& keys,
                    const ServiceEndpoints& endpoints);
 
  private:
-  KeyMatcher& matcher_of(const std::vector<std::string>& keys);
+  TrafficPlan shared_traffic(const TopologyKeys& keys, const std::vector<PortEndpoint>& endpoints);
   void plan_traffic(const Service& service, const TopologyKeys& keys,
                     const std::vector<PortEndpoint>& endpoints, ServicePortPlan& plan);
   void plan_backends(const std::vector<PortEndpoint>& endpoints, ServicePortPlan& plan);
-  enum class Place : std::uint8_t { NotLookedAt, Here, Elsewhere, OnNoNode };
   Place place_of(const PortEndpoint& endpoint);
 
   const NodeView& node_;
-  std::vector<Place> places_;  // by a placement's id
-  std::map<std::vector<std::string>, KeyMatcher> matchers_;
+  PlacementFacts& facts_;
 };
 
 }  // namespace topolb::core

@@ -38,6 +38,7 @@ class Pool {
     } else {
       id = free_.back();
       free_.pop_back();
+      ++reuses_;
       entries_[id] = {value, 1};
     }
     ids_.insert(hash, id);
@@ -61,6 +62,8 @@ class Pool {
   [[nodiscard]] std::optional<PoolId> find(const Value& value) const {
     return find(Hash{}(value), value);
   }
+  /// How often an id has become another value's.
+  [[nodiscard]] std::uint64_t reuses() const { return reuses_; }
   /// Every id is below.
   [[nodiscard]] std::size_t limit() const { return entries_.size(); }
 
@@ -75,6 +78,7 @@ class Pool {
 
   std::deque<Entry> entries_;  // which never move
   std::vector<PoolId> free_;
+  std::uint64_t reuses_ = 0;
   IdIndex ids_;
 };
 

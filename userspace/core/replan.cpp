@@ -22,12 +22,18 @@ Problem conflict(const ServicePortKey& loser, const FrontendAddress& frontend,
 
 }  // namespace
 
+void ClusterState::forget_reused_placements() {
+  const auto reuses = pools_->placements.reuses();
+  if (std::exchange(known_reuses_, reuses) != reuses) facts_.forget_all();
+}
+
 std::vector<Operation> ClusterState::replan() {
   if (!changed_nodes_.empty()) mark_those_on_changed_nodes();
+  forget_reused_placements();
   std::sort(dirty_.begin(), dirty_.end(),
             [](const NamedEntry* a, const NamedEntry* b) { return a->first < b->first; });
   const NodeView view = node_view();
-  Planner planner(view);
+  Planner planner(view, facts_);
   last_replanned_.clear();
   std::vector<SharedPlan> before;
   std::vector<SharedPlan> after;
@@ -44,6 +50,7 @@ std::vector<Operation> ClusterState::replan() {
   }
   plan_size_ = plan_size_ + after.size() - before.size();
   forget_empty_entries();
+  facts_.trim();
   return diff(before, after);
 }
 

@@ -3,6 +3,7 @@
 // (served), 6 (re-planning touches only what a change can reach); KEP-2447 (service-proxy-name).
 #include "core/cluster_state.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -175,6 +176,52 @@ TEST_F(Reach, KeysThatComeAndGoAreFollowed) {
   state_.replan();
   state_.put(node("n2: topology.kubernetes.io/zone=z1 rack=a"));
   EXPECT_EQ(replanned(state_), Texts{"plain"});
+}
+
+// What earlier plans found out about where endpoints are is kept, by numbers that are used again.
+TEST(KnownPlacements, AnotherOneInTheSamePlace) {
+  ClusterState state = on_n1();
+  state.put(node("n1: rack=a"));
+  state.put(node("n2: rack=b"));
+  state.put(service("web", "10.96.0.1", "rack,*"));
+  for (const auto& [endpoint, planned] :
+       {std::pair{"1@n2", "forward *: 1"}, std::pair{"1@n1", "forward rack: 1"},
+        std::pair{"1", "forward *: 1"}}) {
+    state.put(slice("web", {endpoint}));
+    state.replan();
+    EXPECT_EQ(internal_of(state, "web"), planned);
+    EXPECT_EQ(state.plan()[0].local_backends.size(), endpoint == std::string("1@n1") ? 1U : 0U);
+    EXPECT_EQ(state.plan()[0].nodeless_backends.size(), endpoint == std::string("1") ? 1U : 0U);
+    state.put(slice("web", {}));  // nobody is there any more
+    state.replan();
+  }
+}
+
+// Of more lists of keys than are remembered.
+TEST(KnownPlacements, OfManyListsOfKeys) {
+  ClusterState state = on_n1();
+  state.put(node("n1: rack=a"));
+  state.put(node("n2: rack=a"));
+  constexpr int kServices = 40;
+  const auto name_of = [](int i) { return fmt::format("s{}", i); };
+  for (int i = 0; i < kServices; ++i) {
+    state.put(service(name_of(i), fmt::format("10.96.0.{}", i + 1), fmt::format("k{},rack", i)));
+    state.put(slice(name_of(i), {"1@n2", "2@n3"}));
+  }
+  state.replan();
+  const auto expect_all = [&](const std::string& planned) {
+    for (int i = 0; i < kServices; ++i) EXPECT_EQ(internal_of(state, name_of(i)), planned);
+  };
+  expect_all("forward rack: 1");
+  for (int i = 0; i < kServices; ++i) {  // one by one
+    state.put(slice(name_of(i), {"1@n2", "2@n3", "3@n2"}));
+    state.replan();
+  }
+  expect_all("forward rack: 1 3");
+  state.put(node("n3: rack=a"));
+  state.put(node("n2: rack=b"));
+  state.replan();
+  expect_all("forward rack: 2");
 }
 
 TEST(ClusterState, SlicesMayComeBeforeTheService) {
