@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <random>
+#include <utility>
 
 #include "kube/resource.h"
 
@@ -76,11 +77,14 @@ void ClusterSource::follow(ReflectorOptions options) {
 }
 
 void ClusterSource::enqueue(std::vector<Change> changes) {
-  const std::lock_guard lock(mutex_);
-  queue_.push(std::move(changes));
-  if (is_readable_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push(std::move(changes));
+    if (std::exchange(is_readable_, true)) return;
+  }
+  // After the lock: who wakes up by it wants that at once, and would go to sleep again.
   const std::uint64_t one = 1;
-  is_readable_ = write(event_.get(), &one, sizeof one) == sizeof one;
+  [[maybe_unused]] const auto written_bytes = write(event_.get(), &one, sizeof one);
 }
 
 ClusterChanges ClusterSource::drain() {
