@@ -60,10 +60,16 @@ Scenario::Scenario(const std::string& socket_path) : socket_(connect_to(socket_p
 
 void Scenario::begin(const std::string& command) { send_line(socket_.get(), command); }
 
+// Not byte by byte: what this takes counts as the agent's.
 std::string Scenario::result() {
   std::string line;
-  char character = 0;
-  while (::recv(socket_.get(), &character, 1, 0) == 1 && character != '\n') line += character;
+  std::array<char, 256> piece{};
+  while (!line.ends_with('\n')) {
+    const ssize_t count = ::recv(socket_.get(), piece.data(), piece.size(), 0);
+    if (count <= 0) return line;
+    line.append(piece.data(), static_cast<std::size_t>(count));
+  }
+  line.pop_back();
   return line;
 }
 
