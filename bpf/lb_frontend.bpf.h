@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The table of frontends: what is dialled, by address, port and protocol. Shared by
- * every hook; reads settings and frontends. Most look-ups, found or not, touch one
+ * every hook; reads settings and frontends. Most look-ups, found or not, wait for one
  * cache line.
  */
 #ifndef TOPOLB_LB_FRONTEND_BPF_H
@@ -62,6 +62,21 @@ __noinline __u32 topolb_find_line(const struct topolb_frontend *dialled, __u32 f
 	return 0;
 }
 
+/* Has the CPU fetch, while it waits for a line of frontends, what that most likely leads to: each
+ * says where the next one is, and would be waited for in turn (docs/decisions/0057). */
+static __always_inline void fetch_ahead(__u32 line_id)
+{
+	__u32 set_id = topolb_near_row(line_id, sets_per_line());
+	__u32 backend_id = topolb_near_row(line_id, backends_per_line());
+	const volatile struct topolb_set *set = bpf_map_lookup_elem(&sets, &set_id);
+	const volatile struct topolb_backend *backend = bpf_map_lookup_elem(&backends, &backend_id);
+
+	if (set)
+		(void)set->backend_count;
+	if (backend)
+		(void)backend->flags;
+}
+
 /* The row of a frontend; NULL: nobody dials a Service by that. Whoever goes on to use one
  * of its set ids reads that once, and takes 0 as NULL. */
 static __always_inline struct topolb_frontend_row *find_row(const struct topolb_frontend *dialled)
@@ -70,6 +85,7 @@ static __always_inline struct topolb_frontend_row *find_row(const struct topolb_
 	struct topolb_frontend_line *line = bpf_map_lookup_elem(&frontends, &line_id);
 	struct topolb_frontend_row *row;
 
+	fetch_ahead(line_id);
 	if (!line)
 		return NULL;
 	row = find_in_line(line, dialled);

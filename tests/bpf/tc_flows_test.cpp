@@ -289,7 +289,7 @@ TEST_P(TcFlows, BackendThatComesBackAtOnceKeepsItsConnections) {
 TEST_P(TcFlows, UnusableBackendKeepsItsFlowsAndGetsNoNew) {
   publish({kBackends[0], kBackends[1]});
   const auto old = connect().destination;
-  for (std::uint32_t id = 1; id < 10; ++id) {
+  for (std::uint32_t id = 1; id < path_.maps().backends.capacity(); ++id) {
     auto& row = path_.maps().backends[id];
     if (row.state == TOPOLB_BACKEND_FREE) continue;
     if (dataplane::from_wire(row).to_string() == old) row.state = TOPOLB_BACKEND_UNUSABLE;

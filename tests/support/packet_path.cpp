@@ -76,8 +76,8 @@ PacketPath::PacketPath(std::uint32_t flows, const dataplane::MapSizes& sizes, bo
   pod_device_ = ::if_nametoindex("pod0");
   const auto facts = dataplane::flow_facts_for(flows, 0x5eed);
   const auto rows = dataplane::entries_by_map(sizes);
-  const auto constants =
-      dataplane::tc_constants(kFrontendSeed, rows.at("frontends"), rows.at("counters"), facts, dsr);
+  auto constants = dataplane::search_constants(kFrontendSeed, rows);
+  constants.merge(dataplane::flow_constants(facts, dsr));
   object_ = std::make_unique<PacketPathObject>(PacketPathObject{
       require(dataplane::open_skeleton(lb_tc__create_skeleton, lb_tc__destroy, constants))});
   lb_tc* skeleton = object_->skeleton.get();

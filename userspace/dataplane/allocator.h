@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace topolb::dataplane {
@@ -18,6 +18,9 @@ class RunAllocator {
 
   /// The first of `length` consecutive ids; none if no free run is that long. First fit.
   [[nodiscard]] std::optional<std::uint32_t> allocate(std::uint32_t length = 1);
+  /// This id, or else one of the next free ones, fewer than 64 further away than the nearest; none
+  /// if none is free. `id` may be any number.
+  [[nodiscard]] std::optional<std::uint32_t> allocate_near(std::uint32_t id);
   /// Marks a run as in use (restoring from the kernel). False if a part of it is not free.
   bool take(std::uint32_t first, std::uint32_t length = 1);
   void retire(std::uint32_t first, std::uint32_t length = 1);
@@ -35,12 +38,15 @@ class RunAllocator {
   [[nodiscard]] std::uint32_t refused() const { return refused_; }
 
  private:
-  void release(std::uint32_t first, std::uint32_t length);
+  [[nodiscard]] std::uint32_t next(bool free, std::uint32_t from) const;
+  [[nodiscard]] std::optional<std::uint32_t> nearest(std::uint32_t id) const;
+  void mark(bool free, std::uint32_t first, std::uint32_t length);
 
   std::uint32_t capacity_;
   std::uint32_t in_use_ = 0;
   std::uint32_t refused_ = 0;
-  std::map<std::uint32_t, std::uint32_t> free_;  // first -> length, never adjacent
+  std::vector<std::uint64_t> free_;  // by id, a bit each; beyond the last id none is
+  std::uint32_t lowest_ = 1;         // no id below is free
   std::vector<std::pair<std::uint32_t, std::uint32_t>> retired_;
 };
 

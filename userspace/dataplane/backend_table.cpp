@@ -50,7 +50,7 @@ BackendTable::BackendTable(MappedArray<topolb_backend>& rows, topolb_port_set& p
     : rows_(rows), ports_(ports), ids_(rows.capacity()), references_(rows.capacity()) {}
 
 std::optional<std::uint32_t> BackendTable::acquire(const SocketAddress& address, Protocol protocol,
-                                                   std::uint32_t flags) {
+                                                   std::uint32_t flags, std::uint32_t near) {
   const topolb_backend wanted = usable_row(address, protocol, flags);
   if (const auto known = find(wanted)) {
     store_flags(*known, flags);
@@ -58,7 +58,7 @@ std::optional<std::uint32_t> BackendTable::acquire(const SocketAddress& address,
     last_ = *known;
     return known;
   }
-  const auto id = ids_.allocate();
+  const auto id = ids_.allocate_near(near);
   if (!id) return std::nullopt;
   topolb_add_port(&ports_, address.port);
   rows_[*id] = wanted;

@@ -6,6 +6,9 @@
 #include <cstring>
 #include <optional>
 
+#include "dataplane/frontend_table.h"
+#include "dataplane/kernel_maps.h"
+
 namespace topolb::dataplane {
 namespace {
 
@@ -23,6 +26,16 @@ std::optional<std::uint32_t> marked_by(const bpf_insn& low, const bpf_insn& high
 }
 
 }  // namespace
+
+Constants search_constants(std::uint64_t frontend_seed,
+                           const std::map<std::string, std::uint32_t>& entries) {
+  const auto lines = frontends_for(entries.at("frontends"));
+  return {{TOPOLB_FRONTEND_SEED, frontend_seed},
+          {TOPOLB_FRONTEND_LINES, lines},
+          {TOPOLB_SETS_PER_LINE, topolb_rows_per_line(entries.at("sets"), lines)},
+          {TOPOLB_BACKENDS_PER_LINE, topolb_rows_per_line(entries.at("backends"), lines)},
+          {TOPOLB_COUNTERS_PER_CPU, Counters::per_cpu(entries.at("counters"))}};
+}
 
 // Looks everywhere in the file, in steps of an instruction: sixteen bytes of which thirteen and a
 // half are given are in no other section by chance.

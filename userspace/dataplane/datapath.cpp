@@ -207,18 +207,19 @@ Result<bool> Datapath::make_room(const MapSizes& needed) {
 }
 
 Constants Datapath::constants_for(const std::map<std::string, std::uint32_t>& entries) const {
-  const auto entries_of = [&](const std::string& name) {
+  const auto entries_of = [&](const char* name) {
     const auto at = entries.find(name);
     if (at != entries.end()) return at->second;
-    return bpf_map__max_entries(bpf_object__find_map_by_name(object_->object(), name.c_str()));
+    return bpf_map__max_entries(bpf_object__find_map_by_name(object_->object(), name));
   };
+  std::map<std::string, std::uint32_t> searched;
+  for (const auto* name : kSearchedMaps) searched[name] = entries_of(name);
   const bool has_set_retval =
       libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, nullptr) == 1;
-  return {{TOPOLB_HAS_SET_RETVAL, has_set_retval ? 1U : 0U},
-          {TOPOLB_FRONTEND_SEED, maps_->settings[0].frontend_seed},
-          {TOPOLB_FRONTEND_LINES, frontends_for(entries_of("frontends"))},
-          {TOPOLB_COUNTERS_PER_CPU, Counters::per_cpu(entries_of("counters"))},
-          {TOPOLB_PEER_LINES, entries_of("peers")}};
+  auto constants = search_constants(maps_->settings[0].frontend_seed, searched);
+  constants[TOPOLB_HAS_SET_RETVAL] = has_set_retval ? 1 : 0;
+  constants[TOPOLB_PEER_LINES] = entries_of("peers");
+  return constants;
 }
 
 // The programs, on maps of so many entries, and the present ones of the others.

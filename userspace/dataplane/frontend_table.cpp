@@ -73,7 +73,7 @@ void FrontendTable::restore() {
     for (std::uint32_t row = 0; row < TOPOLB_FRONTENDS_PER_LINE; ++row) {
       const auto& found = lines_[line].rows[row];
       if (is_free(found)) continue;
-      for (auto passed = home_of(found); passed < line; ++passed) ++passed_[passed];
+      for (auto passed = home_of(key_of(found)); passed < line; ++passed) ++passed_[passed];
       if (is_live(found)) {
         ++in_use_;
       } else {
@@ -83,9 +83,8 @@ void FrontendTable::restore() {
   }
 }
 
-std::uint32_t FrontendTable::home_of(const topolb_frontend_row& row) const {
-  const auto key = key_of(row);
-  return topolb_first_line(&key, settings_.frontend_seed, capacity());
+std::uint32_t FrontendTable::home_of(const topolb_frontend& frontend) const {
+  return topolb_first_line(&frontend, settings_.frontend_seed, capacity());
 }
 
 topolb_frontend_row* FrontendTable::find(const topolb_frontend& frontend) {
@@ -94,7 +93,7 @@ topolb_frontend_row* FrontendTable::find(const topolb_frontend& frontend) {
 }
 
 topolb_frontend_row* FrontendTable::search(const topolb_frontend& frontend) {
-  const auto home = topolb_first_line(&frontend, settings_.frontend_seed, capacity());
+  const auto home = home_of(frontend);
   for (auto line = home; line < home + TOPOLB_FRONTEND_PROBES; ++line) {
     for (auto& row : lines_[line].rows) {
       if (is_row_of(row, frontend)) return &row;
@@ -107,7 +106,7 @@ topolb_frontend_row* FrontendTable::search(const topolb_frontend& frontend) {
 bool FrontendTable::put(const topolb_frontend_row& wanted) {
   auto* row = search(key_of(wanted));  // one given up is taken back at once
   if (row == nullptr) {
-    const auto home = home_of(wanted);
+    const auto home = home_of(key_of(wanted));
     const auto place = find_free(home);
     if (!place) {
       ++refused_;
@@ -165,7 +164,7 @@ void FrontendTable::reclaim() {
 
 void FrontendTable::clear(Place place) {
   topolb_frontend_row& row = at(place);
-  for (auto line = home_of(row); line < place.line; ++line) {
+  for (auto line = home_of(key_of(row)); line < place.line; ++line) {
     auto& last = lines_[line].rows[kLastRow];
     if (--passed_[line] == 0 && last.protocol == kGivenUp) store<std::uint8_t>(last.protocol, 0);
   }

@@ -36,6 +36,8 @@ class FrontendTable {
   bool put(const topolb_frontend_row& wanted);
   /// Gives every row of a Service to another id. Reads the whole table.
   void renumber_service(std::uint32_t from, std::uint32_t to);
+  /// The line that a search for a frontend begins in.
+  [[nodiscard]] std::uint32_t home_of(const topolb_frontend& frontend) const;
   /// Gives up a row that find() gave.
   void retire(topolb_frontend_row& row);
   /// After a grace period.
@@ -54,7 +56,6 @@ class FrontendTable {
   };
   // Live or given up.
   [[nodiscard]] topolb_frontend_row* search(const topolb_frontend& frontend);
-  [[nodiscard]] std::uint32_t home_of(const topolb_frontend_row& row) const;
   topolb_frontend_row& at(Place place) { return lines_[place.line].rows[place.row]; }
   [[nodiscard]] std::optional<Place> find_free(std::uint32_t home);
   void clear(Place place);

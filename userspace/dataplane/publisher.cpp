@@ -9,6 +9,7 @@
 
 #include "dataplane/grace_period.h"
 #include "dataplane/service_names.h"
+#include "maps/constants.h"
 
 namespace topolb::dataplane {
 namespace {
@@ -324,7 +325,7 @@ Result<void> Publisher::switch_sets(Record& record, const core::ServicePortPlan&
       next[i] = next[twin];
       continue;
     }
-    auto placed = place_set(record, plan, *wanted[i], current[i]);
+    auto placed = place_set(record, plan, *wanted[i], current[i], near_rows(plan, i > 0));
     if (!placed) {
       retire_unless_in(next, current);
       return placed.error();
@@ -341,11 +342,24 @@ Result<void> Publisher::switch_sets(Record& record, const core::ServicePortPlan&
   return {};
 }
 
+// By the first frontend that leads to this kind of traffic: a Service has few.
+NearRows Publisher::near_rows(const core::ServicePortPlan& plan, bool is_external) const {
+  const auto frontend = std::ranges::find_if(plan.frontends, [&](const auto& one) {
+    return (one.kind != core::FrontendKind::ClusterIP) == is_external;
+  });
+  if (frontend == plan.frontends.end()) return {};
+  const auto line = frontends_.home_of(to_wire(*frontend, plan.key.protocol));
+  const auto near = [&](std::uint32_t rows) {
+    return topolb_near_row(line, topolb_rows_per_line(rows, frontends_.capacity()));
+  };
+  return {.set = near(maps_.sets.capacity()), .backend = near(maps_.backends.capacity())};
+}
+
 Result<std::uint32_t> Publisher::place_set(const Record& record, const core::ServicePortPlan& plan,
-                                           const core::TrafficPlan& traffic,
-                                           std::uint32_t current) {
+                                           const core::TrafficPlan& traffic, std::uint32_t current,
+                                           const NearRows& near) {
   const auto place = [&]() -> Result<std::uint32_t> {
-    auto prepared = writer_.prepare(traffic, plan, record.first_counter);
+    auto prepared = writer_.prepare(traffic, plan, record.first_counter, near);
     if (!prepared) return prepared.error();
     if (writer_.holds(current, *prepared)) {
       writer_.drop(*prepared);

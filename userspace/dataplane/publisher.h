@@ -102,7 +102,9 @@ class Publisher {
                              const core::ServicePortPlan& plan, bool switched);
   Result<void> switch_sets(Record& record, const core::ServicePortPlan& plan);
   Result<std::uint32_t> place_set(const Record& record, const core::ServicePortPlan& plan,
-                                  const core::TrafficPlan& traffic, std::uint32_t current);
+                                  const core::TrafficPlan& traffic, std::uint32_t current,
+                                  const NearRows& near);
+  [[nodiscard]] NearRows near_rows(const core::ServicePortPlan& plan, bool is_external) const;
   Result<void> add_frontend(const core::AddFrontend& operation);
   void count_node_port(const core::Frontend& frontend, int change);
   void write_node_ports();

@@ -75,16 +75,17 @@ SetWriter::SetWriter(KernelMaps& maps)
 
 Result<PreparedSet> SetWriter::prepare(const core::TrafficPlan& traffic,
                                        const core::ServicePortPlan& port,
-                                       std::uint32_t first_counter) {
+                                       std::uint32_t first_counter, const NearRows& near) {
   PreparedSet prepared{.verdict = traffic.verdict,
                        .flags = flags_of(port),
                        .affinity_timeout_s = port.affinity_timeout_s,
                        .first_counter = first_counter,
-                       .tiers = {}};
+                       .tiers = {},
+                       .near_set = near.set};
   const auto add = [&](const std::vector<core::Tier>& tiers, bool terminating) -> Result<void> {
     for (std::size_t i = 0; i < tiers.size(); ++i) {
       if (tiers[i].backends.empty()) continue;
-      auto tier = prepare_tier(tiers[i], port);
+      auto tier = prepare_tier(tiers[i], port, near.backend);
       if (!tier) return full("backends or topology_keys");
       tier->terminating = terminating;
       tier->counter = tiers[i].key.empty()
@@ -104,19 +105,22 @@ Result<PreparedSet> SetWriter::prepare(const core::TrafficPlan& traffic,
 }
 
 std::optional<PreparedSet::Tier> SetWriter::prepare_tier(const core::Tier& tier,
-                                                         const core::ServicePortPlan& port) {
+                                                         const core::ServicePortPlan& port,
+                                                         std::uint32_t near_backend) {
   PreparedSet::Tier prepared;
   const auto key_id = keys_.id_of(tier.key);
   if (!key_id) return std::nullopt;
   prepared.key_id = *key_id;
   prepared.backend_ids.reserve(tier.backends.size());
   for (const auto& backend : tier.backends) {
-    const auto id = backends_.acquire(backend, port.key.protocol, backend_flags(backend, port));
+    const auto id =
+        backends_.acquire(backend, port.key.protocol, backend_flags(backend, port), near_backend);
     if (!id) {
       for (const auto acquired : prepared.backend_ids) backends_.release(acquired);
       return std::nullopt;
     }
     prepared.backend_ids.push_back(*id);
+    near_backend = *id + 1;
   }
   auto& ids = prepared.backend_ids;
   const auto in_order =
@@ -174,7 +178,7 @@ Result<std::uint32_t> SetWriter::write(const PreparedSet& prepared) {
   if (!rows) return rows.error();
   std::vector<std::uint32_t> chain;
   while (chain.size() < rows->size()) {
-    const auto id = sets_.allocate();
+    const auto id = sets_.allocate_near(chain.empty() ? prepared.near_set : chain.back() + 1);
     if (!id) {
       for (const auto& dropped : *rows) retire_lines(dropped);
       for (const auto taken : chain) sets_.retire(taken);

@@ -35,6 +35,12 @@ class KeyTable {
   std::map<std::string, std::uint16_t> ids_;
 };
 
+/// Near which rows a set and its backends are looked for before it is known where they are.
+struct NearRows {
+  std::uint32_t set = 0;
+  std::uint32_t backend = 0;
+};
+
 /// What one set is to hold, in ids. Holds one backend reference per id until written or dropped.
 struct PreparedSet {
   struct Tier {
@@ -48,6 +54,7 @@ struct PreparedSet {
   std::uint32_t affinity_timeout_s = 0;
   std::uint32_t first_counter = 0;
   std::vector<Tier> tiers;
+  std::uint32_t near_set = 0;
 };
 
 /// Not thread-safe. The maps must outlive it. A failure names the map that is full and leaves
@@ -58,7 +65,7 @@ class SetWriter {
 
   /// `traffic` is one kind of the port's.
   Result<PreparedSet> prepare(const core::TrafficPlan& traffic, const core::ServicePortPlan& port,
-                              std::uint32_t first_counter);
+                              std::uint32_t first_counter, const NearRows& near);
   /// Gives the references of a prepared set back that is not written.
   void drop(const PreparedSet& prepared);
   /// The set's head id; its references now belong to the kernel's rows.
@@ -84,7 +91,8 @@ class SetWriter {
 
  private:
   std::optional<PreparedSet::Tier> prepare_tier(const core::Tier& tier,
-                                                const core::ServicePortPlan& port);
+                                                const core::ServicePortPlan& port,
+                                                std::uint32_t near_backend);
   Result<std::vector<topolb_set>> place_tiers(const PreparedSet& prepared);
   [[nodiscard]] bool holds_tier(std::uint32_t set_id, const PreparedSet::Tier& wanted) const;
   void write_lines(std::uint32_t first, const std::vector<std::uint32_t>& backend_ids);

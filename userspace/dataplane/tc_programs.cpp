@@ -110,11 +110,15 @@ Result<std::uint32_t> entries_of(const SharedMaps& shared, const std::string& na
 
 Result<Constants> constants_for(const SharedMaps& shared, std::uint64_t frontend_seed,
                                 const topolb_flow_facts& facts, bool dsr) {
-  const auto frontends = entries_of(shared, "frontends");
-  if (!frontends) return frontends.error();
-  const auto counters = entries_of(shared, "counters");
-  if (!counters) return counters.error();
-  return tc_constants(frontend_seed, *frontends, *counters, facts, dsr);
+  std::map<std::string, std::uint32_t> entries;
+  for (const auto* name : kSearchedMaps) {
+    const auto found = entries_of(shared, name);
+    if (!found) return found.error();
+    entries[name] = *found;
+  }
+  auto constants = search_constants(frontend_seed, entries);
+  constants.merge(flow_constants(facts, dsr));
+  return constants;
 }
 
 /// Whether the pinned flow table may go on in place of a fresh one.
@@ -186,17 +190,10 @@ Result<TcObject> open_with_table(const std::string& pin_path, const SharedMaps& 
 
 }  // namespace
 
-Constants tc_constants(std::uint64_t frontend_seed, std::uint32_t frontend_rows,
-                       std::uint32_t counter_rows, const topolb_flow_facts& facts, bool dsr) {
-  return {{TOPOLB_FRONTEND_SEED, frontend_seed},
-          {TOPOLB_FRONTEND_LINES, frontends_for(frontend_rows)},
-          {TOPOLB_COUNTERS_PER_CPU, Counters::per_cpu(counter_rows)},
-          {TOPOLB_FLOW_SEED, facts.seed},
-          {TOPOLB_FLOW_LINES, facts.lines},
-          {TOPOLB_FLOW_ROW_LINES, facts.row_lines},
-          {TOPOLB_FLOW_ID_BITS, facts.id_bits},
-          {TOPOLB_FLOW_PORT_STEP, facts.port_step},
-          {TOPOLB_IS_DSR_ON, dsr ? 1U : 0U}};
+Constants flow_constants(const topolb_flow_facts& facts, bool dsr) {
+  return {{TOPOLB_FLOW_SEED, facts.seed},           {TOPOLB_FLOW_LINES, facts.lines},
+          {TOPOLB_FLOW_ROW_LINES, facts.row_lines}, {TOPOLB_FLOW_ID_BITS, facts.id_bits},
+          {TOPOLB_FLOW_PORT_STEP, facts.port_step}, {TOPOLB_IS_DSR_ON, dsr ? 1U : 0U}};
 }
 
 TcPrograms::TcPrograms() = default;

@@ -25,9 +25,8 @@ struct TcSizes {
   std::uint32_t fragments = TOPOLB_DEFAULT_FRAGMENTS;
 };
 
-/// What the programs have in their instructions, for maps of so many rows.
-Constants tc_constants(std::uint64_t frontend_seed, std::uint32_t frontend_rows,
-                       std::uint32_t counter_rows, const topolb_flow_facts& facts, bool dsr);
+/// What the programs have in their instructions beside search_constants().
+Constants flow_constants(const topolb_flow_facts& facts, bool dsr);
 
 struct TcObject;  // the bpftool skeleton
 

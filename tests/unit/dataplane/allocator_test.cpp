@@ -64,6 +64,48 @@ TEST(RunAllocator, TellsWhatItHadNoPieceFor) {
   EXPECT_EQ(ids.refused(), 0U);
 }
 
+TEST(RunAllocator, AllocatesNearAnId) {
+  struct Case {
+    std::uint32_t capacity;
+    std::vector<std::uint32_t> taken;
+    std::uint32_t id;
+    std::optional<std::uint32_t> expected;
+  };
+  const std::vector<Case> cases{
+      {100, {}, 7, 7},
+      {100, {7, 8}, 7, 9},             // the next one up
+      {66, {60, 61, 62, 63}, 60, 59},  // in the same 64, rather than the next 64
+      {1000, {}, 0, 1},                // never handed out
+      {100, {}, 100, 99},              // beyond the last
+      {100, {}, 0xffffffff, 99},
+      {100, {98, 99}, 99, 97},
+      {3, {1}, 1, 2},
+      {3, {1, 2}, 1, std::nullopt},
+      {1, {}, 1, std::nullopt},
+      {0, {}, 5, std::nullopt},
+  };
+  for (const auto& [capacity, taken, id, expected] : cases) {
+    RunAllocator ids(capacity);
+    for (const auto one : taken) ASSERT_TRUE(ids.take(one));
+    EXPECT_EQ(ids.allocate_near(id), expected) << capacity << " " << id;
+    EXPECT_EQ(ids.in_use(), taken.size() + (expected ? 1 : 0));
+    EXPECT_FALSE(expected && ids.is_free(*expected));
+    EXPECT_EQ(ids.refused(), expected ? 0U : 1U);
+  }
+}
+
+TEST(RunAllocator, LooksFarWhereAllNearIsTaken) {
+  RunAllocator ids(1000);
+  ASSERT_TRUE(ids.take(1, 999));
+  ids.retire(900);
+  ids.reclaim();
+  EXPECT_EQ(ids.allocate_near(5), 900U);
+  ids.retire(3);
+  ids.reclaim();
+  EXPECT_EQ(ids.allocate_near(999), 3U);
+  EXPECT_EQ(ids.allocate_near(500), std::nullopt);
+}
+
 TEST(RunAllocator, TakesWhatIsFreeOnly) {
   RunAllocator ids(100);
   EXPECT_TRUE(ids.take(10, 5));
@@ -84,8 +126,10 @@ TEST(RunAllocator, NeverHandsOutTwiceAndLosesNothing) {
   std::map<std::uint32_t, std::uint32_t> live;
   for (int step = 0; step < 20'000; ++step) {
     if (random() % 2 == 0) {
-      const std::uint32_t length = 1 + random() % 12;
-      if (const auto first = ids.allocate(length)) {
+      const std::uint32_t length = random() % 3 == 0 ? 1 : 1 + random() % 12;
+      const auto first =
+          length == 1 ? ids.allocate_near(random() % kCapacity) : ids.allocate(length);
+      if (first) {
         for (auto id = *first; id < *first + length; ++id) {
           ASSERT_FALSE(taken.at(id));
           taken[id] = true;
