@@ -157,7 +157,7 @@ void ClusterState::mark_those_on_changed_nodes() {
     const auto found = changed.find(pools_->placements[id].node_name);
     if (found == changed.end()) continue;
     changed_at[id] = &found->second;
-    facts_.forget_masks_of(id);
+    facts_.forget_masks_at(id);
     any = true;
   }
   if (!any) return;

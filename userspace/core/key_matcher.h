@@ -11,9 +11,10 @@
 
 namespace topolb::core {
 
-/// Resolves this node's labels once and each placement once. `keys`, `node` and `masks`, which
-/// holds what is known of these keys and gets what it finds out, must outlive it; the Nodes must
-/// not change meanwhile, and all endpoints must be of one cluster state.
+/// Resolves this node's labels when it meets a placement that nothing is known of, and that once.
+/// `keys`, `node` and `masks`, which holds what is known of these keys and gets what it finds out,
+/// must outlive it; the Nodes must not change meanwhile, and all endpoints must be of one cluster
+/// state.
 class KeyMatcher {
  public:
   KeyMatcher(const std::vector<std::string>& keys, const NodeView& node, KeyMasks& masks)

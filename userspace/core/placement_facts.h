@@ -22,6 +22,7 @@ inline constexpr KeyMask kNotMatchedYet = ~KeyMask{0};
 /// By the placement's id.
 using KeyMasks = std::vector<KeyMask>;
 
+/// As seen from this node.
 enum class Place : std::uint8_t { NotLookedAt, Here, Elsewhere, OnNoNode };
 
 /// Of one cluster state, as seen by one node.
@@ -40,7 +41,7 @@ class PlacementFacts {
     if (masks_.size() > kKeptLists) masks_.clear();
   }
   /// The labels of its Node are not what they were.
-  void forget_masks_of(PoolId placement) {
+  void forget_masks_at(PoolId placement) {
     for (auto& [keys, masks] : masks_) {
       if (placement < masks.size()) masks[placement] = kNotMatchedYet;
     }

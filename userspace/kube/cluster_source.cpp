@@ -82,7 +82,8 @@ void ClusterSource::enqueue(std::vector<Change> changes) {
     queue_.push(std::move(changes));
     if (std::exchange(is_readable_, true)) return;
   }
-  // After the lock: who wakes up by it wants that at once, and would go to sleep again.
+  // After the lock: who wakes up by it wants that at once, and would go to sleep again. It never
+  // fails: the count is one or two, far from full.
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written_bytes = write(event_.get(), &one, sizeof one);
 }

@@ -43,7 +43,7 @@ class ClusterSource {
   /// Ends every request at once.
   ~ClusterSource();
 
-  /// Readable when drain() has something.
+  /// Readable soon after drain() has something, and now and then when it has nothing.
   [[nodiscard]] int fd() const { return event_.get(); }
   /// The changes since the last call.
   ClusterChanges drain();
@@ -75,7 +75,7 @@ class ClusterSource {
   UniqueFd event_;
   mutable std::mutex mutex_;  // queue_, is_readable_, other_nodes_
   ChangeQueue queue_;
-  bool is_readable_ = false;                // event_ was written, and not read since
+  bool is_readable_ = false;                // event_ is written, or about to be, and not read
   std::optional<std::string> other_nodes_;  // their selector; none: they are not followed
   std::vector<Follower> followers_;         // the last: of the other Nodes
   std::vector<std::jthread> threads_;       // last: joined before what they use is gone

@@ -29,7 +29,7 @@ class Scenario {
  public:
   explicit Scenario(const std::string& socket_path);
   void begin(const std::string& command);
-  /// What the server says at the end of what was begun.
+  /// What the server says at the end of what was begun: one command at a time.
   std::string result();
 
  private:

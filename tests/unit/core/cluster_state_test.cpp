@@ -14,41 +14,22 @@
 namespace topolb::core {
 namespace {
 
+using test::internal_of;
 using test::ip;
 using test::node;
+using test::on_n1;
+using test::service;
+using test::slice;
 using test::text_of;
 using test::texts_of;
 
 using Texts = std::vector<std::string>;
-
-Service service(const std::string& name, const std::string& address, const std::string& keys = "") {
-  Service result = test::web_service();
-  result.key.name = name;
-  result.cluster_ips = {ip(address)};
-  result.topology_keys_annotation = keys;
-  return result;
-}
-
-EndpointSlice slice(const std::string& service_name, const std::vector<std::string>& endpoints) {
-  EndpointSlice result = test::web_slice(endpoints, service_name + "-1");
-  result.service_name = service_name;
-  return result;
-}
-
-ClusterState on_n1() { return ClusterState(PlanOptions{.node_name = "n1"}); }
 
 Texts replanned(ClusterState& state) {
   state.replan();
   Texts names;
   for (const ObjectKey& key : state.last_replanned()) names.push_back(key.name);
   return names;
-}
-
-std::string internal_of(const ClusterState& state, const std::string& name) {
-  for (const ServicePortPlan& plan : state.plan()) {
-    if (plan.key.service.name == name) return text_of(plan.internal);
-  }
-  return "no plan";
 }
 
 Texts problems_of(const ClusterState& state) {
@@ -176,52 +157,6 @@ TEST_F(Reach, KeysThatComeAndGoAreFollowed) {
   state_.replan();
   state_.put(node("n2: topology.kubernetes.io/zone=z1 rack=a"));
   EXPECT_EQ(replanned(state_), Texts{"plain"});
-}
-
-// What earlier plans found out about where endpoints are is kept, by numbers that are used again.
-TEST(KnownPlacements, AnotherOneInTheSamePlace) {
-  ClusterState state = on_n1();
-  state.put(node("n1: rack=a"));
-  state.put(node("n2: rack=b"));
-  state.put(service("web", "10.96.0.1", "rack,*"));
-  for (const auto& [endpoint, planned] :
-       {std::pair{"1@n2", "forward *: 1"}, std::pair{"1@n1", "forward rack: 1"},
-        std::pair{"1", "forward *: 1"}}) {
-    state.put(slice("web", {endpoint}));
-    state.replan();
-    EXPECT_EQ(internal_of(state, "web"), planned);
-    EXPECT_EQ(state.plan()[0].local_backends.size(), endpoint == std::string("1@n1") ? 1U : 0U);
-    EXPECT_EQ(state.plan()[0].nodeless_backends.size(), endpoint == std::string("1") ? 1U : 0U);
-    state.put(slice("web", {}));  // nobody is there any more
-    state.replan();
-  }
-}
-
-// Of more lists of keys than are remembered.
-TEST(KnownPlacements, OfManyListsOfKeys) {
-  ClusterState state = on_n1();
-  state.put(node("n1: rack=a"));
-  state.put(node("n2: rack=a"));
-  constexpr int kServices = 40;
-  const auto name_of = [](int i) { return fmt::format("s{}", i); };
-  for (int i = 0; i < kServices; ++i) {
-    state.put(service(name_of(i), fmt::format("10.96.0.{}", i + 1), fmt::format("k{},rack", i)));
-    state.put(slice(name_of(i), {"1@n2", "2@n3"}));
-  }
-  state.replan();
-  const auto expect_all = [&](const std::string& planned) {
-    for (int i = 0; i < kServices; ++i) EXPECT_EQ(internal_of(state, name_of(i)), planned);
-  };
-  expect_all("forward rack: 1");
-  for (int i = 0; i < kServices; ++i) {  // one by one
-    state.put(slice(name_of(i), {"1@n2", "2@n3", "3@n2"}));
-    state.replan();
-  }
-  expect_all("forward rack: 1 3");
-  state.put(node("n3: rack=a"));
-  state.put(node("n2: rack=b"));
-  state.replan();
-  expect_all("forward rack: 2");
 }
 
 TEST(ClusterState, SlicesMayComeBeforeTheService) {

@@ -122,4 +122,27 @@ std::string text_of(const TrafficPlan& plan) {
   return text;
 }
 
+Service service(const std::string& name, const std::string& address, const std::string& keys) {
+  Service result = web_service();
+  result.key.name = name;
+  result.cluster_ips = {ip(address)};
+  result.topology_keys_annotation = keys;
+  return result;
+}
+
+EndpointSlice slice(const std::string& service_name, const std::vector<std::string>& endpoints) {
+  EndpointSlice result = web_slice(endpoints, service_name + "-1");
+  result.service_name = service_name;
+  return result;
+}
+
+ClusterState on_n1() { return ClusterState(PlanOptions{.node_name = "n1"}); }
+
+std::string internal_of(const ClusterState& state, const std::string& name) {
+  for (const ServicePortPlan& plan : state.plan()) {
+    if (plan.key.service.name == name) return text_of(plan.internal);
+  }
+  return "no plan";
+}
+
 }  // namespace topolb::core::test

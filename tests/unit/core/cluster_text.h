@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/cluster_state.h"
 #include "core/model.h"
 #include "core/plan.h"
 
@@ -25,6 +26,11 @@ Service web_service();
 /// A slice default/NAME of Service "web" in IPv4, unnamed port 8080/TCP.
 EndpointSlice web_slice(const std::vector<std::string>& endpoints,
                         const std::string& name = "web-1");
+
+/// web_service() with another name, cluster IP, and the annotation of topology keys.
+Service service(const std::string& name, const std::string& address, const std::string& keys = "");
+/// The slice NAME-1 of such a Service.
+EndpointSlice slice(const std::string& service_name, const std::vector<std::string>& endpoints);
 
 IpAddress ip(std::string_view text);
 
@@ -58,5 +64,10 @@ class MergedEndpoints {
 /// "reject", "drop", "forward: 1 2", with keys "forward zone: 1 2": the last parts of the
 /// effective backends' addresses.
 std::string text_of(const TrafficPlan& plan);
+
+/// As node "n1" sees it.
+ClusterState on_n1();
+/// text_of() what is planned for a Service within the cluster; "no plan": none is.
+std::string internal_of(const ClusterState& state, const std::string& name);
 
 }  // namespace topolb::core::test
