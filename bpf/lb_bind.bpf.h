@@ -24,7 +24,7 @@ static __always_inline int has_node_port(struct topolb_frontend wanted)
 	struct topolb_frontend_row *row;
 
 	wanted.address = unspecified_like(&wanted.address);
-	row = find_row(&wanted);
+	row = find_row_from(&wanted, first_line_of(&wanted));
 	return row && row->kind == TOPOLB_FRONTEND_NODE_PORT && row->inside_set;
 }
 

@@ -77,15 +77,19 @@ static __always_inline void fetch_ahead(__u32 line_id)
 		(void)backend->flags;
 }
 
-/* The row of a frontend; NULL: nobody dials a Service by that. Whoever goes on to use one
- * of its set ids reads that once, and takes 0 as NULL. */
-static __always_inline struct topolb_frontend_row *find_row(const struct topolb_frontend *dialled)
+static __always_inline __u32 first_line_of(const struct topolb_frontend *dialled)
 {
-	__u32 line_id = topolb_first_line(dialled, frontend_seed(), frontend_lines());
+	return topolb_first_line(dialled, frontend_seed(), frontend_lines());
+}
+
+/* The row of a frontend, searched for from its first line on; NULL: nobody dials a Service by
+ * that. */
+static __always_inline struct topolb_frontend_row *
+find_row_from(const struct topolb_frontend *dialled, __u32 line_id)
+{
 	struct topolb_frontend_line *line = bpf_map_lookup_elem(&frontends, &line_id);
 	struct topolb_frontend_row *row;
 
-	fetch_ahead(line_id);
 	if (!line)
 		return NULL;
 	row = find_in_line(line, dialled);
@@ -94,6 +98,15 @@ static __always_inline struct topolb_frontend_row *find_row(const struct topolb_
 	line_id = topolb_find_line(dialled, line_id);
 	line = line_id ? bpf_map_lookup_elem(&frontends, &line_id) : NULL;
 	return line ? find_in_line(line, dialled) : NULL;
+}
+
+/* The same, for who goes on to one of its sets: reads its id once, and takes 0 as NULL. */
+static __always_inline struct topolb_frontend_row *find_row(const struct topolb_frontend *dialled)
+{
+	__u32 line_id = first_line_of(dialled);
+
+	fetch_ahead(line_id);
+	return find_row_from(dialled, line_id);
 }
 
 static __always_inline int is_node_port(__be16 port_be, const struct topolb_settings *config)

@@ -102,6 +102,13 @@ class Growth : public DatapathTest {
   std::unique_ptr<Server> dns_;
 };
 
+TEST_F(Growth, SetsAreWhereProgramsGuessAfterwards) {
+  start_small(web_and(1000));
+  EXPECT_GE(right_guesses().sets, 0.8);
+  ASSERT_TRUE(grow_to(web_and(3000)));
+  EXPECT_GE(right_guesses().sets, 0.8);
+}
+
 TEST_F(Growth, NothingIsLostUnderAStorm) {
   start_small(web());
   const auto small = entries_of_pins();
@@ -160,7 +167,7 @@ TEST_F(Growth, IdsStayAndTheNextAgentTakesTheLargerMapsOver) {
                                   [&](const auto& one) { return one.key == before.key; });
     ASSERT_NE(web, state.services.end());
     EXPECT_EQ(web->id, before.id);
-    EXPECT_EQ(web->internal.set_ids, before.internal.set_ids);
+    EXPECT_EQ(web->internal.tiers.at(0).backend_ids, before.internal.tiers.at(0).backend_ids);
   }
 }
 

@@ -4,9 +4,6 @@
 
 #include <atomic>
 
-#include "dataplane/frontend_table.h"
-#include "dataplane/kernel_state.h"
-#include "maps/constants.h"
 #include "support/datapath_fixture.h"
 
 namespace topolb::test {
@@ -29,8 +26,6 @@ class Publication : public DatapathTest {
   }
 };
 
-// Programs fetch what a frontend most likely leads to before they know (maps/constants.h,
-// topolb_near_row()): pages count, of 64 sets and 170 backends.
 class Guesses : public Publication {
  protected:
   static constexpr int kServices = 2000;
@@ -50,42 +45,19 @@ class Guesses : public Publication {
     }
     return plan;
   }
-
-  /// Of all sets, and of all backends, the part that is in the page that is fetched.
-  std::pair<double, double> right() {
-    const auto lines = dataplane::frontends_for(maps().frontends.capacity());
-    const auto is_near = [&](std::uint32_t row, std::uint32_t rows, std::uint32_t line,
-                             std::uint32_t rows_of_page) {
-      const auto guess = topolb_near_row(line, topolb_rows_per_line(rows, lines));
-      return row / rows_of_page == guess / rows_of_page;
-    };
-    int sets = 0;
-    int backends = 0;
-    for (const auto& row : dataplane::live_frontends(maps().frontends)) {
-      const auto key = dataplane::key_of(row);
-      const auto line = topolb_first_line(&key, maps().settings[0].frontend_seed, lines);
-      const auto& set = maps().sets[row.inside_set];
-      sets += is_near(row.inside_set, maps().sets.capacity(), line, 64);
-      for (std::uint32_t slot = 0; slot < set.backend_count; ++slot) {
-        backends += is_near(set.backend_ids[slot], maps().backends.capacity(), line, 170);
-      }
-    }
-    return {static_cast<double>(sets) / kServices,
-            static_cast<double>(backends) / kServices / kBackends};
-  }
 };
 
 TEST_F(Guesses, AreMostlyRightAndStaySo) {
   const auto first = services(0);
   start(first, sandbox_.options(), dataplane::sizes_needed(core::share(first)));
-  EXPECT_GE(right().first, 0.85);
-  EXPECT_GE(right().second, 0.75);
+  EXPECT_GE(right_guesses().sets, 0.85);
+  EXPECT_GE(right_guesses().backends, 0.75);
   for (int version = 1; version <= 10; ++version) {
     change_to(services(version));
     publisher_->reclaim();
   }
-  EXPECT_GE(right().first, 0.85);
-  EXPECT_GE(right().second, 0.65);
+  EXPECT_GE(right_guesses().sets, 0.85);
+  EXPECT_GE(right_guesses().backends, 0.65);
 }
 
 // Two disjoint sets of backends, switched 10,000 times under a storm of connections. Each

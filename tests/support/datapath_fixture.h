@@ -10,7 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/constants.h"
 #include "dataplane/datapath.h"
+#include "dataplane/frontend_table.h"
+#include "dataplane/kernel_state.h"
 #include "dataplane/publisher.h"
 #include "support/plans.h"
 #include "support/sandbox.h"
@@ -61,6 +64,41 @@ class DatapathTest : public ::testing::Test {
       if (row.state != TOPOLB_BACKEND_FREE && dataplane::from_wire(row) == wanted)
         row.state = state;
     }
+  }
+
+  struct RightGuesses {
+    double sets = 0;
+    double backends = 0;
+  };
+  /// Programs fetch what a frontend most likely leads to before they know (maps/constants.h): the
+  /// parts of all sets, and of the backends in them, that are in the page that is fetched.
+  RightGuesses right_guesses() {
+    const auto seed = maps().settings[0].frontend_seed;
+    const auto constants =
+        dataplane::search_constants(seed, {{"backends", maps().backends.capacity()},
+                                           {"counters", maps().counters.capacity()},
+                                           {"frontends", maps().frontends.capacity()},
+                                           {"sets", maps().sets.capacity()}});
+    const auto lines = dataplane::frontends_for(maps().frontends.capacity());
+    RightGuesses right;
+    double sets = 0;
+    double backends = 0;
+    for (const auto& row : dataplane::live_frontends(maps().frontends)) {
+      const auto frontend = dataplane::key_of(row);
+      const auto line = topolb_first_line(&frontend, seed, lines);
+      const auto is_right = [&](std::uint32_t id, std::size_t size, std::uint32_t per_line) {
+        return id * size / 4096 == topolb_near_row(line, constants.at(per_line)) * size / 4096;
+      };
+      const auto& set = maps().sets[row.inside_set];
+      ++sets;
+      right.sets += is_right(row.inside_set, sizeof(set), TOPOLB_SETS_PER_LINE);
+      for (std::uint32_t slot = 0; slot < set.backend_count; ++slot) {
+        ++backends;
+        right.backends += is_right(*dataplane::slot_of(maps(), row.inside_set, slot),
+                                   sizeof(topolb_backend), TOPOLB_BACKENDS_PER_LINE);
+      }
+    }
+    return {right.sets / sets, right.backends / backends};
   }
 
   std::unique_ptr<Server> serve(const std::string& address, Protocol protocol = Protocol::TCP) {

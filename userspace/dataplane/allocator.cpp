@@ -17,15 +17,15 @@ std::uint64_t from_bit_of(std::uint32_t id) { return ~(bit_of(id) - 1); }
 std::uint32_t lowest_in(std::uint32_t word, std::uint64_t bits) {
   return word * kBits + static_cast<std::uint32_t>(std::countr_zero(bits));
 }
-std::uint32_t highest_in(std::uint32_t word, std::uint64_t bits) {
-  return word * kBits + kBits - 1 - static_cast<std::uint32_t>(std::countl_zero(bits));
-}
 
 }  // namespace
 
 RunAllocator::RunAllocator(std::uint32_t capacity)
-    : capacity_(capacity), free_(capacity / kBits + 1) {
-  if (capacity > 1) mark(true, 1, capacity - 1);
+    : capacity_(capacity),
+      left_(capacity > 1 ? capacity - 1 : 0),
+      free_(capacity / kBits + 1, ~std::uint64_t{0}) {
+  free_.back() &= ~from_bit_of(capacity);
+  free_.front() &= ~bit_of(0);
 }
 
 std::optional<std::uint32_t> RunAllocator::allocate(std::uint32_t length) {
@@ -43,7 +43,7 @@ std::optional<std::uint32_t> RunAllocator::allocate(std::uint32_t length) {
 }
 
 std::optional<std::uint32_t> RunAllocator::allocate_near(std::uint32_t id) {
-  const auto found = nearest(std::min(id, capacity_));
+  const auto found = nearest(id);
   if (found) {
     (void)take(*found);
   } else {
@@ -52,15 +52,16 @@ std::optional<std::uint32_t> RunAllocator::allocate_near(std::uint32_t id) {
   return found;
 }
 
-// The next one up in its word, or else, by whole words to either side, the nearest one there.
+// The next one up in its word, or else the lowest of the nearest word that has one: runs ascend.
 std::optional<std::uint32_t> RunAllocator::nearest(std::uint32_t id) const {
-  const auto home = id / kBits;
+  if (left_ == 0) return std::nullopt;
+  const auto home = std::min(id, capacity_) / kBits;
   const auto words = static_cast<std::uint32_t>(free_.size());
-  if (const auto up = free_[home] & from_bit_of(id); up != 0) return lowest_in(home, up);
+  const auto from = id < capacity_ ? from_bit_of(id) : 0;
+  if (const auto up = free_[home] & from; up != 0) return lowest_in(home, up);
   for (std::uint32_t away = 0; away < words; ++away) {
-    if (home >= away && free_[home - away] != 0) return highest_in(home - away, free_[home - away]);
-    if (home + away < words && free_[home + away] != 0) {
-      return lowest_in(home + away, free_[home + away]);
+    for (const auto word : {home - away, home + away}) {  // below 0 is beyond the last
+      if (word < words && free_[word] != 0) return lowest_in(word, free_[word]);
     }
   }
   return std::nullopt;
@@ -79,21 +80,12 @@ std::uint32_t RunAllocator::next(bool free, std::uint32_t from) const {
   return std::min(capacity_, lowest_in(word, wanted));
 }
 
-void RunAllocator::mark(bool free, std::uint32_t first, std::uint32_t length) {
-  for (auto id = first; id < first + length; ++id) {
-    if (free) {
-      free_[id / kBits] |= bit_of(id);
-    } else {
-      free_[id / kBits] &= ~bit_of(id);
-    }
-  }
-}
-
 bool RunAllocator::take(std::uint32_t first, std::uint32_t length) {
   if (first >= capacity_ || length > capacity_ - first) return false;
   if (next(true, first) != first || next(false, first) - first < length) return false;
-  mark(false, first, length);
+  for (auto id = first; id < first + length; ++id) free_[id / kBits] &= ~bit_of(id);
   in_use_ += length;
+  left_ -= length;
   return true;
 }
 
@@ -108,7 +100,8 @@ void RunAllocator::retire(std::uint32_t first, std::uint32_t length) {
 
 void RunAllocator::reclaim() {
   for (const auto& [first, length] : retired_) {
-    mark(true, first, length);
+    for (auto id = first; id < first + length; ++id) free_[id / kBits] |= bit_of(id);
+    left_ += length;
     lowest_ = std::min(lowest_, first);
   }
   retired_.clear();

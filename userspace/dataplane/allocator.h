@@ -18,14 +18,16 @@ class RunAllocator {
 
   /// The first of `length` consecutive ids; none if no free run is that long. First fit.
   [[nodiscard]] std::optional<std::uint32_t> allocate(std::uint32_t length = 1);
-  /// This id, or else one of the next free ones, fewer than 64 further away than the nearest; none
-  /// if none is free. `id` may be any number.
+  /// The id that nearest() tells.
   [[nodiscard]] std::optional<std::uint32_t> allocate_near(std::uint32_t id);
   /// Marks a run as in use (restoring from the kernel). False if a part of it is not free.
   bool take(std::uint32_t first, std::uint32_t length = 1);
   void retire(std::uint32_t first, std::uint32_t length = 1);
   /// Makes what was retired free again.
   void reclaim();
+  /// This id if it is free, or else one less than 128 further away than the nearest; none if none
+  /// is free. `id` may be any number.
+  [[nodiscard]] std::optional<std::uint32_t> nearest(std::uint32_t id) const;
   [[nodiscard]] bool is_free(std::uint32_t id) const;
   /// Retired runs as (first, length), in the order of retirement.
   [[nodiscard]] const std::vector<std::pair<std::uint32_t, std::uint32_t>>& retired() const {
@@ -39,10 +41,9 @@ class RunAllocator {
 
  private:
   [[nodiscard]] std::uint32_t next(bool free, std::uint32_t from) const;
-  [[nodiscard]] std::optional<std::uint32_t> nearest(std::uint32_t id) const;
-  void mark(bool free, std::uint32_t first, std::uint32_t length);
 
   std::uint32_t capacity_;
+  std::uint32_t left_;  // free
   std::uint32_t in_use_ = 0;
   std::uint32_t refused_ = 0;
   std::vector<std::uint64_t> free_;  // by id, a bit each; beyond the last id none is

@@ -85,9 +85,9 @@ void BackendTable::add_reference(std::uint32_t id) {
 std::optional<std::uint32_t> BackendTable::find(const topolb_backend& wanted) const {
   const Identity identity = identity_of(wanted);
   const auto is_it = [&](std::uint32_t id) { return identity_of(rows_[id]) == identity; };
-  // The backends of a Service got their ids one after the other, and are asked for in that order:
-  // the next row is nearly always it. The index would say the same: it has every row in use, a
-  // backend has one row, and a free one has no protocol.
+  // The backends of a Service got their ids one after the other, where there was room, and are
+  // asked for in that order: the next row is mostly it. The index would say the same: it has every
+  // row in use, a backend has one row, and a free one has no protocol.
   const std::uint32_t next = last_ + 1;
   if (next < rows_.capacity() && is_it(next)) return next;
   return index_.find(hash_of(wanted), is_it);

@@ -22,11 +22,11 @@ namespace topolb::dataplane {
 /// By topolb_constant.
 using Constants = std::map<std::uint32_t, std::uint64_t>;
 
+inline constexpr std::array kSearchedMaps{"backends", "counters", "frontends", "sets"};
 /// What programs find frontends, their sets and backends, and counters with, in maps of so many
 /// entries. @pre `entries` has kSearchedMaps
 Constants search_constants(std::uint64_t frontend_seed,
                            const std::map<std::string, std::uint32_t>& entries);
-inline constexpr std::array kSearchedMaps{"backends", "counters", "frontends", "sets"};
 
 /// A copy of the ELF file of a BPF object, of `size` bytes, with its constants in place. The error
 /// names one that it has and `constants` lacks.

@@ -344,10 +344,11 @@ Result<void> Publisher::switch_sets(Record& record, const core::ServicePortPlan&
 
 // By the first frontend that leads to this kind of traffic: a Service has few.
 NearRows Publisher::near_rows(const core::ServicePortPlan& plan, bool is_external) const {
-  const auto frontend = std::ranges::find_if(plan.frontends, [&](const auto& one) {
+  if (plan.frontends.empty()) return {};
+  auto frontend = std::ranges::find_if(plan.frontends, [&](const auto& one) {
     return (one.kind != core::FrontendKind::ClusterIP) == is_external;
   });
-  if (frontend == plan.frontends.end()) return {};
+  if (frontend == plan.frontends.end()) frontend = plan.frontends.begin();
   const auto line = frontends_.home_of(to_wire(*frontend, plan.key.protocol));
   const auto near = [&](std::uint32_t rows) {
     return topolb_near_row(line, topolb_rows_per_line(rows, frontends_.capacity()));
@@ -361,7 +362,8 @@ Result<std::uint32_t> Publisher::place_set(const Record& record, const core::Ser
   const auto place = [&]() -> Result<std::uint32_t> {
     auto prepared = writer_.prepare(traffic, plan, record.first_counter, near);
     if (!prepared) return prepared.error();
-    if (writer_.holds(current, *prepared)) {
+    // When maps have grown, all sets are where they were, and guesses are not.
+    if (writer_.holds(current, *prepared) && !writer_.could_be_nearer(current, near.set)) {
       writer_.drop(*prepared);
       return current;
     }

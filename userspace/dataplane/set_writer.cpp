@@ -123,8 +123,7 @@ std::optional<PreparedSet::Tier> SetWriter::prepare_tier(const core::Tier& tier,
     near_backend = *id + 1;
   }
   auto& ids = prepared.backend_ids;
-  const auto in_order =
-      std::is_sorted_until(ids.begin(), ids.end());  // mostly all: ids were given in this order
+  const auto in_order = std::is_sorted_until(ids.begin(), ids.end());  // mostly: as ids were given
   std::sort(in_order, ids.end());
   std::inplace_merge(ids.begin(), in_order, ids.end());
   return prepared;
@@ -226,6 +225,14 @@ bool SetWriter::holds_tier(std::uint32_t set_id, const PreparedSet::Tier& wanted
     if (*slot_of(maps_, set_id, slot) != wanted.backend_ids[slot]) return false;
   }
   return true;
+}
+
+bool SetWriter::could_be_nearer(std::uint32_t set_id, std::uint32_t near) const {
+  constexpr std::uint32_t kRowsOfAPage = 4096 / sizeof(topolb_set);
+  const auto is_near = [&](std::uint32_t id) { return id / kRowsOfAPage == near / kRowsOfAPage; };
+  if (is_near(set_id)) return false;
+  const auto place = sets_.nearest(near);
+  return place && is_near(*place);
 }
 
 void SetWriter::retire(std::uint32_t set_id) {

@@ -72,6 +72,8 @@ class SetWriter {
   Result<std::uint32_t> write(const PreparedSet& prepared);
   /// Whether the kernel's set holds just this.
   [[nodiscard]] bool holds(std::uint32_t set_id, const PreparedSet& prepared) const;
+  /// Whether a set is not in the page of row `near`, and could be.
+  [[nodiscard]] bool could_be_nearer(std::uint32_t set_id, std::uint32_t near) const;
   /// Retires a set with its chain, slots and references. Id 0 is none.
   void retire(std::uint32_t set_id);
   /// Counts what a set found in the kernel uses as in use.

@@ -73,12 +73,12 @@ TEST(RunAllocator, AllocatesNearAnId) {
   };
   const std::vector<Case> cases{
       {100, {}, 7, 7},
-      {100, {7, 8}, 7, 9},             // the next one up
-      {66, {60, 61, 62, 63}, 60, 59},  // in the same 64, rather than the next 64
-      {1000, {}, 0, 1},                // never handed out
-      {100, {}, 100, 99},              // beyond the last
-      {100, {}, 0xffffffff, 99},
-      {100, {98, 99}, 99, 97},
+      {100, {7, 8}, 7, 9},        // the next one up
+      {66, {61, 62, 63}, 61, 1},  // in the same 64 rather than in the next
+      {1000, {}, 0, 1},           // never handed out
+      {100, {}, 100, 64},         // beyond the last
+      {100, {}, 0xffffffff, 64},
+      {128, {}, 128, 64},
       {3, {1}, 1, 2},
       {3, {1, 2}, 1, std::nullopt},
       {1, {}, 1, std::nullopt},
@@ -117,18 +117,35 @@ TEST(RunAllocator, TakesWhatIsFreeOnly) {
   EXPECT_EQ(ids.allocate(80), 15U);  // after
 }
 
+// How far away, in `taken` by id.
+std::optional<std::uint32_t> nearest_free(const std::vector<bool>& taken, std::uint32_t id) {
+  for (std::uint32_t away = 0; away < taken.size(); ++away) {
+    const auto up = id + away;
+    if (up > 0 && up < taken.size() && !taken[up]) return away;
+    if (id > away && !taken[id - away]) return away;
+  }
+  return std::nullopt;
+}
+
 // Against a plain array of "who has this id".
 TEST(RunAllocator, NeverHandsOutTwiceAndLosesNothing) {
   std::mt19937 random(1);
-  constexpr std::uint32_t kCapacity = 200;
+  constexpr std::uint32_t kCapacity = 500;
   RunAllocator ids(kCapacity);
   std::vector<bool> taken(kCapacity);
   std::map<std::uint32_t, std::uint32_t> live;
   for (int step = 0; step < 20'000; ++step) {
     if (random() % 2 == 0) {
       const std::uint32_t length = random() % 3 == 0 ? 1 : 1 + random() % 12;
-      const auto first =
-          length == 1 ? ids.allocate_near(random() % kCapacity) : ids.allocate(length);
+      const auto wanted = static_cast<std::uint32_t>(random() % kCapacity);
+      const auto first = length == 1 ? ids.allocate_near(wanted) : ids.allocate(length);
+      if (length == 1) {
+        const auto away = nearest_free(taken, wanted);
+        ASSERT_EQ(first.has_value(), away.has_value());
+        if (first) {
+          ASSERT_LT(std::max(*first, wanted) - std::min(*first, wanted), *away + 128);
+        }
+      }
       if (first) {
         for (auto id = *first; id < *first + length; ++id) {
           ASSERT_FALSE(taken.at(id));
