@@ -235,7 +235,8 @@ std::string ObjectServer::run(const std::string& command) {
   return restart_first_service();
 }
 
-// Another pod in its place, on another node. The time is that of the last moment before the event is sent.
+// Another pod in its place, on another node. The time is that of the last moment before the event
+// is sent.
 std::string ObjectServer::change_one_endpoint(std::uint32_t number) {
   const std::uint32_t service = number * 997 % cluster_.size().services;
   const std::uint32_t endpoint = number % cluster_.endpoints_of(service);
