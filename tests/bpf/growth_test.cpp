@@ -102,37 +102,6 @@ class Growth : public DatapathTest {
   std::unique_ptr<Server> dns_;
 };
 
-// Some of them of two tiers, and of two kinds of traffic. A set that these share is near one
-// frontend only.
-TEST_F(Growth, SetsAreWhereProgramsGuessAfterwards) {
-  const auto with_tiers = [](int services) {
-    auto plan = web_and(services);
-    for (std::size_t i = 0; i < 500; ++i) {
-      plan[i] = service(plan[i].key.service.name, fmt::format("10.97.{}.{}:80", i / 250, i % 250),
-                        Protocol::TCP, traffic({{"rack", {kOne}}, {"*", {kOne, kTwo}}}));
-      add_frontend(plan[i], core::FrontendKind::NodePort, fmt::format("0.0.0.0:{}", 30000 + i),
-                   i % 2 == 0 ? plan[i].internal : traffic({{"", {kTwo}}}));
-    }
-    return plan;
-  };
-  start_small(with_tiers(1000));
-  EXPECT_GE(right_guesses().sets, 0.7);
-  ASSERT_TRUE(grow_to(with_tiers(3000)));
-  EXPECT_GE(right_guesses().sets, 0.7);
-  for (int again = 0; again < 2; ++again) {
-    publisher_->reclaim();
-    // 2,502 of one tier, 500 of two, 250 of theirs from outside.
-    for (const auto& fill : publisher_->fill()) {
-      EXPECT_TRUE(fill.name != "sets" || fill.used == 2502U + 2 * 500U + 250U) << fill.used;
-    }
-    for (const char* frontend : {kFrontend, "10.97.0.1:80", "127.0.0.1:30001"}) {
-      EXPECT_EQ(dial_tcp(frontend).error, 0) << frontend;
-    }
-    publisher_.emplace(datapath_->maps());
-    publisher_->take_over(core::share(plan_));
-  }
-}
-
 TEST_F(Growth, NothingIsLostUnderAStorm) {
   start_small(web());
   const auto small = entries_of_pins();
@@ -191,7 +160,7 @@ TEST_F(Growth, IdsStayAndTheNextAgentTakesTheLargerMapsOver) {
                                   [&](const auto& one) { return one.key == before.key; });
     ASSERT_NE(web, state.services.end());
     EXPECT_EQ(web->id, before.id);
-    EXPECT_EQ(web->internal.tiers.at(0).backend_ids, before.internal.tiers.at(0).backend_ids);
+    EXPECT_EQ(web->internal.set_ids, before.internal.set_ids);
   }
 }
 

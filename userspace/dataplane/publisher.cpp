@@ -332,12 +332,6 @@ Result<void> Publisher::switch_sets(Record& record, const core::ServicePortPlan&
     }
     next[i] = *placed;
   }
-  // When maps have grown, sets are where they were, and guesses are not.
-  for (std::size_t i = 0; i < next.size(); ++i) {
-    const auto head = next[i];
-    if (head == 0 || std::ranges::find(current, head) == current.end()) continue;
-    std::ranges::replace(next, head, writer_.move_nearer(head, near_rows(plan, i > 0).set));
-  }
   record.sets = {.internal = next[0], .external = next[1], .node_external = next[2]};
   for (const auto& frontend : plan.frontends) {
     const auto wanted_row = row_of(frontend, plan.key.protocol, record);

@@ -227,22 +227,7 @@ bool SetWriter::holds_tier(std::uint32_t set_id, const PreparedSet::Tier& wanted
   return true;
 }
 
-std::uint32_t SetWriter::move_nearer(std::uint32_t set_id, std::uint32_t near) {
-  constexpr std::uint32_t kRowsOfAPage = 4096 / sizeof(topolb_set);
-  const auto is_near = [&](std::uint32_t id) { return id / kRowsOfAPage == near / kRowsOfAPage; };
-  const auto place = sets_.nearest(near);
-  if (is_near(set_id) || !place || !is_near(*place)) return set_id;
-  (void)sets_.take(*place);
-  maps_.sets[*place] = maps_.sets[set_id];
-  moved_.push_back(set_id);
-  return *place;
-}
-
 void SetWriter::retire(std::uint32_t set_id) {
-  if (std::erase(moved_, set_id) > 0) {
-    sets_.retire(set_id);
-    return;
-  }
   while (set_id != 0) {
     const topolb_set& set = maps_.sets[set_id];
     for (std::uint32_t slot = 0; slot < set.backend_count; ++slot) {

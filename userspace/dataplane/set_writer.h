@@ -72,10 +72,6 @@ class SetWriter {
   Result<std::uint32_t> write(const PreparedSet& prepared);
   /// Whether the kernel's set holds just this.
   [[nodiscard]] bool holds(std::uint32_t set_id, const PreparedSet& prepared) const;
-  /// If a set is not in the page of row `near` and could be: the id of a copy there, which has the
-  /// rest of the chain, the slots and the references from now on; whoever points at the first one
-  /// is to point at it, and then to retire that. Else the same id.
-  std::uint32_t move_nearer(std::uint32_t set_id, std::uint32_t near);
   /// Retires a set with its chain, slots and references. Id 0 is none.
   void retire(std::uint32_t set_id);
   /// Counts what a set found in the kernel uses as in use.
@@ -107,7 +103,6 @@ class SetWriter {
   BackendTable backends_;
   RunAllocator sets_;
   RunAllocator lines_;
-  std::vector<std::uint32_t> moved_;  // not retired yet
 };
 
 }  // namespace topolb::dataplane
