@@ -18,16 +18,14 @@ class RunAllocator {
 
   /// The first of `length` consecutive ids; none if no free run is that long. First fit.
   [[nodiscard]] std::optional<std::uint32_t> allocate(std::uint32_t length = 1);
-  /// The id that nearest() tells.
+  /// This id if it is free, or else one less than 128 further away than the nearest; none if none
+  /// is free. `id` may be any number.
   [[nodiscard]] std::optional<std::uint32_t> allocate_near(std::uint32_t id);
   /// Marks a run as in use (restoring from the kernel). False if a part of it is not free.
   bool take(std::uint32_t first, std::uint32_t length = 1);
   void retire(std::uint32_t first, std::uint32_t length = 1);
   /// Makes what was retired free again.
   void reclaim();
-  /// This id if it is free, or else one less than 128 further away than the nearest; none if none
-  /// is free. `id` may be any number.
-  [[nodiscard]] std::optional<std::uint32_t> nearest(std::uint32_t id) const;
   [[nodiscard]] bool is_free(std::uint32_t id) const;
   /// Retired runs as (first, length), in the order of retirement.
   [[nodiscard]] const std::vector<std::pair<std::uint32_t, std::uint32_t>>& retired() const {
@@ -41,6 +39,7 @@ class RunAllocator {
 
  private:
   [[nodiscard]] std::uint32_t next(bool free, std::uint32_t from) const;
+  [[nodiscard]] std::optional<std::uint32_t> nearest(std::uint32_t id) const;
 
   std::uint32_t capacity_;
   std::uint32_t left_;  // free

@@ -23,7 +23,7 @@ class BackendTable {
   /// The id of a backend, made if new, with one more reference; `flags` become those of its row.
   /// A new one is near id `near`. None: the array is full. @pre every row in use was restored.
   std::optional<std::uint32_t> acquire(const SocketAddress& address, Protocol protocol,
-                                       std::uint32_t flags = 0, std::uint32_t near = 0);
+                                       std::uint32_t flags, std::uint32_t near);
   /// The same for a backend that has a row. None: it has none. @pre likewise
   std::optional<std::uint32_t> acquire_known(const SocketAddress& address, Protocol protocol);
   /// Gives one reference back. The last one retires the row: it stays readable until reclaim(), and
