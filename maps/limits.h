@@ -27,9 +27,8 @@
 /* A slot line is one cache line of backend ids. */
 #define TOPOLB_SLOTS_PER_LINE 16
 
-/* Largest tier: its binary search takes at most TOPOLB_MAX_SEARCH_STEPS steps. */
-#define TOPOLB_MAX_TIER_BACKENDS 65536
-#define TOPOLB_MAX_SEARCH_STEPS 17
+/* The most that a binary search in a tier takes, however large that is. */
+#define TOPOLB_MAX_SEARCH_STEPS 32
 
 /* Random probes for a usable backend before the tier is walked from end to end. */
 #define TOPOLB_RANDOM_PROBES 4

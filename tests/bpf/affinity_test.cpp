@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ClientIP session affinity at the socket hook. Source: design.md 3.3 (last rule), kube-proxy.
+#include <fmt/format.h>
+
+#include "dataplane/map_sizes.h"
 #include "support/datapath_fixture.h"
 
 namespace topolb::test {
@@ -71,6 +74,37 @@ TEST_F(Affinity, ABackendOutOfTheSetIsReChosenAndOthersStay) {
   change_to({sticky(traffic({{"", {second}}}))});
   change_to({sticky(traffic({{"", backends_}}))});
   expect_stays(second);
+}
+
+TEST_F(Affinity, ABackendIsFoundInATierOfAnySize) {
+  constexpr int kOthers = 300'000;  // more than 2 to the power of 18: nineteen steps
+  std::vector<std::string> backends;
+  for (int i = 0; i < kOthers; ++i) {
+    backends.push_back(fmt::format("10.{}.{}.{}:80", 64 + (i >> 16), i >> 8 & 255, i & 255));
+  }
+  backends.insert(backends.end(), {backends_[0], backends_[1]});
+  const std::vector plan{sticky(traffic({{"", backends}}))};
+  start(plan, sandbox_.options(), dataplane::sizes_needed(core::share(plan)));
+  std::map<std::string, std::uint32_t> served;
+  for (std::uint32_t id = 1; id < maps().backends.capacity(); ++id) {
+    auto& row = maps().backends[id];
+    const auto address = dataplane::from_wire(row).to_string();
+    if (address == backends_[0] || address == backends_[1]) {
+      served[address] = id;
+    } else {
+      row.state = TOPOLB_BACKEND_UNUSABLE;
+    }
+  }
+  ASSERT_EQ(served.size(), 2U);
+  ASSERT_NE(dial(), "");
+  for (const auto& [address, id] : served) {
+    for (auto [key, value] : maps().affinities.entries()) {
+      value.backend_id = id;
+      value.slot = 0;  // it stood elsewhere once
+      ASSERT_TRUE(maps().affinities.put(key, value));
+    }
+    expect_stays(address);
+  }
 }
 
 TEST_F(Affinity, ANearerTierThatComesBackWins) {
