@@ -38,6 +38,7 @@ UniqueFd load(bpf_prog_type type, std::int32_t answer, bpf_attach_type attach_ty
 
 EmptyPrograms::EmptyPrograms(const std::string& cgroup, const std::map<std::string, int>& others) {
   const UniqueFd directory(::open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) fail("open cgroup " + cgroup);
   for (const auto& hook : dataplane::kSocketHooks) {
     const auto type = hook.attach_type == BPF_CGROUP_INET_SOCK_RELEASE
                           ? BPF_PROG_TYPE_CGROUP_SOCK

@@ -44,11 +44,7 @@ std::optional<std::uint32_t> RunAllocator::allocate(std::uint32_t length) {
 
 std::optional<std::uint32_t> RunAllocator::allocate_near(std::uint32_t id) {
   const auto found = nearest(id);
-  if (found) {
-    (void)take(*found);
-  } else {
-    refused_ = std::max(refused_, 1U);
-  }
+  if (found) (void)take(*found);
   return found;
 }
 

@@ -34,7 +34,7 @@ class RunAllocator {
   /// Ids neither free nor retired.
   [[nodiscard]] std::uint32_t in_use() const { return in_use_; }
   [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
-  /// The longest run that none was found for since reclaim(); 0: there was one for all.
+  /// The longest run that allocate() found none for since reclaim(); 0: there was one for all.
   [[nodiscard]] std::uint32_t refused() const { return refused_; }
 
  private:
