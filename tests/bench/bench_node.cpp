@@ -56,6 +56,10 @@ void Node::serve(const std::vector<core::ServicePortPlan>& plan) {
       {.pin_path = pin_path_, .cgroup_path = cgroup_, .node_name = "n1", .limits = {}});
   if (!opened) throw std::runtime_error(opened.error().message());
   datapath_ = std::make_unique<dataplane::Datapath>(std::move(*opened));
+  grow_to(plan);
+}
+
+void Node::grow_to(const std::vector<core::ServicePortPlan>& plan) {
   if (auto room = datapath_->make_room(dataplane::sizes_needed(core::share(plan))); !room) {
     throw std::runtime_error(room.error().message());
   }
@@ -67,6 +71,7 @@ void Node::serve(const std::vector<core::ServicePortPlan>& plan) {
   if (auto attached = datapath_->attach(); !attached) {
     throw std::runtime_error(attached.error().message());
   }
+  datapath_->drop_replaced_maps();
 }
 
 }  // namespace topolb::bench

@@ -36,6 +36,8 @@ class Node {
 
   /// Attaches the programs; the sizes of the maps fit the plan.
   void serve(const std::vector<core::ServicePortPlan>& plan);
+  /// After serve(): to a larger plan, in larger maps, as an agent does.
+  void grow_to(const std::vector<core::ServicePortPlan>& plan);
   [[nodiscard]] const std::string& cgroup() const { return cgroup_; }
   [[nodiscard]] const std::string& pin_path() const { return pin_path_; }
 

@@ -82,6 +82,9 @@ def expected_rows():
             yield {"suite": "packets", "workload": "tc-established", "config": config, "flows": flows}
         for heat in "hot", "random":
             yield {"suite": "packets", "workload": "tc-new-flow", "config": config, "heat": heat}
+    for heat in "hot", "random":
+        yield {"suite": "hooks", "workload": "bpf-connect4", "config": "topolb",
+               "case": "tcp-grown", "heat": heat}
     for workload in ("cold-start", "endpoint-change", "own-node-label", "zone-drained",
                      "rolling-restart"):
         for stat in "cpu", "wall":

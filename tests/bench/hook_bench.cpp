@@ -147,6 +147,10 @@ class Bench {
   const Programs& serve(const std::string& name, const std::vector<core::ServicePortPlan>& plan) {
     nodes_.push_back(std::make_unique<Node>(sandbox_, name));
     nodes_.back()->serve(plan);
+    return programs_of_last_node();
+  }
+
+  const Programs& programs_of_last_node() {
     programs_.push_back(std::make_unique<Programs>(programs_of(*nodes_.back())));
     return *programs_.back();
   }
@@ -174,6 +178,20 @@ class Bench {
     add(row, Operation::TcpConnect, programs, cgroup, {backend(0, 1)});
   }
 
+  // Two thirds of them in maps made for just those, the rest when the maps have grown.
+  void add_grown(int services) {
+    const auto plan = bench::services(services);
+    serve("grown", {plan.begin(), plan.begin() + services * 2 / 3});
+    nodes_.back()->grow_to(plan);
+    const auto& programs = programs_of_last_node();
+    Report::Row row{.config = "topolb", .services = services, .backends = kBackends, .tiers = 1};
+    row.case_name = "tcp-grown";
+    row.heat = "hot";
+    add(row, Operation::TcpConnect, programs, nodes_.back()->cgroup(), {frontend(0)});
+    row.heat = "random";
+    add(row, Operation::TcpConnect, programs, nodes_.back()->cgroup(), frontends(services));
+  }
+
   void make_kinds() {
     nodes_.push_back(std::make_unique<Node>(sandbox_, "nothing"));
     const auto& cgroup = nodes_.back()->cgroup();
@@ -192,6 +210,7 @@ class Bench {
     if (!quick_) add_sizes("s1000", 1000);
     if (!quick_) add_sizes("s10000", 10'000);
     if (many_) add_sizes("s100000", kMany);
+    add_grown(quick_ ? 1000 : 10'000);
 
     const auto& udp = serve("udp", bench::services(1, Protocol::UDP));
     const auto& udp_cgroup = nodes_.back()->cgroup();

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The maps get larger while everything goes on. Source: docs/decisions/0043.
-#include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -10,97 +9,10 @@
 #include <filesystem>
 #include <thread>
 
-#include "dataplane/map_sizes.h"
-#include "dataplane/pins.h"
-#include "support/datapath_fixture.h"
+#include "support/growth_fixture.h"
 
 namespace topolb::test {
 namespace {
-
-constexpr const char* kFrontend = "10.96.0.1:80";
-const std::string kOne = "10.1.0.1:80";
-const std::string kTwo = "10.1.0.2:80";
-
-class Growth : public DatapathTest {
- protected:
-  Growth() : one_(serve(kOne)), two_(serve(kTwo)), dns_(serve(kOne, Protocol::UDP)) {}
-
-  /// With affinity, so that there is something to remember.
-  static std::vector<core::ServicePortPlan> web() {
-    auto tcp = service("web", kFrontend, Protocol::TCP, traffic({{"", {kOne, kTwo}}}));
-    tcp.affinity_timeout_s = 10800;
-    return {tcp, service("web", kFrontend, Protocol::UDP, traffic({{"", {kOne}}}))};
-  }
-
-  /// web(), and so many others: each has a backend that all share, and some of its own.
-  static std::vector<core::ServicePortPlan> web_and(int others) {
-    auto plan = web();
-    for (int i = 0; i < others; ++i) {
-      std::vector<std::string> backends{kOne};
-      for (int own = 0; own < i % 20; ++own) {
-        backends.push_back(fmt::format("10.7.{}.{}:{}", i / 250, i % 250, 1000 + own));
-      }
-      plan.push_back(service(fmt::format("other{:05}", i),
-                             fmt::format("10.97.{}.{}:80", i / 250, i % 250), Protocol::TCP,
-                             traffic({{"", backends}})));
-    }
-    std::sort(plan.begin(), plan.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
-    return plan;
-  }
-
-  void start_small(const std::vector<core::ServicePortPlan>& plan,
-                   const dataplane::MapSizes& limits = {}) {
-    auto options = sandbox_.options();
-    options.limits = limits;
-    start(plan, options, dataplane::sizes_needed(core::share(plan)));
-  }
-
-  /// As the agent does; whether the maps were made anew.
-  bool grow_to(const std::vector<core::ServicePortPlan>& plan) {
-    if (!prepare_to_grow_to(plan)) return false;
-    const auto attached = datapath_->attach();
-    EXPECT_TRUE(attached) << attached.error().message();
-    datapath_->drop_replaced_maps();
-    return true;
-  }
-
-  /// As far as programs use the maps before.
-  bool prepare_to_grow_to(const std::vector<core::ServicePortPlan>& plan) {
-    const auto shared = core::share(plan);
-    auto needed = dataplane::sizes_needed(shared);
-    publisher_->add_refused(needed);
-    const auto made = datapath_->make_room(needed);
-    EXPECT_TRUE(made) << made.error().message();
-    if (!made || !*made) return false;
-    publisher_.emplace(datapath_->maps());
-    publisher_->take_over(shared);
-    plan_ = plan;
-    return true;
-  }
-
-  std::uint64_t connections(const std::string& name) {
-    for (const auto& kernel : dataplane::read_kernel_state(maps()).services) {
-      if (kernel.key.service.name != name || kernel.key.protocol != Protocol::TCP) continue;
-      return maps().counters.read(kernel.first_counter, 2)[TOPOLB_COUNTER_WITHOUT_KEY];
-    }
-    return 0;
-  }
-
-  std::map<std::string, std::uint32_t> entries_of_pins() {
-    std::map<std::string, std::uint32_t> entries;
-    for (const auto& name : dataplane::pinned_map_names()) {
-      const auto fd = dataplane::open_pinned(dataplane::pin_of_map(sandbox_.pin_path(), name));
-      const auto info = fd ? dataplane::map_info(fd->get(), name) : fd.error();
-      if (info) entries[name] = info->max_entries;
-    }
-    return entries;
-  }
-
- private:
-  std::unique_ptr<Server> one_;
-  std::unique_ptr<Server> two_;
-  std::unique_ptr<Server> dns_;
-};
 
 TEST_F(Growth, NothingIsLostUnderAStorm) {
   start_small(web());
@@ -160,8 +72,37 @@ TEST_F(Growth, IdsStayAndTheNextAgentTakesTheLargerMapsOver) {
                                   [&](const auto& one) { return one.key == before.key; });
     ASSERT_NE(web, state.services.end());
     EXPECT_EQ(web->id, before.id);
-    EXPECT_EQ(web->internal.set_ids, before.internal.set_ids);
+    ASSERT_EQ(web->internal.tiers.size(), 1U);
+    EXPECT_EQ(web->internal.tiers[0].backend_ids, before.internal.tiers[0].backend_ids);
   }
+}
+
+// Sets move to where they are looked for; backends stay, and are right again once they are others.
+TEST_F(Growth, GuessesAreRightAgain) {
+  start_small(apart(2000, 8));
+  for (const int room : {3000, 6000}) {
+    ASSERT_TRUE(
+        prepare_to_grow_to(apart(2000, 8), dataplane::sizes_needed(core::share(apart(room, 8)))));
+    ASSERT_TRUE(switch_over());
+    EXPECT_GE(right_guesses().sets, 0.95) << room;
+  }
+  auto plan = apart(6000, 8);
+  ASSERT_FALSE(grow_to(plan));
+  change_to(plan);
+  EXPECT_GE(right_guesses().sets, 0.95);
+  const auto next = apart(6000, 9);
+  constexpr std::ptrdiff_t kAtATime = 250;
+  for (std::ptrdiff_t at = 0; at < std::ssize(next); at += kAtATime) {
+    std::copy_n(next.begin() + at, kAtATime, plan.begin() + at);
+    change_to(plan);
+    publisher_->reclaim();
+  }
+  EXPECT_GE(right_guesses().sets, 0.95);
+  EXPECT_GE(right_guesses().backends, 0.65);
+  stop();
+  start_small(plan);
+  EXPECT_TRUE(datapath_->took_over());
+  EXPECT_GE(right_guesses().sets, 0.95);
 }
 
 TEST_F(Growth, AnAgentThatFindsMapsTooSmallMakesThemLargerInPassing) {
@@ -294,50 +235,6 @@ TEST_F(Growth, WhatFailsLeavesTheLastGoodState) {
   EXPECT_EQ(dial_tcp(kFrontend).backend, kTwo) << "changes still arrive";
   ASSERT_TRUE(grow_to(web_and(500))) << "the next try";
 }
-
-// The name of the pin that is the last of the old ones.
-class KilledBetweenPins : public Growth, public testing::WithParamInterface<const char*> {};
-
-TEST_P(KilledBetweenPins, TheNextAgentFindsTheStateWhole) {
-  start_small(web_and(300));
-  std::map<std::string, UniqueFd> old;
-  for (const auto& name : dataplane::pinned_map_names()) {
-    auto fd = dataplane::open_pinned(dataplane::pin_of_map(sandbox_.pin_path(), name));
-    ASSERT_TRUE(fd);
-    old[name] = std::move(*fd);
-  }
-  ASSERT_TRUE(grow_to(web_and(3000)));
-  for (const auto& [name, fd] : old) {
-    if (name < GetParam()) continue;
-    const auto pin = dataplane::pin_of_map(sandbox_.pin_path(), name);
-    ASSERT_EQ(::rename(pin.c_str(), (pin + "-new").c_str()), 0);
-    ASSERT_EQ(bpf_obj_pin(fd.get(), pin.c_str()), 0);
-  }
-  old.clear();
-  const auto plan = plan_;
-  stop();
-  start_small(plan);
-  EXPECT_TRUE(publisher_->problems().empty());
-  const auto state = dataplane::read_kernel_state(maps());
-  ASSERT_EQ(state.services.size(), plan.size());
-  for (std::size_t i = 0; i < plan.size(); ++i) {
-    ASSERT_EQ(state.services[i].key, plan[i].key);
-    ASSERT_EQ(state.services[i].internal.tiers.size(), 1U);
-    std::set<SocketAddress> backends;
-    for (const auto id : state.services[i].internal.tiers[0].backend_ids) {
-      backends.insert(dataplane::from_wire(maps().backends[id]));
-    }
-    const auto& wanted = plan[i].internal.tiers[0].backends;
-    EXPECT_EQ(backends, std::set<SocketAddress>(wanted.begin(), wanted.end())) << i;
-  }
-  for (const auto& entry : std::filesystem::directory_iterator(sandbox_.pin_path())) {
-    EXPECT_EQ(entry.path().string().find("-new"), std::string::npos) << entry.path();
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Growth, KilledBetweenPins,
-                         testing::Values("backends", "frontends", "sets", "slots",
-                                         "topology_keys"));
 
 }  // namespace
 }  // namespace topolb::test

@@ -43,6 +43,10 @@ std::string pin_beside(const std::string& pin_path, const std::string& name) {
   return pin_of_map(pin_path, name) + "-new";
 }
 
+bool are_whole_beside(const std::string& pin_path, const std::vector<std::string>& names) {
+  return ::access(pin_beside(pin_path, names.back()).c_str(), F_OK) == 0;
+}
+
 void drop_pins_beside(const std::string& pin_path, const std::vector<std::string>& names) {
   const auto drop = [&](const auto& name) { (void)::unlink(pin_beside(pin_path, name).c_str()); };
   std::for_each(names.rbegin(), names.rend(), drop);
@@ -58,11 +62,19 @@ Result<void> put_pins_in_place(const std::string& pin_path, const std::vector<st
   return {};
 }
 
-bool is_pinned(int fd, const std::string& path) {
-  const auto pinned = open_pinned(path);
-  const auto there = pinned ? map_info(pinned->get(), path) : pinned.error();
-  const auto ours = map_info(fd, path);
-  return there && ours && there->id == ours->id;
+bool is_same_map(int fd, const Result<UniqueFd>& other) {
+  const auto facts = map_info(fd, "");
+  const auto others = other ? map_info(other->get(), "") : other.error();
+  return facts && others && facts->id == others->id;
+}
+
+// The pin that counts of one of the maps of these names.
+Result<UniqueFd> open_pin(const std::string& pin_path, const std::vector<std::string>& names,
+                          const std::string& name) {
+  if (are_whole_beside(pin_path, names)) {
+    if (auto beside = open_pinned(pin_beside(pin_path, name)); beside) return beside;
+  }
+  return open_pinned(pin_of_map(pin_path, name));
 }
 
 }  // namespace
@@ -70,7 +82,7 @@ bool is_pinned(int fd, const std::string& path) {
 Result<void> pin_maps(const std::string& pin_path, const std::vector<std::string>& names,
                       const std::function<int(const std::string&)>& fd_of) {
   const bool are_there = std::all_of(names.begin(), names.end(), [&](const auto& name) {
-    return is_pinned(fd_of(name), pin_of_map(pin_path, name));
+    return is_same_map(fd_of(name), open_pinned(pin_of_map(pin_path, name)));
   });
   if (are_there) return {};
   drop_pins_beside(pin_path, names);
@@ -85,11 +97,27 @@ Result<void> pin_maps(const std::string& pin_path, const std::vector<std::string
 }
 
 Result<void> finish_pins(const std::string& pin_path, const std::vector<std::string>& names) {
-  if (::access(pin_beside(pin_path, names.back()).c_str(), F_OK) == 0) {
-    return put_pins_in_place(pin_path, names);
-  }
+  if (are_whole_beside(pin_path, names)) return put_pins_in_place(pin_path, names);
   drop_pins_beside(pin_path, names);
   return {};
+}
+
+Result<std::map<std::string, UniqueFd>> open_pins(const std::string& pin_path,
+                                                  const std::vector<std::string>& names) {
+  // All maps are replaced at one moment, when the last one stands beside: whoever still counts
+  // after all are open has counted all the time.
+  for (;;) {
+    std::map<std::string, UniqueFd> pins;
+    for (const auto& name : names) {
+      auto fd = open_pin(pin_path, names, name);
+      if (!fd) return fd.error();
+      pins[name] = std::move(*fd);
+    }
+    const bool still_count = std::ranges::all_of(pins, [&](const auto& pin) {
+      return is_same_map(pin.second.get(), open_pin(pin_path, names, pin.first));
+    });
+    if (still_count) return pins;
+  }
 }
 
 void silence_libbpf() {

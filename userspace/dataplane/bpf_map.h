@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -39,6 +40,10 @@ Result<void> pin_maps(const std::string& pin_path, const std::vector<std::string
                       const std::function<int(const std::string&)>& fd_of);
 /// Ends what a process before left of pin_maps() with the same names.
 Result<void> finish_pins(const std::string& pin_path, const std::vector<std::string>& names);
+/// Opens them for who reads, while another process is in the middle of pin_maps() or was killed
+/// there: all those before, or all those that take their place. By name. Error: as open_pinned().
+Result<std::map<std::string, UniqueFd>> open_pins(const std::string& pin_path,
+                                                  const std::vector<std::string>& names);
 /// Keeps libbpf's own many lines off stderr: every failure is one line of ours.
 void silence_libbpf();
 /// Error if the map's key or value is of another size.

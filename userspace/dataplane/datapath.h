@@ -43,8 +43,9 @@ class Datapath {
   ~Datapath();
 
   /// Makes the maps as large as is needed (and more, within the limits), all those with what is
-  /// published anew if one is too small: entries keep their ids, so that open sockets, flows and
-  /// affinities go on. False: they are as they were. Error: the same.
+  /// published anew if one is too small. Entries keep their ids, so that open sockets, flows and
+  /// affinities go on; sets, whose ids only frontends know, get others. False: the maps are as they
+  /// were. Error: the same.
   Result<bool> make_room(const MapSizes& needed);
 
   /// Another number whenever make_room() has replaced maps.

@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "dataplane/kernel_state.h"
+#include "maps/constants.h"
 
 namespace topolb::dataplane {
 namespace {
@@ -85,6 +86,10 @@ void FrontendTable::restore() {
 
 std::uint32_t FrontendTable::home_of(const topolb_frontend& frontend) const {
   return topolb_first_line(&frontend, settings_.frontend_seed, capacity());
+}
+
+std::uint32_t FrontendTable::near_row(const topolb_frontend& frontend, std::uint32_t rows) const {
+  return topolb_near_row(home_of(frontend), topolb_rows_per_line(rows, capacity()));
 }
 
 topolb_frontend_row* FrontendTable::find(const topolb_frontend& frontend) {

@@ -36,8 +36,9 @@ class FrontendTable {
   bool put(const topolb_frontend_row& wanted);
   /// Gives every row of a Service to another id. Reads the whole table.
   void renumber_service(std::uint32_t from, std::uint32_t to);
-  /// The line that a search for a frontend begins in.
-  [[nodiscard]] std::uint32_t home_of(const topolb_frontend& frontend) const;
+  /// Where programs guess at what a frontend leads to, in a map of so many rows
+  /// (maps/constants.h).
+  [[nodiscard]] std::uint32_t near_row(const topolb_frontend& frontend, std::uint32_t rows) const;
   /// Gives up a row that find() gave.
   void retire(topolb_frontend_row& row);
   /// After a grace period.
@@ -54,6 +55,8 @@ class FrontendTable {
     std::uint32_t line;
     std::uint32_t row;
   };
+  // The line that a search begins in.
+  [[nodiscard]] std::uint32_t home_of(const topolb_frontend& frontend) const;
   // Live or given up.
   [[nodiscard]] topolb_frontend_row* search(const topolb_frontend& frontend);
   topolb_frontend_row& at(Place place) { return lines_[place.line].rows[place.row]; }

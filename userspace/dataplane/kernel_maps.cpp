@@ -131,16 +131,18 @@ Result<KernelMaps> KernelMaps::open(
 }
 
 Result<KernelMaps> KernelMaps::open_pinned(const std::string& pin_path, Access access) {
-  auto maps = open(
-      [&](const std::string& name) { return dataplane::open_pinned(pin_of_map(pin_path, name)); },
-      access);
-  if (!maps) {
-    if (maps.error().code == std::errc::no_such_file_or_directory) {
+  auto pins = open_pins(pin_path, pinned_map_names());
+  if (!pins) {
+    if (pins.error().code == std::errc::no_such_file_or_directory) {
       return Error{
           {}, fmt::format("nothing of topolb is pinned at {}: no agent has run there", pin_path)};
     }
-    return maps.error();
+    return pins.error();
   }
+  auto maps =
+      open([&](const std::string& name) -> Result<UniqueFd> { return std::move(pins->at(name)); },
+           access);
+  if (!maps) return maps.error();
   const auto version = maps->settings[0].layout_version;
   if (version != TOPOLB_LAYOUT_VERSION) {
     return Error{{},

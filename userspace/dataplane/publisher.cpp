@@ -9,7 +9,6 @@
 
 #include "dataplane/grace_period.h"
 #include "dataplane/service_names.h"
-#include "maps/constants.h"
 
 namespace topolb::dataplane {
 namespace {
@@ -349,11 +348,9 @@ NearRows Publisher::near_rows(const core::ServicePortPlan& plan, bool is_externa
     return (one.kind != core::FrontendKind::ClusterIP) == is_external;
   });
   if (frontend == plan.frontends.end()) frontend = plan.frontends.begin();
-  const auto line = frontends_.home_of(to_wire(*frontend, plan.key.protocol));
-  const auto near = [&](std::uint32_t rows) {
-    return topolb_near_row(line, topolb_rows_per_line(rows, frontends_.capacity()));
-  };
-  return {.set = near(maps_.sets.capacity()), .backend = near(maps_.backends.capacity())};
+  const auto dialled = to_wire(*frontend, plan.key.protocol);
+  return {.set = frontends_.near_row(dialled, maps_.sets.capacity()),
+          .backend = frontends_.near_row(dialled, maps_.backends.capacity())};
 }
 
 Result<std::uint32_t> Publisher::place_set(const Record& record, const core::ServicePortPlan& plan,

@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <vector>
 
+#include "dataplane/allocator.h"
 #include "dataplane/frontend_table.h"
 #include "dataplane/grace_period.h"
+#include "dataplane/kernel_state.h"
 
 namespace topolb::dataplane {
 namespace {
@@ -26,10 +29,46 @@ Result<void> copy_if_larger(const HashMap<Key, Value>& from, HashMap<Key, Value>
   return {};
 }
 
-// Where a row stands depends on how many lines there are.
+/// Puts sets into a larger map. Only frontends know their ids, and nobody reads the larger map yet:
+/// here, and only here, sets can move (docs/decisions/0060).
+class SetMover {
+ public:
+  /// @pre `to` is empty, and as large or larger
+  SetMover(const MappedArray<topolb_set>& from, MappedArray<topolb_set>& to)
+      : from_(from), to_(to), ids_(to.capacity()), new_ids_(from.capacity()) {}
+
+  /// The new id of a set. One that has none yet is put near row `near`, and what is chained to it
+  /// behind it. 0: there is no such set.
+  std::uint32_t move(std::uint32_t set, std::uint32_t near) {
+    if (set == 0 || set >= new_ids_.size()) return 0;
+    if (new_ids_[set] == 0) {
+      const auto id = *ids_.allocate_near(near);  // there are as many rows, and none moves twice
+      new_ids_[set] = id;
+      to_[id] = from_[set];
+      to_[id].next_set = move(from_[set].next_set, id + 1);
+    }
+    return new_ids_[set];
+  }
+
+ private:
+  const MappedArray<topolb_set>& from_;
+  MappedArray<topolb_set>& to_;
+  RunAllocator ids_;
+  std::vector<std::uint32_t> new_ids_;  // by the old ones; 0: none yet
+};
+
+// Where a row stands, and near which row its sets are looked for, depends on how large maps are.
+// Kinds of traffic that share a set have it near the ClusterIP, as Publisher has it placed.
 Result<void> copy_frontends(const KernelMaps& from, KernelMaps& to) {
   FrontendTable table(to.frontends, to.settings[0]);
-  for (const auto& row : live_frontends(from.frontends)) {
+  SetMover sets(from.sets, to.sets);
+  auto rows = live_frontends(from.frontends);
+  std::ranges::stable_partition(
+      rows, [](const auto& row) { return row.kind == TOPOLB_FRONTEND_CLUSTER_IP; });
+  for (auto& row : rows) {
+    const auto near = table.near_row(key_of(row), to.sets.capacity());
+    row.inside_set = sets.move(row.inside_set, near);
+    row.outside_set = sets.move(row.outside_set, near);
     if (!table.put(row)) return make_error("no room for a frontend in the larger map");
   }
   return {};
@@ -44,7 +83,6 @@ bool is_same_backend(const topolb_backend& a, const topolb_backend& b) {
 Result<void> copy_entries(const KernelMaps& from, KernelMaps& to) {
   copy_rows(from.backends, to.backends);
   copy_rows(from.slots, to.slots);
-  copy_rows(from.sets, to.sets);
   copy_rows(from.service_names, to.service_names);
   auto copied = copy_if_larger(from.affinities, to.affinities);
   if (copied) copied = copy_if_larger(from.source_ranges, to.source_ranges);

@@ -12,7 +12,8 @@
 namespace topolb::dataplane {
 
 /// Writes everything that is published in `from` into `to`, which is as large or larger, under the
-/// same ids, and the counts. Error: something finds no room.
+/// same ids. Sets get others: they are put where programs guess at them (maps/constants.h). Error:
+/// something finds no room.
 Result<void> copy_entries(const KernelMaps& from, KernelMaps& to);
 
 class ReplacedMaps {
