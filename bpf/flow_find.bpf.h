@@ -49,11 +49,13 @@ address_seen_by_backend(const struct topolb_flow *flow, const struct topolb_sett
 	return masquerade_address(flow->masquerade, config);
 }
 
+/* Replies of direct flows are not seen here: one that looks like it is another flow's, or nobody's.
+ */
 static __always_inline int is_replys_key(const struct topolb_flow *flow,
 					 const struct topolb_flow_key *key,
 					 const struct topolb_settings *config)
 {
-	return same_address(&flow->backend, &key->source) &&
+	return !(flow->state & TOPOLB_FLOW_DIRECT) && same_address(&flow->backend, &key->source) &&
 	       flow->backend_port_be == key->source_port_be &&
 	       flow->source_port_be == key->destination_port_be &&
 	       flow->protocol == key->protocol &&

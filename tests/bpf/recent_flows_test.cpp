@@ -142,6 +142,35 @@ TEST_F(RecentFlows, FlowWhoseRowWasGivenAwayIsGone) {
   EXPECT_EQ(path_.event(TOPOLB_EVENT_UNKNOWN_FLOW), 1U);
 }
 
+// The row is a flow of the same client and backend by now, but of one whose node answers itself.
+TEST(RecentFlowsOfDirectReturn, FlowThatBecameDirectHasNoReplies) {
+  const OneCpu cpu;
+  PacketPath path(1024, plenty(), true);
+  const auto plan = service("near", kNear, Protocol::TCP, traffic({{"", {kNearBackend}}}));
+  const auto run = [&](Hook hook, const char* source, const char* destination, std::uint8_t flags) {
+    PacketSpec spec;
+    spec.source = source;
+    spec.destination = destination;
+    spec.tcp_flags = flags;
+    return path.run(hook, build(spec));
+  };
+  constexpr const char* kClient = "198.51.100.7:1001";
+  path.publish({plan}, {kNearBackend});
+  run(Hook::Ingress, kClient, kNear, kSyn);
+  ASSERT_EQ(run(Hook::Egress, kNearBackend, kClient, kSyn | kAck).view().source, kNear);
+  path.flows().for_each(
+      [&](std::uint32_t id, const topolb_flow& flow) { path.flows().remove(id, flow); });
+  path.publish({plan}, {});
+  run(Hook::Ingress, kClient, kNear, kSyn);
+  std::uint32_t direct = 0;
+  path.flows().for_each([&](std::uint32_t, const topolb_flow& flow) {
+    direct += (flow.state & TOPOLB_FLOW_DIRECT) != 0;
+  });
+  ASSERT_EQ(direct, 1U);
+  const auto reply = run(Hook::Egress, kNearBackend, kClient, kSyn | kAck);
+  EXPECT_EQ(reply.view().source, kNearBackend) << "left alone";
+}
+
 TEST_F(RecentFlows, DatagramsOfRemoteBackendsNeedNoIndexEither) {
   const auto there = datagram("198.51.100.7:1001", kFar);
   ASSERT_EQ(there.destination, kFarBackend);
